@@ -1,0 +1,202 @@
+package cdr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/dipcast/dipcast/pbx"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var seoul = time.FixedZone("KST", 9*3600)
+
+func call(id string, change ...func(*pbx.Call)) pbx.Call {
+	c := pbx.Call{
+		ID: pbx.CallID(id), Direction: pbx.Inbound, State: pbx.CallOver,
+		From:    pbx.Party{Number: "010-1234-5678", Trunk: "kt"},
+		To:      pbx.Party{Number: "101", Extension: "101"},
+		Dialled: "025550101",
+		Offered: []string{"101"},
+		Started: time.Date(2026, 11, 23, 10, 0, 0, 0, seoul),
+		Ended:   time.Date(2026, 11, 23, 10, 2, 0, 0, seoul),
+		Legs: []pbx.Leg{{
+			ID: "a", Role: pbx.RoleCaller, State: pbx.LegEnded,
+			Created: time.Date(2026, 11, 23, 10, 0, 0, 0, seoul),
+			Ended:   time.Date(2026, 11, 23, 10, 2, 0, 0, seoul),
+		}},
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	return c
+}
+
+func TestFoldTakesTheLastEventOnly(t *testing.T) {
+	for _, typ := range []pbx.EventType{
+		pbx.EventStarted, pbx.EventOffered, pbx.EventRinging, pbx.EventAnswered, pbx.EventPulling,
+		pbx.EventPulled, pbx.EventPullFailed, pbx.EventLegEnded, pbx.EventUnanswered,
+	} {
+		if _, ok := Fold(pbx.Event{Type: typ, Call: call("c")}); ok {
+			t.Errorf("%s made a record", typ)
+		}
+	}
+	got, ok := Fold(pbx.Event{Type: pbx.EventEnded, Call: call("c", func(c *pbx.Call) {
+		c.Answered = time.Date(2026, 11, 23, 10, 1, 0, 0, seoul)
+		c.PulledBy, c.PulledTo = "101", pbx.ToMobile
+		c.Legs[0].Answered = c.Answered
+	})})
+	if !ok {
+		t.Fatal("the last event made no record")
+	}
+	want := pbx.CDR{
+		ID: "c", Direction: pbx.Inbound,
+		From:    pbx.Party{Number: "010-1234-5678", Trunk: "kt"},
+		To:      pbx.Party{Number: "101", Extension: "101"},
+		Dialled: "025550101", Offered: []string{"101"},
+		Started:     time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC),
+		Answered:    time.Date(2026, 11, 23, 1, 1, 0, 0, time.UTC),
+		Ended:       time.Date(2026, 11, 23, 1, 2, 0, 0, time.UTC),
+		Disposition: pbx.Answered, PulledBy: "101", PulledTo: pbx.ToMobile,
+		Legs: []pbx.Leg{{
+			ID: "a", Role: pbx.RoleCaller, State: pbx.LegEnded,
+			Created:  time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC),
+			Answered: time.Date(2026, 11, 23, 1, 1, 0, 0, time.UTC),
+			Ended:    time.Date(2026, 11, 23, 1, 2, 0, 0, time.UTC),
+		}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+	if got.Talk() != time.Minute {
+		t.Errorf("talk = %s, want 1m", got.Talk())
+	}
+}
+
+func TestDisposition(t *testing.T) {
+	for _, tc := range []struct {
+		sip      int
+		answered bool
+		want     pbx.Disposition
+	}{
+		{200, true, pbx.Answered},
+		{408, true, pbx.Answered}, // a session that timed out was still a talk
+		{486, false, pbx.BusyCalled},
+		{600, false, pbx.BusyCalled},
+		{487, false, pbx.Missed},
+		{480, false, pbx.Missed},
+		{408, false, pbx.Missed},
+		{603, false, pbx.Missed},
+		{0, false, pbx.Missed},
+		{403, false, pbx.Refused},
+		{404, false, pbx.Refused},
+		{503, false, pbx.Refused},
+		{500, false, pbx.FailedCall},
+		{502, false, pbx.FailedCall},
+	} {
+		e := pbx.Event{Type: pbx.EventEnded, Call: call("c", func(c *pbx.Call) {
+			c.Cause.SIP = tc.sip
+			if tc.answered {
+				c.Answered = c.Started
+			}
+		})}
+		if got, _ := Fold(e); got.Disposition != tc.want {
+			t.Errorf("SIP %d, answered %t: %s, want %s", tc.sip, tc.answered, got.Disposition, tc.want)
+		}
+	}
+}
+
+// store is a CDRStore that fails while broken.
+type store struct {
+	pbx.CDRStore
+	mu     sync.Mutex
+	broken bool
+	got    []pbx.CallID
+	added  chan pbx.CallID
+}
+
+func (s *store) Add(_ context.Context, c pbx.CDR) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return errors.New("disk full")
+	}
+	s.got = append(s.got, c.ID)
+	if s.added != nil {
+		s.added <- c.ID
+	}
+	return nil
+}
+
+func (s *store) set(broken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = broken
+}
+
+func ended(id string) pbx.Event { return pbx.Event{Type: pbx.EventEnded, Call: call(id)} }
+
+func TestRecorderWaitsForAFailingStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{broken: true, added: make(chan pbx.CallID, 10)}
+		r := NewRecorder(s, slog.New(slog.DiscardHandler))
+		r.Handle(ended("1"))
+		r.Handle(ended("2"))
+		synctest.Wait()
+		if got := r.Stats(); got.Waiting != 2 || got.Written != 0 {
+			t.Fatalf("stats while the store fails = %+v, want 2 waiting", got)
+		}
+		s.set(false)
+		for _, want := range []pbx.CallID{"1", "2"} {
+			if got := <-s.added; got != want {
+				t.Errorf("added %s, want %s", got, want)
+			}
+		}
+		if lost := r.Close(); lost != 0 {
+			t.Errorf("lost %d records", lost)
+		}
+	})
+}
+
+func TestRecorderIsBoundedAndSaysWhatIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{broken: true}
+		r := newRecorder(s, slog.New(slog.DiscardHandler), 3)
+		for i := range 5 {
+			r.Handle(ended(fmt.Sprint(i)))
+		}
+		synctest.Wait()
+		if got := r.Stats(); got.Waiting != 3 || got.Lost != 2 {
+			t.Fatalf("stats = %+v, want 3 waiting and 2 lost", got)
+		}
+		s.set(false)
+		r.Close()
+		if diff := cmp.Diff([]pbx.CallID{"2", "3", "4"}, s.got); diff != "" {
+			t.Errorf("the newest records must be kept (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRecorderWritesWhatWaitsAtClose(t *testing.T) {
+	s := &store{}
+	r := NewRecorder(s, slog.New(slog.DiscardHandler))
+	for i := range 100 {
+		r.Handle(ended(fmt.Sprint(i)))
+	}
+	if lost := r.Close(); lost != 0 || len(s.got) != 100 {
+		t.Errorf("written %d, lost %d; want 100 and 0", len(s.got), lost)
+	}
+	r.Handle(ended("late"))
+	if r.Stats().Lost != 1 {
+		t.Error("a record after Close is not counted as lost")
+	}
+}

@@ -1,0 +1,9 @@
+// Package cdr turns the events of calls into call detail records: one record
+// per call, when its last leg is over.
+//
+// Fold is pure. Recorder is the goroutine around it: it takes events without
+// blocking the call, writes records to a pbx.CDRStore, and keeps what the
+// store refuses in a bounded list until the store takes it again, so that a
+// full disk delays records and does not stop calls. The package knows neither
+// databases nor the engine.
+package cdr

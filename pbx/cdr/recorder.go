@@ -1,0 +1,177 @@
+package cdr
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx"
+)
+
+const (
+	// waiting is how many records wait in memory for a store that fails;
+	// above it the oldest are given up, counted and logged.
+	waiting = 10_000
+	// retryAfter is the pause between two trials of a failing store.
+	retryAfter = 2 * time.Second
+	// writeLimit bounds one write, and the last writes at Close.
+	writeLimit = 10 * time.Second
+)
+
+// Stats are the recorder's counters.
+type Stats struct {
+	Written int // records that the store took
+	Waiting int // records in memory
+	Lost    int // records given up since memory for them was full
+}
+
+// Recorder writes the record of each ended call to a store. It implements
+// pbx.EventSink; one goroutine owns the writing.
+type Recorder struct {
+	store pbx.CDRStore
+	log   *slog.Logger
+	limit int
+	wake  chan struct{}
+	stop  context.CancelFunc
+	done  chan struct{}
+
+	mu     sync.Mutex
+	queue  []pbx.CDR
+	stats  Stats
+	closed bool
+}
+
+// NewRecorder starts a recorder; Close ends it.
+func NewRecorder(store pbx.CDRStore, log *slog.Logger) *Recorder {
+	return newRecorder(store, log, waiting)
+}
+
+func newRecorder(store pbx.CDRStore, log *slog.Logger, limit int) *Recorder {
+	ctx, stop := context.WithCancel(context.Background())
+	r := &Recorder{
+		store: store, log: log, limit: limit,
+		wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+	}
+	go r.run(ctx)
+	return r
+}
+
+// Handle implements pbx.EventSink.
+func (r *Recorder) Handle(e pbx.Event) {
+	record, ok := Fold(e)
+	if !ok {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		r.stats.Lost++
+		return
+	}
+	if len(r.queue) >= r.limit {
+		r.queue = r.queue[1:]
+		r.stats.Lost++
+	}
+	r.queue = append(r.queue, record)
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stats returns the counters.
+func (r *Recorder) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	s.Waiting = len(r.queue)
+	return s
+}
+
+// Close writes what waits, for at most 10 s, and ends the goroutine. It
+// returns how many records were given up since the start.
+func (r *Recorder) Close() (lost int) {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.stop()
+	<-r.done
+	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
+	defer cancel()
+	for {
+		record, ok := r.first()
+		if !ok {
+			break
+		}
+		if err := r.store.Add(ctx, record); err != nil {
+			r.log.Error("call records are lost at shutdown", "records", r.Stats().Waiting, "error", err)
+			break
+		}
+		r.written(record.ID)
+	}
+	s := r.Stats()
+	return s.Lost + s.Waiting
+}
+
+func (r *Recorder) run(ctx context.Context) {
+	defer close(r.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		}
+		for r.writeAll(ctx) {
+			retry := time.NewTimer(retryAfter)
+			select {
+			case <-ctx.Done():
+				retry.Stop()
+				return
+			case <-retry.C:
+			}
+		}
+	}
+}
+
+// writeAll writes until the queue is empty, or returns true when the store
+// fails and the rest has to be tried again.
+func (r *Recorder) writeAll(ctx context.Context) (again bool) {
+	for {
+		record, ok := r.first()
+		if !ok || ctx.Err() != nil {
+			return false
+		}
+		write, cancel := context.WithTimeout(ctx, writeLimit)
+		err := r.store.Add(write, record)
+		cancel()
+		if err != nil {
+			if ctx.Err() == nil {
+				r.log.Error("a call record cannot be written and waits in memory",
+					"call", record.ID, "waiting", r.Stats().Waiting, "error", err)
+			}
+			return true
+		}
+		r.written(record.ID)
+	}
+}
+
+func (r *Recorder) first() (pbx.CDR, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return pbx.CDR{}, false
+	}
+	return r.queue[0], true
+}
+
+// written drops the record just written, unless Handle gave it up in the
+// meantime to make room.
+func (r *Recorder) written(id pbx.CallID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Written++
+	if len(r.queue) > 0 && r.queue[0].ID == id {
+		r.queue = r.queue[1:]
+	}
+}
