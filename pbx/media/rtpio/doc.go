@@ -1,0 +1,33 @@
+// Package rtpio makes media ports from UDP sockets: a symmetric RTP relay
+// that learns where its peer is, changes between the laws of G.711, plays
+// sources, carries key presses and counts what the network does to the audio.
+//
+// # Who owns what
+//
+// A Pool owns the port numbers and one pacer goroutine, which plays sources,
+// sends key presses and RTCP reports and watches for silence. Each Port owns
+// two sockets and a goroutine for each; the one that reads RTP is the only
+// one that touches what is learnt and counted of the incoming stream, and it
+// writes each packet straight to the socket of the port that hears it. No
+// goroutine waits for another: what a packet needs to know is in immutable
+// snapshots behind atomic pointers, and an outgoing stream that is being
+// written by somebody else at the same instant costs that packet (it happens
+// only when the source is switched).
+//
+//	peer A ─► A.read ─ learn ─ count ─ key presses ─ law ─► B.output ─► peer B
+//	                              pacer: played source ─►┘
+//
+// # RTCP
+//
+// Each leg is terminated: a port has its own SSRC, sequence numbers and
+// timestamps towards its peer, which go on without a break when another
+// source is switched to it. A report of one side would name streams that the
+// other side has never seen, so reports are not passed through: each peer
+// gets our own (RFC 3550 §6.4), and what the peers report is in Quality.
+// Packets lost before they reach us stay visible as gaps on the other side.
+//
+// # What it does not do
+//
+// Packets are relayed as they come: no jitter buffer, no change of packet
+// time. The package knows nothing of SIP, SDP or calls.
+package rtpio
