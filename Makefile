@@ -1,0 +1,74 @@
+# The one list of what can be done here. `make` alone prints it.
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+BIN   := bin
+# The linter is built once per pinned version, outside the work tree.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dipcast
+LINT  := $(CACHE)/tools/golangci-lint-$(shell sha256sum hack/tools/go.sum | cut -c1-12)
+GO    := go
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help
+help: ## Print this list.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## Run the product: simulator, PBX, phones, a call that a press moves (DEMO=once ends by itself).
+	$(GO) run ./hack/demo -bin $(BIN)/dipcast $(if $(filter once,$(DEMO)),-once)
+
+.PHONY: test
+test: ## Run all tests with the race detector; wants the packages of hack/apt.txt.
+	$(GO) test -race -timeout 25m ./...
+
+.PHONY: build
+build: ## Build the programs into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+
+.PHONY: check
+check: tidy generate format vet lint house ## All checks that need no running program; fails on any difference to what is committed.
+	@git diff --exit-code || { echo "check: the files above are not as the tools write them: commit the difference"; exit 1; }
+
+.PHONY: tidy
+tidy: ## Bring go.mod in order.
+	$(GO) mod tidy
+	cd hack/tools && $(GO) mod tidy
+
+.PHONY: generate
+generate: ## Write the generated files: deepcopy, CRDs.
+	$(GO) generate ./api/...
+
+.PHONY: format
+format: $(LINT) ## Format all Go files.
+	$(LINT) fmt ./...
+
+.PHONY: vet
+vet: ## Run go vet.
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(LINT) ## Run the linter with .golangci.yml.
+	$(LINT) run ./...
+
+.PHONY: house
+house: ## Check import directions and sizes.
+	$(GO) test -count=1 -run 'TestImport|TestRules|TestOwn|TestSizes' ./hack/
+
+.PHONY: bench
+bench: build ## Print the figures: per CPU-second, beside a peer or a bare forwarder in the same run.
+	$(GO) run ./hack/bench -bin $(BIN)/dipcast
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (needs the internet).
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...
+
+.PHONY: packages
+packages: ## Install the Debian packages that tests and demo use (as root).
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$(grep -v '^#' hack/apt.txt)
+
+$(LINT):
+	mkdir -p $(@D)
+	cd hack/tools && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
