@@ -30,7 +30,7 @@ type registration struct {
 	left     []int         // hosts not yet tried in this round
 	failures int           // rounds or refusals in a row
 	refused  bool          // the last answer refused us
-	text     string // what went wrong last; empty while all is well
+	text     string        // what went wrong last; empty while all is well
 }
 
 func (r registration) registered(now time.Time) bool { return now.Before(r.until) }
