@@ -1,0 +1,234 @@
+package works
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// requestTimeout ends an exchange that the server leaves hanging.
+const requestTimeout = 10 * time.Second
+
+// maxBody is the largest answer that is read, beside attachments.
+const maxBody = 8 << 20
+
+// Client speaks the API for one bot. It is safe for concurrent use and has no
+// goroutine of its own.
+type Client struct {
+	cfg    Config
+	opts   Options
+	http   *http.Client
+	tokens *tokenSource
+	// botTurn is held while the bot's settings are changed: the API forbids
+	// parallel changes of one bot.
+	botTurn chan struct{}
+	closed  atomic.Bool
+}
+
+// New checks the configuration and returns a client. Nothing is sent. The
+// error names every wrong field at once and holds no secret.
+func New(cfg Config, opts Options) (*Client, error) {
+	cfg, opts = cfg.withDefaults(), opts.withDefaults()
+	key, err := cfg.check()
+	if err != nil {
+		return nil, fmt.Errorf("NAVER WORKS configuration: %w", err)
+	}
+	c := &Client{cfg: cfg, opts: opts, botTurn: make(chan struct{}, 1)}
+	c.http = &http.Client{
+		Transport: opts.Transport,
+		// Redirects are followed by hand: a token must not reach a host
+		// that an answer names.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.tokens = newTokenSource(c, key)
+	return c, nil
+}
+
+// newTransport is a transport of its own, so that idle connections end with
+// the client.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   5 * time.Second,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   8,
+		MaxConnsPerHost:       16,
+		IdleConnTimeout:       90 * time.Second,
+		ResponseHeaderTimeout: requestTimeout,
+	}
+}
+
+// Close lets go of idle connections. Requests under way go on.
+func (c *Client) Close() {
+	if !c.closed.Swap(true) {
+		c.http.CloseIdleConnections()
+	}
+}
+
+// BotID returns the bot that the client speaks for.
+func (c *Client) BotID() int64 { return c.cfg.BotID }
+
+// String names the client's bot; it holds no secret.
+func (c *Client) String() string { return c.cfg.String() }
+
+// call is one API operation.
+type call struct {
+	operation string // for errors and metrics
+	method    string
+	path      []string // escaped and joined to the API's URL
+	query     url.Values
+	in, out   any // JSON bodies, nil = none
+}
+
+// botPath is a path below the client's bot.
+func (c *Client) botPath(rest ...string) []string {
+	return append([]string{"bots", strconv.FormatInt(c.cfg.BotID, 10)}, rest...)
+}
+
+// do performs an operation: a 401 is answered with exactly one new token and
+// one more try; everything else is the caller's to decide.
+func (c *Client) do(ctx context.Context, k call) error {
+	body, err := encode(k)
+	if err != nil {
+		return err
+	}
+	target := c.target(k)
+	for try := 0; ; try++ {
+		token, err := c.tokens.get(ctx)
+		if err != nil {
+			return err
+		}
+		resp, data, err := c.exchange(ctx, k.operation, func(ctx context.Context) (*http.Request, error) {
+			return newRequest(ctx, k.method, target, token, body)
+		})
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode == http.StatusUnauthorized && try == 0 {
+			c.tokens.drop(token)
+			continue
+		}
+		return c.decode(k, resp, data)
+	}
+}
+
+// read is do for operations that may be repeated: it tries up to four times
+// when the service is busy or silent, as long as ctx lasts.
+func (c *Client) read(ctx context.Context, k call) error {
+	for try := 0; ; try++ {
+		err := c.do(ctx, k)
+		wait, again := c.backoff(err, try, true)
+		if !again || try == 3 {
+			return err
+		}
+		c.opts.Logger.InfoContext(ctx, "NAVER WORKS is asked again", "operation", k.operation, "in", wait, "because", err)
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.Join(err, context.Cause(ctx))
+		case <-timer.C:
+		}
+	}
+}
+
+func encode(k call) ([]byte, error) {
+	if k.in == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(k.in)
+	if err != nil {
+		return nil, fmt.Errorf("NAVER WORKS %s: %w", k.operation, err)
+	}
+	return b, nil
+}
+
+func (c *Client) target(k call) string {
+	s := c.cfg.APIURL
+	for _, p := range k.path {
+		s += "/" + url.PathEscape(p)
+	}
+	if len(k.query) > 0 {
+		s += "?" + k.query.Encode()
+	}
+	return s
+}
+
+func newRequest(ctx context.Context, method, target, token string, body []byte) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Accept", "application/json")
+	if len(body) > 0 {
+		r.Header.Set("Content-Type", "application/json; charset=UTF-8")
+	}
+	return r, nil
+}
+
+// exchange sends one request and reads the answer whole, within the request
+// time-out.
+func (c *Client) exchange(ctx context.Context, operation string, build func(context.Context) (*http.Request, error)) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	req, err := build(ctx)
+	if err != nil {
+		return nil, nil, &TransportError{Operation: operation, Err: withoutURL(err)}
+	}
+	begin := c.opts.Now()
+	resp, err := c.http.Do(req)
+	if err != nil {
+		c.opts.Observe(operation, 0, c.opts.Now().Sub(begin))
+		return nil, nil, &TransportError{Operation: operation, Sent: sent.Load(), Err: withoutURL(err)}
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	c.opts.Observe(operation, resp.StatusCode, c.opts.Now().Sub(begin))
+	if err != nil {
+		return nil, nil, &TransportError{Operation: operation, Sent: true, Err: withoutURL(err)}
+	}
+	return resp, data, nil
+}
+
+func (c *Client) decode(k call, resp *http.Response, data []byte) error {
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return parseError(k.operation, resp.StatusCode, resp.Header, data, c.redact)
+	}
+	if k.out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, k.out); err != nil {
+		return &APIError{Operation: k.operation, Status: resp.StatusCode, Description: "the answer is not the documented JSON"}
+	}
+	return nil
+}
+
+// redact takes out of a server's words whatever secret they repeat.
+func (c *Client) redact(s string) string {
+	for _, secret := range []string{c.cfg.ClientSecret, c.cfg.BotSecret, c.tokens.current()} {
+		if secret != "" {
+			s = replaceAll(s, secret)
+		}
+	}
+	return s
+}
+
+// LogValue implements slog.LogValuer.
+func (c *Client) LogValue() slog.Value { return c.cfg.LogValue() }
