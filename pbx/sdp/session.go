@@ -1,0 +1,260 @@
+package sdp
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/codec"
+)
+
+// Session is one leg's side of all its offer/answer exchanges. Fill the first
+// group of fields; the rest is kept by the methods.
+type Session struct {
+	ID     uint64         `json:"id"`     // o= session id, at most 2^62
+	Local  netip.AddrPort `json:"local"`  // our RTP address
+	Codecs []string       `json:"codecs"` // allowed ones, in order of preference
+	First  string         `json:"first,omitempty"`
+	// Source is where the peer's signalling comes from: see remote.
+	Source netip.Addr `json:"source,omitzero"`
+
+	Version uint64       `json:"version"`
+	Lines   []Line       `json:"lines,omitempty"` // the m-lines we last wrote, in order
+	Body    string       `json:"body,omitempty"`  // what we last wrote, without v= and o=
+	Settled bool         `json:"settled,omitempty"`
+	Stream  media.Stream `json:"stream,omitzero"` // of the last settled exchange
+	Offered bool         `json:"offered,omitempty"`
+	before  *Session     // to go back to when our offer is refused
+}
+
+// Offer returns a full offer: every codec that we allow, the current or the
+// hinted one first, in both directions. The m-lines of earlier exchanges stay
+// in place (RFC 3264 §8).
+func (s *Session) Offer() []byte {
+	first := s.First
+	dtmf := codec.PayloadTelephoneEvent
+	if s.Settled {
+		first = s.Stream.Codec.Name
+		if s.Stream.DTMF != 0 {
+			dtmf = s.Stream.DTMF
+		}
+	}
+	audio := Line{Media: "audio", Proto: "RTP/AVP", Port: int(s.Local.Port()), Mux: s.Settled && s.Stream.RTCPMux}
+	for _, name := range preferred(s.Codecs, first) {
+		c, _ := codec.Named(name)
+		if s.Settled && name == s.Stream.Codec.Name {
+			c.PayloadType = s.Stream.Codec.PayloadType
+			if dtmf == c.PayloadType {
+				dtmf++ // the peer gave the codec the number that we use for events
+			}
+		}
+		audio.add(c.PayloadType, name, c.ClockRate)
+	}
+	audio.add(dtmf, codec.TelephoneEvent, codec.ClockRate)
+	return s.offer(audio)
+}
+
+// Reoffer returns what we last said: an offer that changes nothing, for
+// session refreshes (RFC 4028 §7.4). Before the first exchange it is Offer.
+func (s *Session) Reoffer() []byte {
+	i := s.audioLine()
+	if !s.Settled || i < 0 {
+		return s.Offer()
+	}
+	return s.offer(s.Lines[i])
+}
+
+func (s *Session) offer(audio Line) []byte {
+	if !s.Offered {
+		saved := *s
+		saved.Lines = slices.Clone(s.Lines)
+		s.before = &saved
+	}
+	lines := []Line{audio}
+	if i := s.audioLine(); i >= 0 {
+		lines = slices.Clone(s.Lines)
+		lines[i] = audio
+	}
+	s.Offered = true
+	return s.write(lines)
+}
+
+// Withdraw forgets an offer that the peer refused: the session is again what
+// it was before, except that the version never goes back.
+func (s *Session) Withdraw() {
+	if s.before == nil {
+		s.Offered = false
+		return
+	}
+	version := s.Version
+	*s = *s.before
+	s.Version = version
+}
+
+// Answer takes the peer's offer and returns our answer and what they settle.
+// ErrMalformed and ErrNoAudio leave the session as it was.
+func (s *Session) Answer(offer []byte) ([]byte, media.Stream, error) {
+	d, err := Parse(offer)
+	if err != nil {
+		return nil, media.Stream{}, err
+	}
+	current := s.First
+	if s.Settled {
+		current = s.Stream.Codec.Name
+	}
+	at, chosen := -1, media.Codec{}
+	for i, l := range d.Lines {
+		if c, ok := choose(l.codecs(), s.Codecs, current); ok && l.usable() {
+			at, chosen = i, c
+			break
+		}
+	}
+	if at < 0 {
+		return nil, media.Stream{}, fmt.Errorf("%w: it offers %s, we speak %s", ErrNoAudio, d.summary(), strings.Join(s.Codecs, ", "))
+	}
+	lines := make([]Line, len(d.Lines))
+	for i, l := range d.Lines {
+		lines[i] = Line{Media: l.Media, Proto: l.Proto, Raw: l.Raw}
+	}
+	remote := d.Lines[at]
+	mine := Line{
+		Media: "audio", Proto: remote.Proto, Port: int(s.Local.Port()),
+		Direction: reverse(remote), Mux: remote.Mux,
+	}
+	mine.add(chosen.PayloadType, chosen.Name, chosen.ClockRate)
+	if pt := remote.events(); pt != 0 {
+		mine.add(pt, codec.TelephoneEvent, codec.ClockRate)
+	}
+	lines[at] = mine
+	s.settle(remote, chosen)
+	return s.write(lines), s.Stream, nil
+}
+
+// Accept takes the peer's answer to our offer and returns what they settle.
+// On an error our offer stays open; call Withdraw to drop it.
+func (s *Session) Accept(answer []byte) (media.Stream, error) {
+	i := s.audioLine()
+	if !s.Offered || i < 0 {
+		return media.Stream{}, ErrNoOffer
+	}
+	d, err := Parse(answer)
+	if err != nil {
+		return media.Stream{}, err
+	}
+	// A peer that drops refused lines from its answer is wrong (RFC 3264
+	// §6) but harmless as long as the audio line can be told.
+	if len(d.Lines) != len(s.Lines) {
+		i = d.Audio()
+	}
+	if i < 0 || i >= len(d.Lines) || !d.Lines[i].usable() {
+		return media.Stream{}, fmt.Errorf("%w: the answer refuses audio: %s", ErrNoAudio, d.summary())
+	}
+	offered := s.Lines[s.audioLine()].names()
+	for _, c := range d.Lines[i].codecs() {
+		if contains(offered, c.Name) {
+			d.Lines[i].Mux = d.Lines[i].Mux && s.Lines[s.audioLine()].Mux
+			s.settle(d.Lines[i], c)
+			return s.Stream, nil
+		}
+	}
+	return media.Stream{}, fmt.Errorf("%w: the answer has %s, we offered %s", ErrNoAudio, d.summary(), strings.Join(offered, ", "))
+}
+
+// settle computes the stream of an exchange.
+func (s *Session) settle(remote Line, c media.Codec) {
+	s.Settled, s.Offered, s.before = true, false, nil
+	rtp := s.remote(netip.AddrPortFrom(remote.Addr, uint16(remote.Port)))
+	s.Stream = media.Stream{
+		Remote:      rtp,
+		RTCPMux:     remote.Mux,
+		Codec:       c,
+		DTMF:        remote.events(),
+		Ptime:       remote.Ptime,
+		Direction:   reverse(remote),
+		TrustSource: rtp.IsValid() && rtp.Addr() == s.Source,
+	}
+	if rtp.IsValid() && remote.RTCP.IsValid() && !remote.Mux {
+		s.Stream.RemoteRTCP = s.remote(remote.RTCP)
+	}
+}
+
+// remote decides whether an address from SDP may be sent to. Not if it is of
+// another family than our socket, a multicast or unspecified address, or one
+// of a private network although the signalling came from a public one: then it
+// is on the far side of a NAT, or an attempt to make us send into our own
+// network. The result is then invalid and the port learns from packets.
+func (s *Session) remote(a netip.AddrPort) netip.AddrPort {
+	ip := a.Addr()
+	switch {
+	case !ip.IsValid(), ip.IsUnspecified(), ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return netip.AddrPort{}
+	case s.Local.IsValid() && s.Local.Addr().Unmap().Is4() != ip.Is4():
+		return netip.AddrPort{}
+	case s.Source.IsValid() && !inner(s.Source) && inner(ip):
+		return netip.AddrPort{}
+	case s.Source.IsValid() && !s.Source.IsLoopback() && ip.IsLoopback():
+		return netip.AddrPort{}
+	}
+	return a
+}
+
+// inner reports whether an address is of no use outside of its own network.
+func inner(a netip.Addr) bool {
+	carrierNAT := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || carrierNAT.Contains(a)
+}
+
+// Held reports whether the peer has put us on hold.
+func (s *Session) Held() bool { return s.Settled && !s.Stream.Direction.Sends() }
+
+// Trust tells the session where the signalling comes from.
+func (s *Session) Trust(source netip.Addr) { s.Source = source.Unmap() }
+
+// reverse is our direction for the peer's line.
+func reverse(l Line) media.Direction {
+	switch {
+	case l.Direction == media.Inactive:
+		return media.Inactive
+	case l.Held():
+		return media.RecvOnly
+	case l.Direction == media.RecvOnly:
+		return media.SendOnly
+	}
+	return media.SendRecv
+}
+
+func (s *Session) audioLine() int {
+	return slices.IndexFunc(s.Lines, func(l Line) bool { return l.Media == "audio" && l.Port != 0 })
+}
+
+func (l *Line) add(pt uint8, name string, rate int) {
+	l.Formats = append(l.Formats, Format{PayloadType: pt, Name: name, ClockRate: rate})
+	l.Raw = append(l.Raw, strconv.Itoa(int(pt)))
+}
+
+func (l *Line) names() []string {
+	out := make([]string, len(l.Formats))
+	for i, f := range l.Formats {
+		out[i] = f.Name
+	}
+	return out
+}
+
+// summary names a description's media for error texts.
+func (d Description) summary() string {
+	var out []string
+	for _, l := range d.Lines {
+		text := l.Media + " " + l.Proto
+		for _, f := range l.Formats {
+			text += " " + f.Name
+		}
+		out = append(out, clip(text))
+	}
+	if len(out) == 0 {
+		return "no media"
+	}
+	return strings.Join(out, "; ")
+}
