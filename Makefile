@@ -37,8 +37,9 @@ tidy: ## Bring go.mod in order.
 	cd hack/tools && $(GO) mod tidy
 
 .PHONY: generate
-generate: ## Write the generated files: deepcopy, CRDs.
+generate: ## Write the generated files: deepcopy, CRDs, docs/resources.md.
 	$(GO) generate ./api/...
+	$(GO) run ./hack/apidoc config/crd docs/resources.md
 
 .PHONY: format
 format: $(LINT) ## Format all Go files.
