@@ -1,0 +1,87 @@
+package gate
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// buckets limits how many unproven messages one source may send. It is a table
+// of fixed size: each source has four places where it may be; the one that was
+// longest silent makes room. A source that lost its place starts with a full
+// bucket, so a flood from many addresses never shuts out a quiet one.
+type buckets struct {
+	rate  float64 // tokens per second
+	burst float64
+	seed  maphash.Seed
+
+	mu   sync.Mutex
+	sets [][4]bucket
+}
+
+type bucket struct {
+	source netip.Addr
+	tokens float64
+	at     int64 // unix nanoseconds of the last use
+}
+
+// bucketSets times four places, about 3.5 MiB.
+const bucketSets = 1 << 14
+
+func newBuckets(rate, burst float64) *buckets {
+	return &buckets{rate: rate, burst: burst, seed: maphash.MakeSeed(), sets: make([][4]bucket, bucketSets)}
+}
+
+// Network returns what counts as one source: an IPv4 address, or the /64
+// network of an IPv6 address, which one host may fill at will.
+func Network(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.Is4() || a.IsLoopback() {
+		return a
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
+}
+
+// take reports whether the source may send one more message.
+func (b *buckets) take(source netip.Addr, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.find(source, now)
+	if p.tokens < 1 {
+		return false
+	}
+	p.tokens--
+	return true
+}
+
+// give returns tokens to a source that has proven itself.
+func (b *buckets) give(source netip.Addr, n float64, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.find(source, now)
+	p.tokens = min(b.burst, p.tokens+n)
+}
+
+func (b *buckets) find(source netip.Addr, now time.Time) *bucket {
+	set := &b.sets[maphash.Comparable(b.seed, source)%uint64(len(b.sets))]
+	nanos := now.UnixNano()
+	oldest := &set[0]
+	for i := range set {
+		p := &set[i]
+		if p.source == source {
+			p.tokens = min(b.burst, p.tokens+b.rate*time.Duration(max(0, nanos-p.at)).Seconds())
+			p.at = nanos
+			return p
+		}
+		if p.at < oldest.at {
+			oldest = p
+		}
+	}
+	*oldest = bucket{source: source, tokens: b.burst, at: nanos}
+	return oldest
+}
