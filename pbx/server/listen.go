@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/conf"
+)
+
+// advertised returns the addresses that others reach us at on this node.
+func advertised(n conf.Network, node string) ([]netip.Addr, error) {
+	texts, ok := n.Advertise[node]
+	if !ok {
+		texts = n.Advertise[""]
+	}
+	if len(texts) == 0 {
+		return nil, fmt.Errorf("network.advertise: no address for node %q: add the node or the entry \"\"", node)
+	}
+	return addresses("network.advertise", texts)
+}
+
+func addresses(field string, texts []string) ([]netip.Addr, error) {
+	list := make([]netip.Addr, 0, len(texts))
+	for _, text := range texts {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q: must be an IP address", field, text)
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// listenHTTP listens on one address: the first bind address, else the first
+// advertised one that this machine has, else loopback. Never on all of them.
+func listenHTTP(ctx context.Context, bind, advertise []netip.Addr, port int) (net.Listener, error) {
+	candidates := append(append([]netip.Addr{}, bind...), advertise...)
+	candidates = append(candidates, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	var lc net.ListenConfig
+	for _, a := range candidates {
+		if a.IsUnspecified() {
+			continue
+		}
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(a.String(), strconv.Itoa(port)))
+		if errors.Is(err, syscall.EADDRNOTAVAIL) {
+			continue // behind NAT the advertised address is not ours
+		}
+		if err != nil {
+			return nil, fmt.Errorf("http: %w", err)
+		}
+		return l, nil
+	}
+	return nil, fmt.Errorf("http: no address of this machine among %v", candidates)
+}
+
+// serveHTTP serves until ctx ends, then lets running requests finish for a
+// moment.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := s.Shutdown(grace); err != nil {
+		_ = s.Close()
+	}
+	<-ended
+	return nil
+}

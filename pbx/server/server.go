@@ -1,0 +1,312 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/bot"
+	"github.com/dipcast/dipcast/pbx/call"
+	"github.com/dipcast/dipcast/pbx/cdr"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/audiofile"
+	"github.com/dipcast/dipcast/pbx/media/rtpio"
+	"github.com/dipcast/dipcast/pbx/metrics"
+	"github.com/dipcast/dipcast/pbx/sipua"
+	"github.com/dipcast/dipcast/pbx/store"
+	"github.com/dipcast/dipcast/pbx/trunk"
+)
+
+// Options is what a Server is made of.
+type Options struct {
+	Document *conf.Document
+	// DataDir holds the database, the generated keys and the prompts; it must
+	// exist and be writable.
+	DataDir string
+	// Node is the name of the node in Document.Network.Advertise.
+	Node string
+	// DrainFor is how long Run waits for calls to end by themselves; 0 = not
+	// at all.
+	DrainFor time.Duration
+	// CallTiming changes how long calls wait in each situation; zero fields
+	// keep the defaults.
+	CallTiming call.Timing
+	Log        *slog.Logger // nil = silent
+}
+
+// Server is one tenant's PBX.
+type Server struct {
+	opts Options
+	log  *slog.Logger
+	keys keys
+	doc  atomic.Pointer[conf.Document]
+
+	store    *store.DB
+	pool     *rtpio.Pool
+	agent    *sipua.Agent
+	engine   *call.Engine
+	recorder *cdr.Recorder
+	metrics  *metrics.Set
+	works    *worksLink
+	bot      *bot.Bot
+	web      *front
+	http     net.Listener
+	admin    net.Listener
+
+	apply    sync.Mutex // one Apply at a time
+	draining atomic.Bool
+	closers  []func() // in the order of opening
+}
+
+// New opens everything that the document asks for: sockets, database, keys.
+// Nothing is served before Run. On error nothing stays open.
+func New(ctx context.Context, o Options) (s *Server, err error) {
+	if err := o.Document.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	tenant := o.Document.Tenant
+	s = &Server{opts: o, log: o.Log.With("tenant", tenant.Namespace+"/"+tenant.Name)}
+	defer func() {
+		if err != nil {
+			s.close()
+			s, err = nil, fmt.Errorf("tenant %s/%s: %w", tenant.Namespace, tenant.Name, err)
+		}
+	}()
+	s.doc.Store(o.Document)
+	s.metrics = metrics.New(tenant.Namespace, tenant.Name)
+	if s.keys, err = loadKeys(o.DataDir, o.Document.Web.APIToken.Reveal(), o.Document.Web.SessionKey.Reveal()); err != nil {
+		return s, err
+	}
+	advertise, err := advertised(o.Document.Network, o.Node)
+	if err != nil {
+		return s, err
+	}
+	bind, err := addresses("network.bind", o.Document.Network.Bind)
+	if err != nil {
+		return s, err
+	}
+	for _, open := range []func(context.Context, []netip.Addr, []netip.Addr) error{
+		s.openStore, s.openMedia, s.openSIP, s.openCalls, s.openBot, s.openWeb,
+	} {
+		if err := open(ctx, bind, advertise); err != nil {
+			return s, err
+		}
+	}
+	s.observe()
+	s.metrics.Applied(o.Document.Generation)
+	return s, nil
+}
+
+func (s *Server) document() *conf.Document { return s.doc.Load() }
+
+// onClose adds what close runs, last added first.
+func (s *Server) onClose(f func()) { s.closers = append(s.closers, f) }
+
+func (s *Server) close() {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		s.closers[i]()
+	}
+	s.closers = nil
+}
+
+func (s *Server) openStore(ctx context.Context, _, _ []netip.Addr) (err error) {
+	if dsn := s.document().Database.PostgresDSN.Reveal(); dsn != "" {
+		s.store, err = store.OpenPostgres(ctx, dsn)
+	} else {
+		s.store, err = store.OpenSQLite(ctx, filepath.Join(s.opts.DataDir, "pbx.db"))
+	}
+	if err != nil {
+		return err
+	}
+	s.onClose(func() {
+		if err := s.store.Close(); err != nil {
+			s.log.Error("the database did not close", "error", err)
+		}
+	})
+	return nil
+}
+
+func (s *Server) openMedia(_ context.Context, bind, advertise []netip.Addr) (err error) {
+	ports := s.document().Network.Ports
+	s.pool, err = rtpio.NewPool(rtpio.Config{
+		From: ports.RTPFrom, To: ports.RTPTo, Bind: bind, Advertise: advertise, Log: s.log,
+	})
+	if err == nil {
+		s.onClose(s.pool.Close)
+	}
+	return err
+}
+
+func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err error) {
+	s.agent, err = sipua.New(sipua.Config{
+		Document: s.document(), Advertise: advertise, Bind: bind, Port: s.document().Network.Ports.SIP,
+		Media: s.pool, Store: s.store, OnTrunk: s.trunkChanged, Log: s.log,
+	})
+	return err
+}
+
+func (s *Server) trunkChanged(t trunk.Status) {
+	s.log.Info("trunk", "trunk", t.Name, "up", t.Up, "text", t.Text)
+}
+
+// fan hands events to sinks that are made after the engine.
+type fan struct{ sinks pbx.EventSinks }
+
+func (f *fan) Handle(e pbx.Event) { f.sinks.Handle(e) }
+
+func (s *Server) openCalls(_ context.Context, _, _ []netip.Addr) error {
+	prompts, err := audiofile.LoadPrompts(filepath.Join(s.opts.DataDir, "prompts"), s.document().Tenant.Locale)
+	if err != nil {
+		return err
+	}
+	s.works = &worksLink{log: s.log, observe: s.metrics.Works, dropped: func(error) { s.metrics.Dropped() }}
+	s.onClose(s.works.Close)
+	s.recorder = cdr.NewRecorder(s.store, s.log)
+	s.onClose(func() {
+		if lost := s.recorder.Close(); lost > 0 {
+			s.log.Error("call records were lost", "records", lost)
+		}
+	})
+	sinks := &fan{}
+	s.engine = call.New(call.Config{
+		Document: s.document, Dialer: s.agent, Sink: sinks, Sounds: sounds{prompts},
+		Log: s.log, Timing: s.opts.CallTiming,
+	})
+	s.onClose(s.engine.Close)
+	s.bot, err = bot.New(bot.Options{
+		Config: botConfig(s.document()), Tenant: s.document().Tenant.Namespace + "/" + s.document().Tenant.Name,
+		Key: s.keys.tokens, Control: s.engine, Messenger: s.works,
+		ResolveUser: s.works.ResolveUser, CallerName: s.works.CallerName,
+		Hooks: bot.Hooks{CardSent: func(_ string, d time.Duration) { s.metrics.Card(d) }, Dropped: s.metrics.Dropped},
+		Log:   s.log,
+	})
+	if err != nil {
+		return err
+	}
+	sinks.sinks = pbx.EventSinks{s.metrics, s.recorder, s.bot}
+	s.agent.SetReceiver(s.engine)
+	return nil
+}
+
+// sounds gives the engine its prompts.
+type sounds struct{ prompts *audiofile.Prompts }
+
+func (s sounds) Sound(name string) media.Source { return s.prompts.Source(audiofile.Prompt(name)) }
+
+func (s *Server) openBot(context.Context, []netip.Addr, []netip.Addr) error {
+	d := s.document()
+	if err := s.works.Apply(d.Bot, d.Numbering.AreaCode); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Run serves until ctx ends, drains, and returns when everything has ended.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.close()
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, inner := errgroup.WithContext(inner)
+	g.Go(func() error { return s.agent.Run(inner) })
+	g.Go(func() error { return s.bot.Run(inner) })
+	g.Go(func() error { return serveHTTP(inner, s.http, s.web.public()) })
+	g.Go(func() error { return serveHTTP(inner, s.admin, s.web.admin()) })
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			s.drain(ctx)
+			s.engine.Close()
+			stop()
+		case <-inner.Done():
+		}
+		return nil
+	})
+	s.log.Info("the PBX serves", "document", s.document(), "sip", s.SIPAddr(), "http", s.HTTPAddr(), "admin", s.AdminAddr())
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// drain refuses new calls and waits for those that are up.
+func (s *Server) drain(ctx context.Context) {
+	s.draining.Store(true)
+	s.agent.Drain()
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.DrainFor)
+	defer cancel()
+	s.log.Info("draining: new calls are refused", "calls", s.engine.Active(), "for", s.opts.DrainFor)
+	if err := s.engine.Drain(limited); err != nil {
+		s.log.Warn("calls are cut at the end of the drain", "calls", s.engine.Active())
+	}
+}
+
+// Apply puts a new document in force while calls go on. The plan says what
+// was done; parts under Restart keep their old state. On error nothing has
+// changed.
+func (s *Server) Apply(d *conf.Document) (Plan, error) {
+	s.apply.Lock()
+	defer s.apply.Unlock()
+	plan, err := PlanFor(s.document(), d)
+	if err == nil {
+		err = s.works.Apply(d.Bot, d.Numbering.AreaCode)
+	}
+	if err == nil {
+		err = s.agent.Apply(d)
+	}
+	if err != nil {
+		s.metrics.Refused()
+		return nil, err
+	}
+	s.doc.Store(d)
+	s.bot.Apply(botConfig(d))
+	s.web.apply(d)
+	s.metrics.Applied(d.Generation)
+	s.log.Info("a new configuration is in force", "document", d, "plan", plan)
+	return plan, nil
+}
+
+// Control returns what people and machines may do to calls.
+func (s *Server) Control() pbx.Controller { return s.engine }
+
+// CDRs returns the call records.
+func (s *Server) CDRs() pbx.CDRStore { return s.store }
+
+// SIPAddr is where SIP is served over UDP and TCP.
+func (s *Server) SIPAddr() netip.AddrPort { return s.agent.SIPAddr("UDP") }
+
+// HTTPAddr is where console, REST and callbacks are served.
+func (s *Server) HTTPAddr() string { return s.http.Addr().String() }
+
+// AdminAddr is where metrics and health are served.
+func (s *Server) AdminAddr() string { return s.admin.Addr().String() }
+
+// APITokenFile is the file that holds the REST interface's bearer token,
+// unless the document carries it.
+func (s *Server) APITokenFile() string { return filepath.Join(s.opts.DataDir, "api-token") }
+
+// SetCallback points the bot's callbacks at this PBX, as the operator does in
+// a cluster.
+func (s *Server) SetCallback(ctx context.Context, url string) error {
+	return s.works.SetCallback(ctx, url)
+}
+
+// prepareDataDir makes the tenant's data folder.
+func PrepareDataDir(root, namespace, name string) (string, error) {
+	dir := filepath.Join(root, namespace, name)
+	return dir, os.MkdirAll(dir, 0o700)
+}

@@ -1,0 +1,212 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/works"
+)
+
+const (
+	// directoryEvery is the pause between two reads of the directory: the
+	// service has no feed of changes.
+	directoryEvery = time.Hour
+	// directoryRetry is the pause after a read that failed.
+	directoryRetry = time.Minute
+	// lastMessages bounds how long the last messages may take at the end.
+	lastMessages = 5 * time.Second
+)
+
+var errNoBot = errors.New("no bot is configured")
+
+// worksLink is the tenant's line to NAVER WORKS. Its session is replaced when
+// the bot's settings or credentials change; messages of an old session are
+// still sent by it. It implements bot.Messenger.
+type worksLink struct {
+	log     *slog.Logger
+	observe func(operation string, status int, d time.Duration)
+	dropped func(error)
+
+	current atomic.Pointer[worksSession]
+	mu      sync.Mutex // Apply and Close
+	wg      sync.WaitGroup
+}
+
+// worksSession is one client with its queue and what it read of the directory.
+type worksSession struct {
+	settings conf.Bot
+	client   *works.Client
+	queue    *works.Queue
+	names    atomic.Pointer[works.NameIndex]
+	stop     context.CancelFunc
+}
+
+// Apply follows the document's bot; nil means that there is none.
+func (w *worksLink) Apply(b *conf.Bot, areaCode string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old := w.current.Load()
+	if old != nil && b != nil && differs(Update, old.settings, *b) == None {
+		return nil
+	}
+	var next *worksSession
+	if b != nil {
+		var err error
+		if next, err = w.open(*b); err != nil {
+			return err
+		}
+	}
+	w.current.Store(next)
+	if old != nil {
+		w.wg.Go(func() { w.retire(old) })
+	}
+	if next != nil {
+		ctx, stop := context.WithCancel(context.Background())
+		next.stop = stop
+		w.wg.Go(func() { w.read(ctx, next, areaCode) })
+	}
+	return nil
+}
+
+func (w *worksLink) open(b conf.Bot) (*worksSession, error) {
+	c, err := works.New(works.Config{
+		APIURL: b.APIURL, AuthURL: b.AuthURL, BotID: b.BotID, DomainID: b.DomainID,
+		ClientID:       b.Credentials.ClientID,
+		ClientSecret:   b.Credentials.ClientSecret.Reveal(),
+		ServiceAccount: b.Credentials.ServiceAccount,
+		PrivateKey:     b.Credentials.PrivateKey.Reveal(),
+		BotSecret:      b.Credentials.BotSecret.Reveal(),
+		Scopes:         b.Scopes,
+	}, works.Options{Logger: w.log, Observe: w.observe})
+	if err != nil {
+		return nil, err
+	}
+	return &worksSession{
+		settings: b, client: c,
+		queue: works.NewQueue(c, works.QueueOptions{Dropped: w.dropped}),
+	}, nil
+}
+
+// retire lets the last messages of a session out and ends it.
+func (w *worksLink) retire(s *worksSession) {
+	s.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), lastMessages)
+	defer cancel()
+	if err := s.queue.Drain(ctx); err != nil {
+		w.log.Warn("messages were given up", "waiting", s.queue.Stats().Waiting)
+	}
+	s.queue.Close()
+	s.client.Close()
+}
+
+// Close ends the session and waits for everything that was started.
+func (w *worksLink) Close() {
+	w.mu.Lock()
+	if s := w.current.Swap(nil); s != nil {
+		w.wg.Go(func() { w.retire(s) })
+	}
+	w.mu.Unlock()
+	w.wg.Wait()
+}
+
+// Send implements bot.Messenger.
+func (w *worksLink) Send(m works.Message) {
+	if s := w.current.Load(); s != nil {
+		s.queue.Send(m)
+		return
+	}
+	if m.Done != nil {
+		m.Done(errNoBot)
+	}
+}
+
+// ResolveUser returns the user ID of a login e-mail or user ID.
+func (w *worksLink) ResolveUser(ctx context.Context, user string) (string, error) {
+	s := w.current.Load()
+	if s == nil {
+		return "", errNoBot
+	}
+	u, err := s.client.User(ctx, user)
+	return u.UserID, err
+}
+
+// CallerName looks a number up among the members and the contacts that the
+// viewer may see.
+func (w *worksLink) CallerName(viewer, number string) (name, company string) {
+	s := w.current.Load()
+	if s == nil {
+		return "", ""
+	}
+	names := s.names.Load()
+	if names == nil {
+		return "", ""
+	}
+	who, _ := names.Lookup(number, viewer)
+	return who.Name, who.Company
+}
+
+// read keeps the session's names fresh.
+func (w *worksLink) read(ctx context.Context, s *worksSession, areaCode string) {
+	for {
+		wait := directoryEvery
+		if err := s.readNames(ctx, areaCode); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			w.log.Warn("the directory of NAVER WORKS cannot be read; cards show the caller's own name", "error", err)
+			wait = directoryRetry
+		}
+		next := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return
+		case <-next.C:
+		}
+	}
+}
+
+func (s *worksSession) readNames(ctx context.Context, areaCode string) error {
+	var users []works.User
+	for u, err := range s.client.Users(ctx) {
+		if err != nil {
+			return err
+		}
+		users = append(users, u)
+	}
+	var contacts []works.Contact
+	for c, err := range s.client.Contacts(ctx) {
+		if err != nil {
+			return err
+		}
+		contacts = append(contacts, c)
+	}
+	s.names.Store(works.NewNameIndex(areaCode, users, contacts))
+	return nil
+}
+
+// SetCallback points the bot's callbacks at url, as the operator does in a
+// cluster. It changes nothing that is right already.
+func (w *worksLink) SetCallback(ctx context.Context, url string) error {
+	s := w.current.Load()
+	if s == nil {
+		return errNoBot
+	}
+	b, err := s.client.Bot(ctx)
+	if err != nil {
+		return err
+	}
+	if b.EnableCallback && b.CallbackURL == url && len(b.CallbackEvents) > 0 {
+		return nil
+	}
+	enable := true
+	return s.client.PatchBot(ctx, works.BotPatch{
+		EnableCallback: &enable, CallbackURL: &url,
+		CallbackEvents: []string{"text"}, ChannelEvents: []string{"message", "postback"},
+	})
+}
