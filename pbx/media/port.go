@@ -44,6 +44,9 @@ type Stream struct {
 	DTMF      uint8
 	Ptime     time.Duration // packet time that the peer asks for, 0 = 20 ms
 	Direction Direction
+	// Signalling is the host that the peer's signalling comes from, invalid if
+	// not known. Media from it is believed sooner than media from anywhere.
+	Signalling netip.Addr
 	// TrustSource: the signalling came from the public address in SDP itself
 	// (a trunk, a phone without NAT), so a packet from another host is not
 	// accepted even as the first one.

@@ -1,12 +1,17 @@
 package rtpio
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/media"
 )
 
@@ -42,32 +47,233 @@ type Config struct {
 	// Ticks drives the pacer; nil = every 20 ms. Tests drive it by hand.
 	Ticks <-chan time.Time
 	// Random yields unpredictable numbers for SSRCs, sequence numbers and
-	// ports; nil = from crypto/rand.
+	// ports, from any goroutine; nil = from crypto/rand.
 	Random func() uint64
 	Log    *slog.Logger // nil = none
 }
 
 // Pool hands out ports. It implements media.Allocator.
-type Pool struct{}
+type Pool struct {
+	families [2]family // IPv4, IPv6
+	silence  time.Duration
+	now      func() time.Time
+	start    time.Time
+	random   func() uint64
+	log      *slog.Logger
+	sources  atomic.Uint64
+
+	done   chan struct{}
+	ticker *time.Ticker // nil if the ticks were handed in
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	kernel  bool // the kernel chooses the ports
+	numbers *numbers
+	ports   []*Port
+	past    Drops // of the ports that are closed
+}
 
 var _ media.Allocator = (*Pool)(nil)
 
 // NewPool checks the configuration and starts the pacer. No port is opened
 // before it is asked for.
 func NewPool(cfg Config) (*Pool, error) {
-	return &Pool{}, nil
+	p := &Pool{
+		silence: cfg.Silence, now: cfg.Now, random: cfg.Random, log: cfg.Log,
+		done: make(chan struct{}), kernel: cfg.From == 0 && cfg.To == 0,
+	}
+	var err error
+	if p.families, err = families(cfg.Bind, cfg.Advertise); err != nil {
+		return nil, err
+	}
+	if !p.kernel && (cfg.From < 1024 || cfg.To > 65535 || cfg.To < cfg.From+cfg.From&1+1) {
+		return nil, fmt.Errorf("RTP ports %d..%d: want a range within 1024..65535 that holds an even port and the next", cfg.From, cfg.To)
+	}
+	p.defaults()
+	rest := cfg.Rest
+	if rest == 0 {
+		rest = DefaultRest
+	}
+	if !p.kernel {
+		p.numbers = newNumbers(cfg.From, cfg.To, max(rest, 0), p.random)
+	}
+	ticks := cfg.Ticks
+	if ticks == nil {
+		p.ticker = time.NewTicker(frameTime)
+		ticks = p.ticker.C
+	}
+	p.start = p.now()
+	p.wg.Add(1)
+	go p.pace(ticks)
+	return p, nil
+}
+
+func (p *Pool) defaults() {
+	if p.silence <= 0 {
+		p.silence = DefaultSilence
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if p.random == nil {
+		p.random = unpredictable
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func unpredictable() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (Go 1.24)
+	return binary.BigEndian.Uint64(b[:])
 }
 
 // Allocate implements media.Allocator: it opens a port pair on the family of
-// peer. Errors: ErrNoPorts, ErrClosed, no address of that family.
+// peer. A number that another program uses is passed over. Errors: ErrNoPorts,
+// ErrClosed, no address of that family.
 func (p *Pool) Allocate(peer netip.Addr, n media.Notices) (media.Port, error) {
-	return nil, ErrNoPorts
+	f, err := p.familyOf(peer)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, ErrClosed
+	}
+	number, rtp, rtcp, err := p.bind(f)
+	if err != nil {
+		return nil, err
+	}
+	port := p.newPort(f, number, rtp, rtcp, n)
+	p.ports = append(p.ports, port)
+	p.wg.Add(2)
+	go port.read(rtp, port.handle)
+	go port.read(rtcp, port.handleControl)
+	return port, nil
+}
+
+func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *net.UDPConn, n media.Notices) *Port {
+	port := &Port{pool: p, number: number, notices: n, rtp: rtp, rtcp: rtcp}
+	bound, _ := rtp.LocalAddr().(*net.UDPAddr)
+	port.local = netip.AddrPortFrom(f.advertise, bound.AddrPort().Port())
+	r := p.random()
+	port.output.ssrc, port.output.ts = uint32(r), uint32(r>>32)
+	port.output.seq = uint16(p.random())
+	port.control.cname = newName(p.random)
+	port.control.schedule(p.clock(), p.random)
+	port.readers.Store(2)
+	return port
+}
+
+// bind opens a pair of sockets; p.mu is held.
+func (p *Pool) bind(f *family) (number uint16, rtp, rtcp *net.UDPConn, err error) {
+	if p.kernel {
+		rtp, rtcp, err = f.anyPair()
+		return 0, rtp, rtcp, err
+	}
+	now := p.clock()
+	for range p.numbers.left() {
+		number, ok := p.numbers.take(now)
+		if !ok {
+			break
+		}
+		if rtp, rtcp, err = f.pair(number); err == nil {
+			return number, rtp, rtcp, nil
+		}
+		p.numbers.put(number, now)
+		if !inUse(err) {
+			return 0, nil, nil, err
+		}
+	}
+	return 0, nil, nil, ErrNoPorts
 }
 
 // InUse returns how many ports (pairs) are open.
-func (p *Pool) InUse() int { return 0 }
+func (p *Pool) InUse() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.ports)
+}
+
+// Drops sums up what the ports, open and closed, did not use.
+func (p *Pool) Drops() Drops {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sum := p.past
+	for _, port := range p.ports {
+		sum.add(port.Drops())
+	}
+	return sum
+}
 
 // Close closes every port and waits for every goroutine of the pool.
-func (p *Pool) Close() {}
+func (p *Pool) Close() {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		close(p.done)
+		if p.ticker != nil {
+			p.ticker.Stop()
+		}
+	}
+	ports := append([]*Port(nil), p.ports...)
+	p.mu.Unlock()
+	for _, port := range ports {
+		port.Close()
+	}
+	p.wg.Wait()
+}
 
-var _ = pbx.Quality{}
+// open appends the open ports to a slice.
+func (p *Pool) open(ports []*Port) []*Port {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append(ports, p.ports...)
+}
+
+// leave takes a port that is being closed out of the list.
+func (p *Pool) leave(port *Port) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, o := range p.ports {
+		if o == port {
+			last := len(p.ports) - 1
+			p.ports[i], p.ports[last] = p.ports[last], nil
+			p.ports = p.ports[:last]
+			break
+		}
+	}
+}
+
+// gone takes the number and the figures of a port whose sockets are closed.
+func (p *Pool) gone(port *Port) {
+	d := port.Drops()
+	p.mu.Lock()
+	p.past.add(d)
+	if !p.kernel {
+		p.numbers.put(port.number, p.clock())
+	}
+	p.mu.Unlock()
+	if d.Foreign > 0 || d.Forged > 0 {
+		p.log.Info("rtp from foreign sources was refused during a call",
+			slog.Any("local", port.local), slog.Uint64("foreign", d.Foreign), slog.Uint64("forged", d.Forged))
+	}
+}
+
+// nextSource names a stream towards the outputs; 0 is never given.
+func (p *Pool) nextSource() uint64 { return p.sources.Add(1) }
+
+// clock is the time since the start in nanoseconds, beginning at one second so
+// that 0 can mean never.
+func (p *Pool) clock() int64 { return int64(p.now().Sub(p.start) + time.Second) }
+
+// ntp is a time of clock as an NTP timestamp (RFC 3550 §4). It follows the
+// clock of the start, so that a step of the wall clock changes no delay.
+func (p *Pool) ntp(now int64) uint64 {
+	const since1900 = 2208988800
+	t := p.start.Add(time.Duration(now) - time.Second)
+	return uint64(t.Unix()+since1900)<<32 | uint64(t.Nanosecond())<<32/uint64(time.Second)
+}

@@ -1,0 +1,169 @@
+package rtpio
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/media"
+)
+
+// rank says how much speaks for a source of RTP being the peer.
+type rank uint8
+
+// The ranks, least first. A source never displaces one of its own rank or a
+// higher one; so each Apply can make the lock move twice at most, and always
+// towards what the signalling said.
+const (
+	refused rank = iota // must not be learnt
+	unknown             // some host: a peer behind a NAT that signalling does not share
+	host                // the host of SDP or of the signalling, another port: a NAT
+	exact               // address and port as in SDP
+)
+
+// proof is what a source of each rank must show before it is locked: so many
+// packets in sequence over so much time. An attacker who sprays a range of
+// ports (rtpbleed) would have to hit one port ten times in sequence within
+// the moments before the real peer is heard, and is still displaced by a peer
+// that comes from where the signalling said.
+var proof = [...]struct {
+	packets int
+	over    time.Duration
+}{
+	refused: {1 << 30, 0},
+	unknown: {10, 150 * time.Millisecond},
+	host:    {3, 0},
+	exact:   {1, 0},
+}
+
+// takeover is how many packets a better source needs once another is locked.
+const takeover = 3
+
+// stale is when an unfinished candidate is forgotten.
+const stale = int64(2 * time.Second)
+
+// learner decides which source is the peer. It belongs to the goroutine that
+// reads the socket.
+type learner struct {
+	remote     netip.AddrPort
+	signalling netip.Addr
+	trust      bool
+
+	locked     netip.AddrPort // invalid: not yet
+	rank       rank
+	candidates [6]candidate
+}
+
+// candidate is a source that is being proven.
+type candidate struct {
+	from  netip.AddrPort
+	rank  rank
+	ssrc  uint32
+	seq   uint16
+	count int
+	first int64
+	last  int64
+}
+
+// newLearner starts anew for what an offer/answer exchange settled.
+func newLearner(s *media.Stream) learner {
+	remote := netip.AddrPortFrom(s.Remote.Addr().Unmap(), s.Remote.Port())
+	return learner{remote: remote, signalling: s.Signalling.Unmap(), trust: s.TrustSource && usable(remote)}
+}
+
+// verdict is what a packet's source is worth.
+type verdict uint8
+
+const (
+	foreign  verdict = iota // not the peer
+	learning                // perhaps the peer
+	locked                  // the peer
+	moved                   // the peer, since this packet
+)
+
+// take judges one well-formed packet. now is in nanoseconds.
+func (l *learner) take(from netip.AddrPort, h *header, now int64) verdict {
+	if from == l.locked {
+		return locked
+	}
+	r := l.judge(from)
+	if r == refused || r <= l.rank {
+		return foreign
+	}
+	need := proof[r]
+	if l.rank != refused {
+		need.packets = max(need.packets, takeover)
+	}
+	c := l.find(from, r, now)
+	if c == nil {
+		return foreign
+	}
+	c.take(h, now)
+	if c.count < need.packets || now-c.first < int64(need.over) {
+		return learning
+	}
+	l.locked, l.rank = from, r
+	l.candidates = [len(l.candidates)]candidate{}
+	return moved
+}
+
+// judge ranks a source by what the signalling said.
+func (l *learner) judge(from netip.AddrPort) rank {
+	switch {
+	case from == l.remote:
+		return exact
+	case from.Addr() == l.remote.Addr():
+		return host
+	case l.trust:
+		return refused
+	case from.Addr() == l.signalling:
+		return host
+	}
+	return unknown
+}
+
+// find returns the source's candidate or a new one in a free place. When all
+// are taken, a spray of single packets cannot push out one that has already
+// shown two; nil then.
+func (l *learner) find(from netip.AddrPort, r rank, now int64) *candidate {
+	var place *candidate
+	for i := range l.candidates {
+		c := &l.candidates[i]
+		if c.from == from {
+			return c
+		}
+		free := c.count == 0 || now-c.last > stale || c.rank < r || c.count == 1 && c.rank == r
+		if free && (place == nil || c.weaker(place)) {
+			place = c
+		}
+	}
+	if place != nil {
+		*place = candidate{from: from, rank: r}
+	}
+	return place
+}
+
+func (c *candidate) weaker(than *candidate) bool {
+	if c.count == 0 || than.count == 0 {
+		return than.count != 0
+	}
+	if c.rank != than.rank {
+		return c.rank < than.rank
+	}
+	return c.count < than.count || c.count == than.count && c.last < than.last
+}
+
+// take counts a packet that continues the candidate's stream; any other
+// begins the proof anew.
+func (c *candidate) take(h *header, now int64) {
+	step := h.seq - c.seq
+	if c.count == 0 || c.ssrc != h.ssrc || step == 0 || step > 50 || now-c.last > stale {
+		c.count, c.first = 0, now
+	}
+	c.count++
+	c.ssrc, c.seq, c.last = h.ssrc, h.seq, now
+}
+
+// usable reports whether packets can be sent to the address.
+func usable(a netip.AddrPort) bool {
+	return a.IsValid() && a.Port() != 0 && !a.Addr().IsUnspecified() && !a.Addr().IsMulticast()
+}

@@ -1,0 +1,59 @@
+package rtpio
+
+import "time"
+
+// numbers is the stock of port numbers: those that may be used, drawn at
+// random so that they cannot be guessed, and those that rest, so that late
+// packets of an ended call do not reach the next one. It is not safe for
+// concurrent use.
+type numbers struct {
+	rest    time.Duration
+	rested  []uint16
+	resting []rester // oldest first
+	random  func() uint64
+}
+
+type rester struct {
+	number uint16
+	until  int64
+}
+
+// newNumbers fills the stock with the even numbers whose next is in the range
+// as well.
+func newNumbers(from, to int, rest time.Duration, random func() uint64) *numbers {
+	n := &numbers{rest: rest, random: random}
+	for p := from + from&1; p+1 <= to; p += 2 {
+		n.rested = append(n.rested, uint16(p))
+	}
+	return n
+}
+
+// take draws a number. When every number is in use or rests, the one that has
+// rested longest is given.
+func (n *numbers) take(now int64) (uint16, bool) {
+	for len(n.resting) > 0 && n.resting[0].until <= now {
+		n.rested = append(n.rested, n.resting[0].number)
+		n.resting = n.resting[1:]
+	}
+	if last := len(n.rested) - 1; last >= 0 {
+		i := int(n.random() % uint64(last+1))
+		p := n.rested[i]
+		n.rested[i] = n.rested[last]
+		n.rested = n.rested[:last]
+		return p, true
+	}
+	if len(n.resting) == 0 {
+		return 0, false
+	}
+	p := n.resting[0].number
+	n.resting = n.resting[1:]
+	return p, true
+}
+
+// put gives a number back, to rest.
+func (n *numbers) put(p uint16, now int64) {
+	n.resting = append(n.resting, rester{number: p, until: now + int64(n.rest)})
+}
+
+// left is how many numbers take can still give.
+func (n *numbers) left() int { return len(n.rested) + len(n.resting) }

@@ -1,0 +1,176 @@
+package rtpio
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/dtmf"
+)
+
+// handle is the way of one packet from the socket to the other peer. It runs
+// in the goroutine that reads the RTP socket; it must not allocate, lock, log
+// or wait.
+func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
+	s := p.settings.Load()
+	if s == nil {
+		p.drops.early.Add(1)
+		return
+	}
+	if isControl(b) {
+		p.handleMuxed(s, b, from, now)
+		return
+	}
+	h, start, end, ok := parse(b)
+	if !ok {
+		p.drops.malformed.Add(1)
+		return
+	}
+	f := s.format(h.payloadType)
+	if f.kind == otherKind {
+		p.drops.unknown.Add(1)
+		return
+	}
+	if !p.fromPeer(s, from, &h, now) {
+		return
+	}
+	if !p.file(&h, f, now) {
+		return
+	}
+	if f.kind == eventKind {
+		p.key(b[start:end], &h, now)
+	}
+	q := p.target.Load()
+	if q == nil || !s.stream.Direction.Receives() || !q.hears(p) {
+		return
+	}
+	q.forward(p.intake.source, b[start-headerSize:end], h, f, now)
+}
+
+// fromPeer reports whether the packet comes from the peer, learning it.
+func (p *Port) fromPeer(s *settings, from netip.AddrPort, h *header, now int64) bool {
+	in := &p.intake
+	if in.epoch != s.epoch {
+		in.epoch, in.learner = s.epoch, newLearner(&s.stream)
+	}
+	switch in.learner.take(from, h, now) {
+	case locked:
+		return true
+	case moved:
+		p.found(s, from)
+		return true
+	case learning:
+		p.drops.learning.Add(1)
+	case foreign:
+		p.drops.foreign.Add(1)
+	}
+	return false
+}
+
+// found publishes the learnt source, unless a newer Apply has been there.
+func (p *Port) found(s *settings, from netip.AddrPort) {
+	if d := p.dest.Load(); d != nil && d.epoch == s.epoch {
+		p.dest.CompareAndSwap(d, s.found(from))
+	}
+	if !p.intake.arrived {
+		p.intake.arrived = true
+		if p.notices.Arrived != nil {
+			p.notices.Arrived()
+		}
+	}
+}
+
+// file counts the packet and reports whether it is to be used.
+func (p *Port) file(h *header, f format, now int64) bool {
+	in := &p.intake
+	if !in.budget.spend(now) {
+		p.drops.flood.Add(1)
+		return false
+	}
+	where := in.take(h, f.kind == audioKind, now, p.pool.nextSource)
+	if where == forged {
+		p.drops.forged.Add(1)
+		return false
+	}
+	if p.silent.Load() {
+		p.silent.Store(false)
+	}
+	if where == repeated {
+		p.drops.repeated.Add(1)
+		return false
+	}
+	return true
+}
+
+// key tells a key press once.
+func (p *Port) key(payload []byte, h *header, now int64) {
+	e, err := dtmf.Parse(payload)
+	if err != nil {
+		p.drops.malformed.Add(1)
+		return
+	}
+	digit, pressed := p.intake.presses.Take(e, h.timestamp, h.marker, time.Duration(now))
+	if pressed && p.notices.Digit != nil {
+		p.notices.Digit(digit)
+	}
+}
+
+// hears reports whether the port is to hear packets of `from`: the last of
+// those that were pointed at it. When that one is gone another takes its place.
+func (p *Port) hears(from *Port) bool {
+	f := p.feeder.Load()
+	if f == from {
+		return true
+	}
+	if f != nil && f.target.Load() == p {
+		return false
+	}
+	return p.feeder.CompareAndSwap(f, from)
+}
+
+// forward sends a packet to this port's peer. b begins with room for the
+// header, where the old header or its extension lies.
+func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
+	s, d := p.settings.Load(), p.dest.Load()
+	if s == nil || d == nil || !d.rtp.IsValid() || !s.stream.Direction.Sends() ||
+		p.keying.Load() || p.playing.Load() != nil {
+		return
+	}
+	if !p.output.claim() {
+		p.drops.switched.Add(1)
+		return
+	}
+	ok := p.rewrite(s, source, &h, f, len(b)-headerSize, now)
+	p.output.release()
+	if !ok {
+		return
+	}
+	if f.kind == audioKind {
+		codec.Transcoder(f.law, s.law).Apply(b[headerSize:])
+	}
+	h.put(b)
+	p.send(b, d.rtp)
+}
+
+// rewrite makes the packet one of the outgoing stream. It reports false for a
+// packet that the peer does not take.
+func (p *Port) rewrite(s *settings, source uint64, h *header, f format, payload int, now int64) bool {
+	span := uint32(0)
+	switch {
+	case f.kind == audioKind && s.takes(f):
+		h.payloadType, span = s.stream.Codec.PayloadType, uint32(payload)
+	case f.kind == eventKind && s.stream.DTMF != 0:
+		h.payloadType = s.stream.DTMF
+	default:
+		p.output.swallow(source, h.seq)
+		if f.kind == audioKind {
+			p.drops.unknown.Add(1)
+		}
+		return false
+	}
+	if !p.output.relay(source, h, span, now) {
+		p.drops.repeated.Add(1)
+		return false
+	}
+	return true
+}

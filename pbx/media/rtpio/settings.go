@@ -1,0 +1,107 @@
+package rtpio
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/codec"
+)
+
+// settings is the snapshot that packets are judged by: one Apply. It is never
+// changed after it was published.
+type settings struct {
+	stream media.Stream
+	law    codec.Law // 0: a format that can only be passed on
+	epoch  uint64    // rises whenever the peer must be learnt anew
+	at     int64     // when it was applied, in nanoseconds
+}
+
+// kind is what a payload type stands for.
+type kind uint8
+
+const (
+	otherKind kind = iota
+	audioKind
+	eventKind
+	noiseKind // comfort noise (RFC 3389)
+)
+
+// format is the kind of a packet and, for audio, its law.
+type format struct {
+	kind kind
+	law  codec.Law
+	name string
+}
+
+// format reads a payload type. Both laws are taken under their static types
+// whatever was settled: a peer may send any format that both sides named
+// (RFC 3264 §6.1).
+func (s *settings) format(payloadType uint8) format {
+	switch {
+	case payloadType == s.stream.Codec.PayloadType:
+		return format{kind: audioKind, law: s.law, name: s.stream.Codec.Name}
+	case s.stream.DTMF != 0 && payloadType == s.stream.DTMF:
+		return format{kind: eventKind}
+	case payloadType == codec.PayloadPCMU:
+		return format{kind: audioKind, law: codec.ULaw}
+	case payloadType == codec.PayloadPCMA:
+		return format{kind: audioKind, law: codec.ALaw}
+	case payloadType == codec.PayloadComfortNoise:
+		return format{kind: noiseKind}
+	}
+	return format{}
+}
+
+// takes reports whether audio of the format can be sent by these settings, as
+// it is or through a table.
+func (s *settings) takes(f format) bool {
+	if f.law == 0 || s.law == 0 {
+		return f.law == s.law && strings.EqualFold(f.name, s.stream.Codec.Name)
+	}
+	return true
+}
+
+// destination is where a port sends to: SDP's address, then the learnt one.
+type destination struct {
+	rtp    netip.AddrPort
+	rtcp   netip.AddrPort // invalid: not known
+	learnt bool
+	epoch  uint64
+}
+
+// offered is the destination by SDP alone.
+func (s *settings) offered() *destination {
+	d := &destination{epoch: s.epoch}
+	if r := s.stream.Remote; usable(r) {
+		d.rtp = netip.AddrPortFrom(r.Addr().Unmap(), r.Port())
+		d.rtcp = s.control(d.rtp)
+	}
+	return d
+}
+
+// found is the destination once the source is learnt. RTCP goes where SDP says
+// if the host is the same, otherwise to where the peer's RTCP comes from.
+func (s *settings) found(source netip.AddrPort) *destination {
+	d := &destination{rtp: source, learnt: true, epoch: s.epoch}
+	switch {
+	case s.stream.RTCPMux:
+		d.rtcp = source
+	case source.Addr() == s.stream.Remote.Addr().Unmap():
+		d.rtcp = s.control(s.stream.Remote)
+	}
+	return d
+}
+
+// control is the RTCP address that belongs to an RTP address.
+func (s *settings) control(rtp netip.AddrPort) netip.AddrPort {
+	switch {
+	case s.stream.RTCPMux:
+		return rtp
+	case usable(s.stream.RemoteRTCP):
+		return netip.AddrPortFrom(s.stream.RemoteRTCP.Addr().Unmap(), s.stream.RemoteRTCP.Port())
+	case rtp.Port() == 0xFFFF:
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(rtp.Addr().Unmap(), rtp.Port()+1)
+}
