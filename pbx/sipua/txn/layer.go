@@ -1,0 +1,209 @@
+package txn
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx/sipua/gate"
+)
+
+// Errors of the table.
+var (
+	ErrFull   = errors.New("too many SIP transactions")
+	ErrClosed = errors.New("the SIP transaction table is closed")
+	errTwice  = errors.New("a transaction with that branch exists")
+)
+
+// Layer is the table. Its methods may be called from any goroutine.
+type Layer struct {
+	max, reserve int
+	log          *slog.Logger
+
+	mu     sync.Mutex
+	closed bool
+	server map[string]*sip.ServerTx
+	client map[string]*client
+	wg     sync.WaitGroup
+}
+
+// New returns an empty table with room for limit server transactions, of which
+// reserve are kept for important requests.
+func New(limit, reserve int) *Layer {
+	return &Layer{
+		max: limit, reserve: reserve,
+		// What sipgo logs holds packets and addresses of strangers.
+		log:    slog.New(slog.DiscardHandler),
+		server: make(map[string]*sip.ServerTx), client: make(map[string]*client),
+	}
+}
+
+// Len returns how many server and client transactions are live.
+func (l *Layer) Len() (server, client int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.server), len(l.client)
+}
+
+// Matches reports whether a request belongs to a live server transaction: a
+// retransmission, the ACK of a refusal, or a CANCEL (RFC 3261 §17.2.3, §9.2).
+func (l *Layer) Matches(m *gate.Message) bool { return l.find(m) != nil }
+
+func (l *Layer) find(m *gate.Message) *sip.ServerTx {
+	method := m.Method
+	if method == "ACK" || method == "CANCEL" {
+		method = "INVITE"
+	}
+	key := serverKey(m, method)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.server[key]
+}
+
+// Receive hands a request to the transaction that it belongs to and reports
+// whether there was one.
+func (l *Layer) Receive(m *gate.Message) bool {
+	tx := l.find(m)
+	if tx == nil {
+		return false
+	}
+	req, err := Parse(m, nil)
+	if err != nil {
+		return true // it matched by its branch: drop it, the first one counts
+	}
+	if err := tx.Receive(req); err != nil {
+		l.log.Debug("request does not fit its transaction", "error", err)
+	}
+	return true
+}
+
+// Begin starts a server transaction and runs serve in a goroutine of its own;
+// when serve returns without a final response the transaction is dropped.
+func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, important bool, serve func(sip.ServerTransaction)) error {
+	key := serverKey(m, m.Method)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limit := l.max
+	if !important {
+		limit -= l.reserve
+	}
+	switch {
+	case l.closed:
+		return ErrClosed
+	case l.server[key] != nil:
+		return errTwice
+	case len(l.server) >= limit:
+		return ErrFull
+	}
+	tx := sip.NewServerTx(key, req, &conn{flow: f.For(m)}, l.log)
+	if err := tx.Init(); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	l.server[key] = tx
+	tx.OnTerminate(func(key string, _ error) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.server, key)
+	})
+	l.wg.Add(1)
+	go func() {
+		defer l.wg.Done()
+		serve(tx)
+		tx.TerminateGracefully()
+	}()
+	return nil
+}
+
+// Go runs f in a goroutine that Close awaits: for requests that have no
+// transaction, the ACK of a 2xx.
+func (l *Layer) Go(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.wg.Add(1)
+	go func() {
+		defer l.wg.Done()
+		f()
+	}()
+}
+
+// Close ends every transaction and waits for their goroutines.
+func (l *Layer) Close() {
+	l.mu.Lock()
+	l.closed = true
+	all := make([]sip.Transaction, 0, len(l.server)+len(l.client))
+	for _, tx := range l.server {
+		all = append(all, tx)
+	}
+	for _, c := range l.client {
+		all = append(all, c.tx)
+	}
+	l.mu.Unlock()
+	for _, tx := range all {
+		tx.Terminate()
+	}
+	l.wg.Wait()
+}
+
+// serverKey names a server transaction (RFC 3261 §17.2.3), with the rule of
+// RFC 2543 for branches without the magic cookie.
+func serverKey(m *gate.Message, method string) string {
+	v := &m.Via
+	if rest, ok := strings.CutPrefix(v.Branch, sip.RFC3261BranchMagicCookie); ok && rest != "" {
+		return method + "|" + v.Branch + "|" + strings.ToLower(v.Host) + "|" + strconv.Itoa(v.Port)
+	}
+	return method + "|" + m.CallID + "|" + m.From.Tag + "|" + strconv.FormatUint(uint64(m.CSeq), 10) +
+		"|" + v.Host + "|" + strconv.Itoa(v.Port) + "|" + v.Branch
+}
+
+// parse reads a message with the parser of sipgo.
+func parse(text string) (sip.Message, error) { return sip.NewParser().ParseSIP([]byte(text)) }
+
+// Parse makes sipgo's form of a request; f is where it came from, nil if that
+// does not matter.
+func Parse(m *gate.Message, f *gate.Flow) (*sip.Request, error) {
+	msg, err := parse(m.Text())
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	req, ok := msg.(*sip.Request)
+	if !ok || req.Via() == nil || req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
+		return nil, errors.New("request: headers are missing")
+	}
+	if f != nil {
+		req.SetTransport(f.Transport)
+		req.SetSource(f.Remote.String())
+		if ip := f.Remote.Addr().String(); req.Via().Host != ip {
+			req.Via().Params.Add("received", ip)
+		}
+	}
+	return req, nil
+}
+
+// conn is a flow in sipgo's eyes.
+type conn struct{ flow *gate.Flow }
+
+// LocalAddr implements sip.Connection.
+func (c *conn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.flow.Local) }
+
+// WriteMsg implements sip.Connection. A datagram may be larger than sipgo's
+// limit of 1300 bytes: the kernel cuts it into fragments, which a response
+// must be sent in (RFC 3261 §18.2.2 leaves no other transport).
+func (c *conn) WriteMsg(m sip.Message) error { return c.flow.Send([]byte(m.String())) }
+
+// Ref implements sip.Connection: the gate alone closes connections.
+func (c *conn) Ref(int) int { return 1 }
+
+// TryClose implements sip.Connection.
+func (c *conn) TryClose() (int, error) { return 1, nil }
+
+// Close implements sip.Connection.
+func (c *conn) Close() error { return nil }
