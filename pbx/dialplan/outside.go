@@ -84,6 +84,8 @@ func (r *resolver) permitted(n number) *Refusal {
 	switch {
 	case r.by == "":
 		return nowhere("outside callers reach numbers of the company only")
+	case slices.Contains(r.doc.Numbering.Emergency, n.digits):
+		return forbidden("emergency numbers are called by people, not by forwards")
 	case r.doc.Tenant.Suspend:
 		return forbidden("outside calls of the company are suspended")
 	case n.class == premium:

@@ -1,0 +1,183 @@
+package call
+
+import (
+	"time"
+
+	"github.com/dipcast/dipcast/pbx"
+)
+
+// route lets `to` hear the leg, once.
+func (m *machine) route(l *Leg, to pbx.LegID) {
+	if l.To != to {
+		l.To = to
+		m.do(hear{From: l.ID, To: to})
+	}
+}
+
+// sound plays a sound to the leg, once; an empty one stops it.
+func (m *machine) sound(l *Leg, name string) {
+	if l.Sound != name {
+		l.Sound = name
+		m.do(play{l.ID, name})
+	}
+}
+
+// silence takes a leg out of the audio: it hears nobody and nobody hears it.
+func (m *machine) silence(l *Leg) {
+	m.route(l, "")
+	m.sound(l, "")
+	for i := range m.s.Legs {
+		if o := &m.s.Legs[i]; o.To == l.ID {
+			m.route(o, "")
+		}
+	}
+}
+
+// alert lets the caller know that somebody is rung: by 180, or by a tone once
+// our audio is open towards the caller.
+func (m *machine) alert() {
+	s := m.s
+	if s.Phase == pbx.CallRouting {
+		s.Phase = pbx.CallRinging
+	}
+	c := s.leg(s.Caller)
+	switch {
+	case c == nil || !c.live() || s.Peer != "":
+	case s.Early || c.State == pbx.LegConfirmed:
+		m.sound(c, SoundRingback)
+	case c.State == pbx.LegTrying:
+		c.State = pbx.LegRinging
+		m.do(ring{c.ID})
+	}
+}
+
+// early passes what the callee's network plays before it answers.
+func (m *machine) early(l *Leg) {
+	s := m.s
+	c := s.leg(s.Caller)
+	if c == nil || !c.live() {
+		return
+	}
+	s.Phase = pbx.CallRinging
+	if !s.Early && c.State != pbx.LegConfirmed {
+		s.Early = true
+		c.State = pbx.LegRinging
+		m.do(progress{c.ID})
+	}
+	m.sound(c, "")
+	m.route(l, c.ID)
+}
+
+// connect lets the caller talk with the leg; all other legs end. Legs of a
+// pull that replaces the leg that talked now find it ended elsewhere, too.
+func (m *machine) connect(l *Leg) {
+	s := m.s
+	c := s.leg(s.Caller)
+	s.Peer = l.ID
+	l.Pulled = false
+	m.endOthers(func(o *Leg) bool { return o.ID == s.Caller || o.ID == s.Peer })
+	if c.State != pbx.LegConfirmed {
+		c.State, c.Answered = pbx.LegConfirmed, m.now
+		m.do(answer{c.ID})
+	}
+	s.Phase, s.AnsweredBy = pbx.CallActive, l.Party
+	s.StageAt, s.StageLeft, s.SetupAt, s.Waiting = time.Time{}, 0, time.Time{}, false
+	m.route(c, l.ID)
+	m.route(l, c.ID)
+	m.hold()
+	if c.Party.Extension != "" && l.Party.Number != s.To.Number {
+		m.do(present{c.ID, l.Party})
+	}
+	if s.Answered.IsZero() {
+		s.Answered, s.LongestAt = m.now, m.now.Add(s.Timing.Longest)
+		m.emit(pbx.EventAnswered, ofLeg(l.ID))
+	}
+}
+
+// hold plays the hold sound to whoever is held by the other side, and stops
+// every other sound of the two who talk.
+func (m *machine) hold() {
+	a, b := m.s.leg(m.s.Caller), m.s.leg(m.s.Peer)
+	if a == nil || b == nil || !a.live() || !b.live() {
+		return
+	}
+	heard := func(l, other *Leg) string {
+		if other.Held && !l.Held {
+			return SoundHold
+		}
+		return ""
+	}
+	m.sound(a, heard(a, b))
+	m.sound(b, heard(b, a))
+}
+
+// peerGone ends an answered call, unless the presser hung up the phone while
+// the call moves from it: then the caller hears ringing again.
+func (m *machine) peerGone(cause pbx.Cause) {
+	s := m.s
+	s.Peer = ""
+	if s.Pull == nil {
+		m.finish(cause)
+		return
+	}
+	s.AnsweredBy = pbx.Party{}
+	m.alert()
+}
+
+func (in legHeld) apply(m *machine) {
+	l := m.s.leg(in.Leg)
+	if l == nil || !l.live() || l.State != pbx.LegConfirmed {
+		return
+	}
+	l.Held = in.Held
+	m.hold()
+}
+
+// Nobody hears a call end by silence while one side holds it: a phone on hold
+// sends nothing.
+func (in legSilent) apply(m *machine) {
+	a, b := m.s.leg(m.s.Caller), m.s.leg(m.s.Peer)
+	if !m.running() || a == nil || b == nil || a.Held || b.Held || (in.Leg != a.ID && in.Leg != b.ID) {
+		return
+	}
+	m.finish(pbx.Cause{SIP: 408, Q850: 41, Text: "No audio came from " + side(m.s, in.Leg) + " for 30 s"})
+}
+
+func side(s *State, id pbx.LegID) string {
+	if id == s.Caller {
+		return "the caller"
+	}
+	return "the called side"
+}
+
+// A sound that came to its end begins again: all of ours are loops.
+func (in legPlayed) apply(m *machine) {
+	if l := m.s.leg(in.Leg); l != nil && l.live() && l.Sound != "" {
+		m.do(play{l.ID, l.Sound})
+	}
+}
+
+// Key presses belong to the mobile's confirmation, or to the other side of
+// the call.
+func (in legDigit) apply(m *machine) {
+	s := m.s
+	l := s.leg(in.Leg)
+	if l == nil || !l.live() || !m.running() {
+		return
+	}
+	if l.Pulled && s.Pull != nil && s.Pull.Confirming {
+		if in.Digit == '1' {
+			m.pulled(l)
+		}
+		return
+	}
+	if s.Peer == "" {
+		return
+	}
+	switch l.ID {
+	case s.Caller:
+		m.do(sendDigit{s.Peer, in.Digit})
+	case s.Peer:
+		m.do(sendDigit{s.Caller, in.Digit})
+	}
+}

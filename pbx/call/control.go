@@ -1,0 +1,144 @@
+package call
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/dialplan"
+)
+
+// Pull implements pbx.Controller.
+func (e *Engine) Pull(ctx context.Context, p pbx.Pull) error {
+	r, ok := e.find(p.Call)
+	if !ok {
+		return pbx.ErrGone
+	}
+	ext := extension(r.doc, p.Extension)
+	in := press{
+		To:    p.To,
+		Phone: dialplan.Phone{Extension: p.Extension, Name: ext.DisplayName, AutoAnswer: ext.AutoAnswer, Person: true},
+	}
+	if p.To == pbx.ToMobile {
+		in.Out, in.Diverted, in.Refused = mobile(r.doc, ext, r.state.Load().From, e.cfg.Now())
+	}
+	return r.ask(ctx, in)
+}
+
+// mobile resolves the way to an extension's mobile under its own identity.
+func mobile(doc *conf.Document, ext conf.Extension, from pbx.Party, now time.Time) (*dialplan.Outside, string, *pbx.Error) {
+	if ext.Mobile == "" {
+		return nil, "", pbx.Errorf(pbx.CodeNoMobile, "extension %s has no mobile number: set mobile in its plan or in the directory", ext.Number)
+	}
+	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: ext.Mobile, From: from, By: ext.Number, Written: true, Now: now})
+	if plan.Refusal != nil {
+		return nil, "", plan.Refusal.Error()
+	}
+	stage := plan.Stages[0]
+	if stage.Out == nil {
+		return nil, "", pbx.Errorf(pbx.CodeBadNumber, "the mobile of extension %s is a number of the company itself", ext.Number)
+	}
+	return stage.Out, stage.Diverted, nil
+}
+
+// CallBack implements pbx.Controller. Whether the other party can be reached
+// at all is found before the presser's phone rings.
+func (e *Engine) CallBack(_ context.Context, c pbx.CallBack) (pbx.CallID, error) {
+	doc, now := e.cfg.Document(), e.cfg.Now()
+	ext := extension(doc, c.Extension)
+	if ext.Number == "" {
+		return "", pbx.Errorf(pbx.CodeNotRegistered, "there is no extension %s", visible(c.Extension))
+	}
+	from := party(doc, pbx.Party{Extension: c.Extension})
+	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: c.Number, From: from, Written: true, Now: now})
+	if plan.Refusal != nil {
+		return "", plan.Refusal.Error()
+	}
+	if len(e.cfg.Dialer.Contacts(c.Extension)) == 0 {
+		return "", pbx.Errorf(pbx.CodeNotRegistered, "no phone of extension %s is registered", ext.Number)
+	}
+	s := newState(e.cfg.NewID(), now, plan)
+	s.From, s.Dialled, s.Timing = from, visible(c.Number), e.cfg.Timing
+	if s.To.Name == "" {
+		s.To.Name = visible(c.Name)
+	}
+	s.Back = &Back{Phone: dialplan.Phone{Extension: ext.Number, Name: ext.DisplayName, AutoAnswer: ext.AutoAnswer}}
+	_, err := e.launch(doc, s, plan.Emergency, func(*run) {}, start{})
+	if err != nil {
+		return "", err
+	}
+	e.cfg.Log.Info("call back begins", "call", s.ID, "extension", ext.Number, "after", c.After)
+	return s.ID, nil
+}
+
+// Hangup implements pbx.Controller.
+func (e *Engine) Hangup(ctx context.Context, id pbx.CallID) error {
+	r, ok := e.find(id)
+	if !ok {
+		return pbx.ErrGone
+	}
+	return r.ask(ctx, hangup{})
+}
+
+// Calls implements pbx.Controller: the calls that are not over, oldest first.
+func (e *Engine) Calls(context.Context) ([]pbx.Call, error) {
+	e.mu.Lock()
+	calls := make([]pbx.Call, 0, len(e.calls))
+	for _, r := range e.calls {
+		calls = append(calls, r.state.Load().snapshot())
+	}
+	e.mu.Unlock()
+	slices.SortFunc(calls, func(a, b pbx.Call) int { return a.Started.Compare(b.Started) })
+	return calls, nil
+}
+
+// Call implements pbx.Controller.
+func (e *Engine) Call(_ context.Context, id pbx.CallID) (pbx.Call, error) {
+	r, ok := e.find(id)
+	if !ok {
+		return pbx.Call{}, pbx.ErrGone
+	}
+	return r.state.Load().snapshot(), nil
+}
+
+func (e *Engine) find(id pbx.CallID) (*run, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, ok := e.calls[id]
+	return r, ok
+}
+
+// admit asks the tap for one outside call.
+func (e *Engine) admit(doc *conf.Document) *dialplan.Refusal {
+	now := e.local(doc)
+	e.mu.Lock()
+	refusal := e.tap.Admit(doc.Outbound, now)
+	e.mu.Unlock()
+	if refusal != nil {
+		e.cfg.Log.Warn("outside call refused by the toll-fraud guard", "reason", refusal.Cause.Text)
+	}
+	return refusal
+}
+
+// meter counts the minutes of an outside leg.
+func (e *Engine) meter(doc *conf.Document, m meter) {
+	now := e.local(doc)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m.Running {
+		e.tap.Talking(m.Leg, now)
+	} else {
+		e.tap.Over(m.Leg, now)
+	}
+}
+
+// local is the time in the tenant's zone, whose midnight ends the tap's day.
+func (e *Engine) local(doc *conf.Document) time.Time {
+	now := e.cfg.Now()
+	if zone, err := time.LoadLocation(doc.Tenant.TimeZone); err == nil {
+		return now.In(zone)
+	}
+	return now.UTC()
+}

@@ -1,0 +1,327 @@
+package call
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/dialplan"
+	"github.com/dipcast/dipcast/pbx/leg"
+)
+
+func (in start) apply(m *machine) {
+	s := m.s
+	if s.At >= 0 || !m.running() || !s.SetupAt.IsZero() {
+		return
+	}
+	s.SetupAt = m.now.Add(s.Timing.Setup)
+	m.emit(pbx.EventStarted)
+	switch {
+	case in.Refusal != nil:
+		m.finish(in.Refusal.Cause)
+	case s.Back != nil:
+		m.lift()
+	default:
+		m.nextStage()
+	}
+}
+
+// nextStage tries the next targets of the plan; after the last one the call
+// ends with the most telling failure of all.
+func (m *machine) nextStage() {
+	s := m.s
+	s.Outcome = better(s.Outcome, s.Best)
+	s.At = min(s.At+1, len(s.Stages))
+	m.beginStage()
+}
+
+// beginStage rings the targets of the current stage, for the first time or
+// again.
+func (m *machine) beginStage() {
+	s := m.s
+	s.Way, s.Up, s.Waiting, s.Best = 0, nil, false, pbx.Cause{}
+	st := s.stage()
+	if st == nil {
+		m.finish(final(s.Outcome))
+		return
+	}
+	s.StageAt = m.now.Add(st.Timeout)
+	if st.Out != nil {
+		m.ask(forStage, nil, st.Out)
+		return
+	}
+	extensions := make([]string, 0, len(st.Ring))
+	for _, p := range st.Ring {
+		extensions = append(extensions, p.Extension)
+		if !slices.Contains(s.Offered, p.Extension) {
+			s.Offered = append(s.Offered, p.Extension)
+			m.emit(pbx.EventOffered, ofExtension(p.Extension))
+		}
+	}
+	m.ask(forStage, extensions, nil)
+}
+
+func (m *machine) foundStage(in found) {
+	s := m.s
+	st := s.stage()
+	switch {
+	case st == nil || s.Peer != "":
+	case st.Out != nil && in.Refused != nil:
+		s.Best = in.Refused.Cause
+		m.checkStage()
+	case st.Out != nil:
+		s.Up = in.Up
+		if !m.dialWay(st) {
+			s.Best = noTrunk
+			m.checkStage()
+		}
+	case s.Pull != nil && s.Pull.To == pbx.ToDesk:
+		// A pull to the desk rings alone; if it fails the stage begins again.
+	default:
+		m.ringStage(st, in.Contacts)
+	}
+}
+
+// ringStage forks the call to every contact of the stage's extensions.
+func (m *machine) ringStage(st *dialplan.Stage, contacts map[string][]pbx.Contact) {
+	s := m.s
+	rung, person := 0, false
+	for _, p := range st.Ring {
+		if slices.Contains(s.Declined, p.Extension) || m.rings(p.Extension) {
+			continue
+		}
+		person = person || p.Person
+		for _, c := range byPreference(contacts[p.Extension]) {
+			if rung == maxFork || s.Made == maxLegs {
+				break
+			}
+			rung++
+			m.dialPhone(pbx.RoleDesk, p, c, st.Diverted, false)
+		}
+	}
+	switch {
+	case m.anyRings():
+	case person && st.Timeout > 0:
+		s.Waiting = true // somebody has the card and may pull the call
+		m.alert()
+	default:
+		s.Best = better(s.Best, unreachable)
+		m.checkStage()
+	}
+}
+
+// dialPhone begins a leg to one registered phone.
+func (m *machine) dialPhone(role pbx.LegRole, p dialplan.Phone, c pbx.Contact, diverted string, auto bool) *Leg {
+	s := m.s
+	from := s.From
+	if role == pbx.RoleCallback {
+		from = s.To
+	}
+	l := m.newLeg(role, p.Party())
+	l.Contact = c.ID
+	m.do(dial{leg.Dial{
+		Leg: l.ID, Call: s.ID, Target: leg.Target{Contact: c}, From: from,
+		Diverted: diverted, AutoAnswer: auto, Codec: s.Codec,
+	}})
+	return l
+}
+
+// dialTrunk begins a leg to an outside number.
+func (m *machine) dialTrunk(role pbx.LegRole, to pbx.Party, out *dialplan.Outside, w dialplan.Way, diverted string) *Leg {
+	s := m.s
+	to.Trunk = w.Trunk
+	l := m.newLeg(role, to)
+	l.Trunk, l.Metered = w.Trunk, !out.Emergency
+	m.do(dial{leg.Dial{
+		Leg: l.ID, Call: s.ID, Target: leg.Target{Trunk: w.Trunk, Number: out.Number},
+		From: pbx.Party{Number: w.From, Trunk: w.Trunk}, Diverted: diverted, Codec: s.Codec,
+	}})
+	return l
+}
+
+// dialWay tries the next trunk that is up; false if there is none left.
+func (m *machine) dialWay(st *dialplan.Stage) bool {
+	s := m.s
+	for ; s.Way < len(st.Out.Ways); s.Way++ {
+		if w := st.Out.Ways[s.Way]; slices.Contains(s.Up, w.Trunk) && s.Made < maxLegs {
+			m.dialTrunk(pbx.RoleTrunk, pbx.Party{Number: st.Out.Display}, st.Out, w, st.Diverted)
+			return true
+		}
+	}
+	return false
+}
+
+// byPreference orders contacts by their q value, then by ID.
+func byPreference(contacts []pbx.Contact) []pbx.Contact {
+	return slices.SortedStableFunc(slices.Values(contacts), func(a, b pbx.Contact) int {
+		return cmp.Or(cmp.Compare(b.Q, a.Q), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// rings reports whether a phone of the extension is being rung or talks.
+func (m *machine) rings(extension string) bool {
+	return slices.ContainsFunc(m.s.Legs, func(l Leg) bool {
+		return l.Role == pbx.RoleDesk && l.Party.Extension == extension && l.live()
+	})
+}
+
+// anyRings reports whether a leg of the stage is left.
+func (m *machine) anyRings() bool {
+	return slices.ContainsFunc(m.s.Legs, func(l Leg) bool { return m.ofStage(&l) })
+}
+
+// ofStage reports whether the leg is a live one that the stage rings.
+func (m *machine) ofStage(l *Leg) bool {
+	return l.live() && !l.Pulled && (l.Role == pbx.RoleDesk || l.Role == pbx.RoleTrunk) && l.ID != m.s.Peer && l.ID != m.s.Caller
+}
+
+// stageLegGone goes on after one leg of the stage failed by itself.
+func (m *machine) stageLegGone(l *Leg, cause pbx.Cause) {
+	s := m.s
+	st := s.stage()
+	if st == nil {
+		return
+	}
+	s.Best = better(s.Best, cause)
+	if st.Out != nil {
+		if retriable(l, cause) {
+			s.Way++
+			if m.dialWay(st) {
+				return
+			}
+		}
+	} else if isDeclined(cause) {
+		m.decline(l.Party.Extension)
+	}
+	m.checkStage()
+}
+
+// decline ends what else rings for somebody who refused the call.
+func (m *machine) decline(extension string) {
+	s := m.s
+	if !slices.Contains(s.Declined, extension) {
+		s.Declined = append(s.Declined, extension)
+	}
+	for i := range s.Legs {
+		if l := &s.Legs[i]; m.ofStage(l) && l.Party.Extension == extension {
+			m.endLeg(l, elsewhere)
+		}
+	}
+}
+
+// retriable reports whether another trunk may do better: this one failed
+// before the callee's side was reached.
+func retriable(l *Leg, c pbx.Cause) bool {
+	return l.Answered.IsZero() && !l.Rang && (c.SIP == 408 || c.SIP >= 500 && c.SIP < 600)
+}
+
+// checkStage goes on when nothing of the stage is left. A pull under way
+// keeps the stage where it is.
+func (m *machine) checkStage() {
+	s := m.s
+	st := s.stage()
+	if !m.running() || st == nil || s.Peer != "" || s.Pull != nil || s.Waiting || m.anyRings() {
+		return
+	}
+	if (isBusy(s.Best) || isDeclined(s.Best)) && !st.Busy && st.Out == nil {
+		m.finish(final(s.Best))
+		return
+	}
+	m.nextStage()
+}
+
+// stageTimeout gives the stage up.
+func (m *machine) stageTimeout() {
+	s := m.s
+	if s.Back != nil && s.Caller == "" {
+		m.finish(noAnswer)
+		return
+	}
+	for i := range s.Legs {
+		if l := &s.Legs[i]; m.ofStage(l) {
+			m.endLeg(l, noAnswer)
+		}
+	}
+	s.Best = noAnswer
+	m.nextStage()
+}
+
+func (in legRinging) apply(m *machine) {
+	l := m.s.leg(in.Leg)
+	if !m.running() || l == nil || !l.live() || l.State == pbx.LegConfirmed || l.ID == m.s.Caller {
+		return
+	}
+	if !l.Rang {
+		l.Rang, l.State = true, pbx.LegRinging
+		defer m.emit(pbx.EventRinging, ofLeg(l.ID))
+	}
+	if l.Role != pbx.RoleCallback && l.To == "" {
+		m.alert()
+	}
+}
+
+func (in legProgress) apply(m *machine) {
+	legRinging(in).apply(m)
+	l := m.s.leg(in.Leg)
+	if m.running() && l != nil && l.State == pbx.LegRinging && l.Role == pbx.RoleTrunk && m.ofStage(l) {
+		m.early(l)
+	}
+}
+
+func (in legAnswered) apply(m *machine) {
+	s := m.s
+	l := s.leg(in.Leg)
+	if !m.running() || l == nil || !l.live() || l.State == pbx.LegConfirmed || l.Role == pbx.RoleCaller {
+		return
+	}
+	l.State, l.Answered = pbx.LegConfirmed, m.now
+	if l.Metered {
+		m.do(meter{l.ID, true})
+	}
+	switch {
+	case l.Role == pbx.RoleCallback:
+		m.lifted(l)
+	case l.Pulled && s.Pull.To == pbx.ToMobile:
+		m.confirm(l)
+	case l.Pulled:
+		m.pulled(l)
+	default:
+		if s.Pull != nil {
+			m.dropPull(taken(l.Party))
+		}
+		m.connect(l)
+	}
+}
+
+// A phone that redirects forwards the call as its extension. A member of a
+// ringing group cannot take the group's call away, and a carrier cannot send
+// us anywhere: there the redirection is one failed leg.
+func (in legMoved) apply(m *machine) {
+	s := m.s
+	l := s.leg(in.Leg)
+	st := s.stage()
+	if !m.running() || l == nil || !m.ofStage(l) || l.Role != pbx.RoleDesk || s.Pull != nil ||
+		st == nil || len(st.Ring) != 1 || l.Party.Extension != st.Ring[0].Extension {
+		return
+	}
+	m.do(replan{Ask: m.question(forMoved), Number: in.Number, By: l.Party.Extension})
+}
+
+func (in replanned) apply(m *machine) {
+	s := m.s
+	st := s.stage()
+	if m.asked(in.Ask) != forMoved || !m.running() || st == nil || s.Peer != "" || s.Pull != nil {
+		return
+	}
+	if in.Plan.Refusal != nil || len(s.Stages) > maxLegs {
+		return // the leg is over right after it, and the stage goes on without
+	}
+	for i := range s.Legs {
+		if l := &s.Legs[i]; m.ofStage(l) {
+			m.endLeg(l, elsewhere)
+		}
+	}
+	s.Visited = in.Plan.Visited
+	s.Stages = append(slices.Clone(s.Stages[:s.At+1]), in.Plan.Stages...)
+	m.nextStage()
+}

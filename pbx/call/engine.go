@@ -1,0 +1,215 @@
+package call
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/dialplan"
+	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/media"
+)
+
+// The names under which the engine asks for sounds. It asks again when one
+// comes to its end, so that a short one is heard as a loop.
+const (
+	SoundRingback = "ringback" // the callee's phone rings
+	SoundConfirm  = "confirm"  // asks the mobile to press 1
+	SoundHold     = "hold"     // the other side holds the call
+)
+
+// Sounds hands out audio by name: a new source at each call, nil if there is
+// no such sound (the peer then hears silence).
+type Sounds interface {
+	Sound(name string) media.Source
+}
+
+// Config is what an Engine needs. Document, Dialer and Sink must be set.
+type Config struct {
+	// Document returns the document in force; each call keeps the one that it
+	// began with.
+	Document func() *conf.Document
+	Dialer   leg.Dialer
+	Sink     pbx.EventSink
+	Sounds   Sounds            // nil: silence
+	Now      func() time.Time  // nil: time.Now
+	NewID    func() pbx.CallID // nil: 130 random bits
+	Log      *slog.Logger      // nil: no log
+	Timing   Timing
+}
+
+// retryAfter is what a refused caller is told to wait, in seconds.
+const retryAfter = 30
+
+// Engine runs the calls of one tenant. It implements leg.Receiver and
+// pbx.Controller. Its methods may be called from any goroutine.
+type Engine struct {
+	cfg Config
+
+	mu       sync.Mutex
+	calls    map[pbx.CallID]*run
+	draining bool          // no new calls but emergencies
+	closed   bool          // no new calls at all
+	idle     chan struct{} // closed when draining and no call is left
+	tap      dialplan.Tap
+	running  sync.WaitGroup
+}
+
+var (
+	_ leg.Receiver   = (*Engine)(nil)
+	_ pbx.Controller = (*Engine)(nil)
+)
+
+// New returns an engine. Close ends it.
+func New(cfg Config) *Engine {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.NewID == nil {
+		cfg.NewID = func() pbx.CallID { return pbx.CallID(strings.ToLower(rand.Text())) }
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Timing = cfg.Timing.withDefaults()
+	return &Engine{cfg: cfg, calls: make(map[pbx.CallID]*run), idle: make(chan struct{})}
+}
+
+// Receive implements leg.Receiver: it routes an incoming call. Calls above
+// the limit of the class and calls of an engine that drains are refused with
+// 503 and Retry-After, except to emergency numbers.
+func (e *Engine) Receive(_ context.Context, in leg.Incoming) (leg.Listener, *leg.Refusal) {
+	doc := e.cfg.Document()
+	from := party(doc, in.From)
+	now := e.cfg.Now()
+	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: in.Dialled, From: from, Now: now})
+	s := newState(e.cfg.NewID(), now, plan)
+	s.From, s.Dialled, s.Codec, s.Timing = from, visible(in.Dialled), in.Codec, e.cfg.Timing
+	s.begin(in.Leg.ID(), in.Leg.SIPCallID())
+	r, err := e.launch(doc, s, plan.Emergency, func(r *run) { r.legs[in.Leg.ID()] = in.Leg }, start{plan.Refusal})
+	if err != nil {
+		return nil, &leg.Refusal{
+			Cause:      pbx.Cause{SIP: 503, Q850: 42, Text: err.Text},
+			RetryAfter: retryAfter,
+		}
+	}
+	e.cfg.Log.Info("call begins", "call", s.ID, "direction", s.Direction, "plan", strings.Join(plan.Trace, "; "))
+	return r, nil
+}
+
+// launch starts the goroutine of a new call, or refuses it.
+func (e *Engine) launch(doc *conf.Document, s State, emergency bool, prepare func(*run), first input) (*run, *pbx.Error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch limit := doc.Limits.ConcurrentCalls; {
+	case e.closed, e.draining && !emergency:
+		return nil, pbx.Errorf(pbx.CodeDraining, "the PBX is shutting down and takes no new calls")
+	case len(e.calls) >= limit && !emergency:
+		return nil, pbx.Errorf(pbx.CodeLimit, "all %d calls of the product's limit are in use", limit)
+	}
+	r := newRun(e, doc, s)
+	prepare(r)
+	r.box.Put(envelope{in: first})
+	e.calls[s.ID] = r
+	e.running.Go(r.loop)
+	return r, nil
+}
+
+// forget removes a call that is over.
+func (e *Engine) forget(id pbx.CallID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.calls, id)
+	e.checkIdle()
+}
+
+func (e *Engine) checkIdle() {
+	if !e.draining || len(e.calls) > 0 {
+		return
+	}
+	select {
+	case <-e.idle:
+	default:
+		close(e.idle)
+	}
+}
+
+// Active returns the number of calls that are not over.
+func (e *Engine) Active() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.calls)
+}
+
+// Drain refuses new calls and waits until the last one has ended. It returns
+// an error if ctx ends before; new calls stay refused.
+func (e *Engine) Drain(ctx context.Context) error {
+	e.mu.Lock()
+	e.draining = true
+	e.checkIdle()
+	e.mu.Unlock()
+	select {
+	case <-e.idle:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(pbx.Errorf(pbx.CodeDraining, "%d calls have not ended in time", e.Active()), context.Cause(ctx))
+	}
+}
+
+// Close ends all calls, waits a short while for their legs, and returns when
+// no goroutine of the engine is left.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	e.draining, e.closed = true, true
+	e.checkIdle()
+	for _, r := range e.calls {
+		r.box.Put(envelope{in: shutdown{}})
+	}
+	e.mu.Unlock()
+	e.running.Wait()
+}
+
+// party completes a caller: extensions get the name of the document, outside
+// numbers the form in which people write them. Names from the network lose
+// what is not printable, and their end if they are long.
+func party(doc *conf.Document, p pbx.Party) pbx.Party {
+	if p.Extension == "" {
+		p.Number = dialplan.Display(doc.Numbering, p.Number)
+		p.Name = visible(p.Name)
+		return p
+	}
+	return pbx.Party{Number: p.Extension, Name: extension(doc, p.Extension).DisplayName, Extension: p.Extension}
+}
+
+// extension returns the extension of that number, an empty one if none.
+func extension(doc *conf.Document, number string) conf.Extension {
+	for i := range doc.Extensions {
+		if doc.Extensions[i].Number == number {
+			return doc.Extensions[i]
+		}
+	}
+	return conf.Extension{}
+}
+
+// visible returns at most 64 printable characters of s.
+func visible(s string) string {
+	var b strings.Builder
+	n := 0
+	for _, c := range s {
+		if n == 64 {
+			break
+		}
+		if unicode.IsPrint(c) && c != unicode.ReplacementChar {
+			b.WriteRune(c)
+			n++
+		}
+	}
+	return strings.TrimSpace(b.String())
+}

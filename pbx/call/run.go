@@ -1,0 +1,313 @@
+package call
+
+import (
+	"context"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/dialplan"
+	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/mailbox"
+	"github.com/dipcast/dipcast/pbx/media"
+)
+
+// sparable is how many inputs may wait before key presses are dropped: a
+// flood of them must not grow a call's mailbox.
+const sparable = 256
+
+// envelope is an input on its way to the call's goroutine. Commands carry the
+// channel for their answer, which has room for it.
+type envelope struct {
+	in    input
+	reply chan *pbx.Error
+}
+
+// run is the goroutine around one call's State. Other goroutines touch box
+// and state only.
+type run struct {
+	e       *Engine
+	doc     *conf.Document
+	box     *mailbox.Box[envelope]
+	state   atomic.Pointer[State] // the State that it points to never changes
+	legs    map[pbx.LegID]leg.Leg
+	replies map[int]chan *pbx.Error
+	ticket  int
+	front   []input // answers to questions of the step before; they go first
+}
+
+var _ leg.Listener = (*run)(nil)
+
+func newRun(e *Engine, doc *conf.Document, s State) *run {
+	r := &run{
+		e: e, doc: doc, box: mailbox.New[envelope](),
+		legs: make(map[pbx.LegID]leg.Leg, 2), replies: make(map[int]chan *pbx.Error),
+	}
+	r.state.Store(&s)
+	return r
+}
+
+// loop owns the call until it is over.
+func (r *run) loop() {
+	defer r.leave()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for r.state.Load().Phase != pbx.CallOver {
+		if env, ok := r.box.Take(); ok {
+			r.handle(env)
+			continue
+		}
+		wait := time.Hour
+		if at := r.state.Load().next(); !at.IsZero() {
+			wait = at.Sub(r.e.cfg.Now())
+		}
+		timer.Reset(wait)
+		select {
+		case <-r.box.Ready():
+		case <-timer.C:
+			r.handle(envelope{in: tick{}})
+		}
+	}
+}
+
+// leave answers every command that came too late.
+func (r *run) leave() {
+	for _, env := range r.box.Close() {
+		if env.reply != nil {
+			env.reply <- pbx.ErrGone
+		}
+	}
+	for _, reply := range r.replies {
+		reply <- pbx.ErrGone
+	}
+	r.e.forget(r.state.Load().ID)
+}
+
+// handle feeds one input and what follows from it. A panic, which only a bug
+// can cause, ends this call and no other.
+func (r *run) handle(env envelope) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.e.cfg.Log.Error("call ends by a fault in the PBX",
+				"call", r.state.Load().ID, "panic", v, "stack", string(debug.Stack()))
+			r.crash()
+		}
+	}()
+	in := env.in
+	if env.reply != nil {
+		r.ticket++
+		r.replies[r.ticket] = env.reply
+		in = ticketed(in, r.ticket)
+	}
+	r.front = append(r.front, in)
+	for len(r.front) > 0 {
+		in, r.front = r.front[0], r.front[1:]
+		s, actions := step(*r.state.Load(), r.e.cfg.Now(), in)
+		r.state.Store(&s)
+		for _, a := range actions {
+			r.execute(a)
+		}
+	}
+}
+
+// ticketed returns the command with the ticket under which it is answered.
+func ticketed(in input, ticket int) input {
+	switch c := in.(type) {
+	case press:
+		c.Ticket = ticket
+		return c
+	case hangup:
+		c.Ticket = ticket
+		return c
+	default:
+		return in
+	}
+}
+
+// crash ends the call without step: all legs end, the record is written.
+func (r *run) crash() {
+	s := r.state.Load().clone()
+	now := r.e.cfg.Now()
+	cause := pbx.Cause{SIP: 500, Q850: 41, Text: "Fault in the PBX"}
+	for _, l := range r.legs {
+		func() {
+			defer func() { _ = recover() }() // the leg may be what is broken
+			l.End(cause)
+		}()
+	}
+	m := machine{s: &s, now: now}
+	for i := range s.Legs {
+		m.close(&s.Legs[i], cause, pbx.Quality{})
+	}
+	if s.Cause == (pbx.Cause{}) {
+		s.Cause = cause
+	}
+	m.over()
+	r.front = nil
+	r.state.Store(&s)
+	for _, a := range m.out {
+		switch a.(type) {
+		case emit, meter:
+			func() {
+				defer func() { _ = recover() }()
+				r.execute(a)
+			}()
+		}
+	}
+}
+
+// execute does one action.
+func (r *run) execute(a action) {
+	switch a := a.(type) {
+	case dial:
+		r.legs[a.Dial.Leg] = r.e.cfg.Dialer.Dial(a.Dial, r)
+		r.named(a.Dial.Leg)
+	case ring:
+		r.on(a.Leg, leg.Leg.Ring)
+	case progress:
+		r.on(a.Leg, leg.Leg.Progress)
+	case answer:
+		r.on(a.Leg, leg.Leg.Answer)
+	case end:
+		r.on(a.Leg, func(l leg.Leg) { l.End(a.Cause) })
+	case present:
+		r.on(a.Leg, func(l leg.Leg) { l.Present(a.Party) })
+	case sendDigit:
+		r.on(a.Leg, func(l leg.Leg) { l.SendDigit(a.Digit) })
+	case hear:
+		r.hear(a)
+	case play:
+		r.on(a.Leg, func(l leg.Leg) { l.Media().Play(r.sound(a.Sound)) })
+	case meter:
+		r.e.meter(r.doc, a)
+	case lookUp:
+		r.front = append(r.front, r.lookUp(a))
+	case replan:
+		s := r.state.Load()
+		r.front = append(r.front, replanned{Ask: a.Ask, Plan: dialplan.Resolve(r.doc, dialplan.Query{
+			Dialled: a.Number, From: s.From, By: a.By, Visited: s.Visited, Now: r.e.cfg.Now(),
+		})})
+	case emit:
+		r.emit(a.Event)
+	case reply:
+		if ch, ok := r.replies[a.Ticket]; ok {
+			delete(r.replies, a.Ticket)
+			ch <- a.Err
+		}
+	}
+}
+
+func (r *run) on(id pbx.LegID, do func(leg.Leg)) {
+	if l, ok := r.legs[id]; ok {
+		do(l)
+	}
+}
+
+// named writes the new leg's Call-ID into a fresh state.
+func (r *run) named(id pbx.LegID) {
+	s := r.state.Load().clone()
+	if l := s.leg(id); l != nil {
+		l.SIPCallID = r.legs[id].SIPCallID()
+	}
+	r.state.Store(&s)
+}
+
+func (r *run) hear(a hear) {
+	from, ok := r.legs[a.From]
+	if !ok {
+		return
+	}
+	var to media.Port
+	if l, ok := r.legs[a.To]; ok {
+		to = l.Media()
+	}
+	from.Media().Hear(to)
+}
+
+func (r *run) sound(name string) media.Source {
+	if name == "" || r.e.cfg.Sounds == nil {
+		return nil
+	}
+	return r.e.cfg.Sounds.Sound(name)
+}
+
+func (r *run) lookUp(a lookUp) found {
+	f := found{Ask: a.Ask, Contacts: make(map[string][]pbx.Contact, len(a.Extensions))}
+	for _, e := range a.Extensions {
+		if contacts := r.e.cfg.Dialer.Contacts(e); len(contacts) > 0 {
+			f.Contacts[e] = contacts
+		}
+	}
+	for _, w := range a.Ways {
+		if r.e.cfg.Dialer.TrunkUp(w.Trunk) {
+			f.Up = append(f.Up, w.Trunk)
+		}
+	}
+	if len(f.Up) > 0 && !a.Emergency {
+		f.Refused = r.e.admit(r.doc)
+	}
+	return f
+}
+
+func (r *run) emit(ev pbx.Event) {
+	switch ev.Type {
+	case pbx.EventLegEnded:
+		delete(r.legs, ev.Leg)
+	case pbx.EventEnded:
+		r.e.cfg.Log.Info("call ends", "call", ev.Call.ID, "sip", ev.Call.Cause.SIP,
+			"q850", ev.Call.Cause.Q850, "cause", ev.Call.Cause.Text)
+	}
+	r.e.cfg.Sink.Handle(ev)
+}
+
+// ask puts a command to the call and waits for its answer.
+func (r *run) ask(ctx context.Context, in input) error {
+	answer := make(chan *pbx.Error, 1)
+	if !r.box.Put(envelope{in: in, reply: answer}) {
+		return pbx.ErrGone
+	}
+	select {
+	case err := <-answer:
+		if err != nil {
+			return err
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *run) put(in input) { r.box.Put(envelope{in: in}) }
+
+// LegRinging implements leg.Listener.
+func (r *run) LegRinging(id pbx.LegID) { r.put(legRinging{id}) }
+
+// LegProgress implements leg.Listener.
+func (r *run) LegProgress(id pbx.LegID) { r.put(legProgress{id}) }
+
+// LegAnswered implements leg.Listener.
+func (r *run) LegAnswered(id pbx.LegID) { r.put(legAnswered{id}) }
+
+// LegHeld implements leg.Listener.
+func (r *run) LegHeld(id pbx.LegID, held bool) { r.put(legHeld{id, held}) }
+
+// LegDigit implements leg.Listener.
+func (r *run) LegDigit(id pbx.LegID, digit rune) {
+	if r.box.Len() < sparable {
+		r.put(legDigit{id, digit})
+	}
+}
+
+// LegSilent implements leg.Listener.
+func (r *run) LegSilent(id pbx.LegID) { r.put(legSilent{id}) }
+
+// LegPlayed implements leg.Listener.
+func (r *run) LegPlayed(id pbx.LegID) { r.put(legPlayed{id}) }
+
+// LegMoved implements leg.Listener.
+func (r *run) LegMoved(id pbx.LegID, number string) { r.put(legMoved{id, number}) }
+
+// LegOver implements leg.Listener.
+func (r *run) LegOver(id pbx.LegID, cause pbx.Cause, q pbx.Quality) { r.put(legOver{id, cause, q}) }

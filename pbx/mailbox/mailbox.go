@@ -1,0 +1,72 @@
+// Package mailbox is an unbounded first-in first-out queue with one reader:
+// the way by which inputs reach the goroutine that owns something. Putting
+// never blocks; who may be flooded looks at Len before putting what can be
+// spared. The package starts no goroutine and imports nothing of ours.
+package mailbox
+
+import "sync"
+
+// Box is a queue. Any goroutine may put, one takes.
+type Box[T any] struct {
+	mu     sync.Mutex
+	items  []T
+	closed bool
+	ready  chan struct{}
+}
+
+// New returns an empty box.
+func New[T any]() *Box[T] {
+	return &Box[T]{ready: make(chan struct{}, 1)}
+}
+
+// Put appends v and reports whether the box is open.
+func (b *Box[T]) Put(v T) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.items = append(b.items, v)
+	select {
+	case b.ready <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// Take removes the oldest item; ok is false if there is none.
+func (b *Box[T]) Take() (v T, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.items) == 0 {
+		return v, false
+	}
+	v = b.items[0]
+	var zero T
+	b.items[0] = zero
+	b.items = b.items[1:]
+	if len(b.items) == 0 {
+		b.items = nil
+	}
+	return v, true
+}
+
+// Ready yields a value after items were put. It may also yield when they have
+// been taken meanwhile, so the reader calls Take until it finds none.
+func (b *Box[T]) Ready() <-chan struct{} { return b.ready }
+
+// Len returns how many items wait.
+func (b *Box[T]) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.items)
+}
+
+// Close refuses further items and returns those that were not taken.
+func (b *Box[T]) Close() []T {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	rest := b.items
+	b.items, b.closed = nil, true
+	return rest
+}
