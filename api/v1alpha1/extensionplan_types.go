@@ -1,0 +1,267 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ExtensionPlan is a set of internal numbers of one tenant: a site, a
+// department. A tenant may have many.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=extp,categories=dipcast
+// +kubebuilder:printcolumn:name="Tenant",type=string,JSONPath=".spec.tenantRef.name"
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=".status.conditions[?(@.type=='Accepted')].status"
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=".status.conditions[?(@.type=='Accepted')].reason"
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
+type ExtensionPlan struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is the numbers.
+	Spec ExtensionPlanSpec `json:"spec"`
+	// Status is what the operator found.
+	// +optional
+	Status ExtensionPlanStatus `json:"status,omitempty"`
+}
+
+// ExtensionPlanSpec is the numbers of one plan.
+type ExtensionPlanSpec struct {
+	// TenantRef is the tenant, in the same namespace.
+	TenantRef LocalRef `json:"tenantRef"`
+	// Extensions of people and rooms. At most 1000 in one plan.
+	// +kubebuilder:validation:MaxItems=1000
+	// +listType=map
+	// +listMapKey=number
+	// +optional
+	Extensions []Extension `json:"extensions,omitempty"`
+	// Ranges of plain phones without a person. At most 50.
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=map
+	// +listMapKey=from
+	// +optional
+	Ranges []ExtensionRange `json:"ranges,omitempty"`
+	// Directory takes extensions from a directory.
+	// +optional
+	Directory *Directory `json:"directory,omitempty"`
+	// Groups ring several extensions. At most 200.
+	// +kubebuilder:validation:MaxItems=200
+	// +listType=map
+	// +listMapKey=number
+	// +optional
+	Groups []RingGroup `json:"groups,omitempty"`
+	// Conferences are rooms to meet in. At most 100.
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=map
+	// +listMapKey=number
+	// +optional
+	Conferences []Conference `json:"conferences,omitempty"`
+	// Pages are numbers that speak through loudspeakers. At most 100.
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=map
+	// +listMapKey=number
+	// +optional
+	Pages []Page `json:"pages,omitempty"`
+}
+
+// Extension is one internal number with its phones and, often, its person.
+type Extension struct {
+	// Number that is dialled, and the SIP user name; 2 to 8 digits.
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{2,8}$')",message="must be 2 to 8 digits, e.g. \"101\""
+	Number string `json:"number"`
+	// DisplayName is shown on phones and cards. At most 64 characters.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+	// WorksUser is who gets the card and may press: the NAVER WORKS login
+	// e-mail or user ID. Default: nobody.
+	// +kubebuilder:validation:MaxLength=254
+	// +optional
+	WorksUser string `json:"worksUser,omitempty"`
+	// Mobile is the number of "pull to my mobile", national form. Default:
+	// from the directory.
+	// +kubebuilder:validation:MaxLength=20
+	// +optional
+	Mobile string `json:"mobile,omitempty"`
+	// DID are outside numbers that ring this extension; each must be among
+	// the numbers of a trunk. At most 20.
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=20
+	// +listType=set
+	// +optional
+	DID []string `json:"did,omitempty"`
+	// MaxContacts is how many phones may be registered at a time. Default: 3;
+	// 1 to 20.
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	// +optional
+	MaxContacts int32 `json:"maxContacts,omitempty"`
+	// SecretRef is a Secret with the key password, 12 to 128 characters.
+	// Default: TENANT-ext-NUMBER, made by the operator.
+	// +optional
+	SecretRef *LocalRef `json:"secretRef,omitempty"`
+	// NoAnswer says what becomes of a call that nobody answers. Default: it
+	// ends after 30 s.
+	// +optional
+	NoAnswer *NoAnswer `json:"noAnswer,omitempty"`
+	// AutoAnswer lets pulled calls ask the phone to answer by itself.
+	// Default: false.
+	// +optional
+	AutoAnswer bool `json:"autoAnswer,omitempty"`
+}
+
+// NoAnswer is where an unanswered call goes.
+type NoAnswer struct {
+	// After is how long the phones ring. Default: 30s; 5s to 180s.
+	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('5s') && duration(self) <= duration('180s')",message="must be between 5s and 180s"
+	// +optional
+	After Duration `json:"after,omitempty"`
+	// To is an internal number, an outside number as it is dialled without
+	// prefix, or voicemail. Default: the call ends.
+	// +kubebuilder:validation:MaxLength=20
+	// +optional
+	To string `json:"to,omitempty"`
+}
+
+// ExtensionRange is a run of plain phones. Each number has its own password.
+//
+// +kubebuilder:validation:XValidation:rule="self.from.size() == self.to.size()",message="from and to must have the same number of digits"
+// +kubebuilder:validation:XValidation:rule="self.from.size() != self.to.size() || self.from <= self.to",message="from must not be greater than to: swap them"
+type ExtensionRange struct {
+	// From is the first number; 2 to 8 digits.
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{2,8}$')",message="must be 2 to 8 digits, e.g. \"200\""
+	From string `json:"from"`
+	// To is the last number, included; 2 to 8 digits.
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{2,8}$')",message="must be 2 to 8 digits, e.g. \"249\""
+	To string `json:"to"`
+	// MaxContacts of each number. Default: 1; 1 to 20.
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	// +optional
+	MaxContacts int32 `json:"maxContacts,omitempty"`
+}
+
+// DirectoryFrom says which directory.
+// +kubebuilder:validation:Enum=NaverWorks
+type DirectoryFrom string
+
+// DirectoryNaverWorks is the directory of the tenant's NaverWorksBot.
+const DirectoryNaverWorks DirectoryFrom = "NaverWorks"
+
+// Directory takes extensions from a directory.
+type Directory struct {
+	// From is NaverWorks.
+	// +kubebuilder:default=NaverWorks
+	// +optional
+	From DirectoryFrom `json:"from,omitempty"`
+	// OrgUnit limits it to one organisation unit by ID. Default: everybody.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	OrgUnit string `json:"orgUnit,omitempty"`
+	// NumberField is the user's field with the extension. Default: telephone.
+	// +kubebuilder:default=telephone
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	NumberField string `json:"numberField,omitempty"`
+}
+
+// GroupStrategy is the order in which a group rings.
+// +kubebuilder:validation:Enum=RingAll;Sequential;RoundRobin;LongestIdle
+type GroupStrategy string
+
+// The strategies of a group.
+const (
+	StrategyRingAll     GroupStrategy = "RingAll"
+	StrategySequential  GroupStrategy = "Sequential"
+	StrategyRoundRobin  GroupStrategy = "RoundRobin"
+	StrategyLongestIdle GroupStrategy = "LongestIdle"
+)
+
+// RingGroup is a number that rings several extensions.
+type RingGroup struct {
+	// Number that is dialled; 2 to 8 digits.
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{2,8}$')",message="must be 2 to 8 digits, e.g. \"600\""
+	Number string `json:"number"`
+	// DisplayName is shown on phones and cards. At most 64 characters.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+	// Strategy is RingAll (default), Sequential, RoundRobin or LongestIdle.
+	// +kubebuilder:default=RingAll
+	// +optional
+	Strategy GroupStrategy `json:"strategy,omitempty"`
+	// Members are extension numbers of the tenant, in order. 1 to 100.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=8
+	// +listType=set
+	Members []string `json:"members"`
+	// Timeout of the group (RingAll) or of each member (Sequential). Default:
+	// 25s; 5s to 180s.
+	// +kubebuilder:default="25s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('5s') && duration(self) <= duration('180s')",message="must be between 5s and 180s"
+	// +optional
+	Timeout Duration `json:"timeout,omitempty"`
+	// NoAnswer is an internal number, an outside number, or voicemail, for
+	// calls that no member answers. Default: the call ends.
+	// +kubebuilder:validation:MaxLength=20
+	// +optional
+	NoAnswer string `json:"noAnswer,omitempty"`
+}
+
+// Conference is a room to meet in.
+type Conference struct {
+	// Number that is dialled; 2 to 8 digits.
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{2,8}$')",message="must be 2 to 8 digits, e.g. \"700\""
+	Number string `json:"number"`
+	// PINSecretRef is a Secret with the key pin. Default: no PIN.
+	// +optional
+	PINSecretRef *LocalRef `json:"pinSecretRef,omitempty"`
+	// Record the room. Default: false.
+	// +optional
+	Record bool `json:"record,omitempty"`
+}
+
+// Page is a number that speaks through loudspeakers.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.members) || has(self.multicast)",message="members or multicast must be set: name the phones, or the multicast address"
+type Page struct {
+	// Number that is dialled; 2 to 8 digits.
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{2,8}$')",message="must be 2 to 8 digits, e.g. \"800\""
+	Number string `json:"number"`
+	// Members are extension numbers. At most 100.
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=8
+	// +listType=set
+	// +optional
+	Members []string `json:"members,omitempty"`
+	// Multicast is an IPv4 multicast address and port, "239.10.0.1:5004".
+	// +kubebuilder:validation:MaxLength=21
+	// +optional
+	Multicast string `json:"multicast,omitempty"`
+}
+
+// ExtensionPlanStatus is what the operator found.
+type ExtensionPlanStatus struct {
+	// Conditions: Accepted.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ExtensionPlanList is a list of plans.
+//
+// +kubebuilder:object:root=true
+type ExtensionPlanList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ExtensionPlan `json:"items"`
+}

@@ -1,0 +1,194 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// PBXClass is one product of the managed service provider: limits, ports and
+// scheduling of every tenant that names it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=pbxc,categories=dipcast
+// +kubebuilder:printcolumn:name="Default",type=boolean,JSONPath=".spec.default"
+// +kubebuilder:printcolumn:name="Calls",type=integer,JSONPath=".spec.limits.concurrentCalls"
+// +kubebuilder:printcolumn:name="Extensions",type=integer,JSONPath=".spec.limits.extensions"
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=".status.conditions[?(@.type=='Accepted')].status"
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
+type PBXClass struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is the product as it is sold.
+	Spec PBXClassSpec `json:"spec"`
+	// Status is what the operator found.
+	// +optional
+	Status PBXClassStatus `json:"status,omitempty"`
+}
+
+// PBXClassSpec is the product as it is sold.
+type PBXClassSpec struct {
+	// Default makes this the class of tenants without className. At most one
+	// class may be the default. Default: false.
+	// +optional
+	Default bool `json:"default,omitempty"`
+	// Limits of each tenant of this class.
+	Limits ClassLimits `json:"limits"`
+	// Network says which host ports and addresses tenants of this class use.
+	Network ClassNetwork `json:"network"`
+	// Scheduling says on which nodes tenants of this class run. Default: any.
+	// +optional
+	Scheduling ClassScheduling `json:"scheduling,omitempty"`
+	// Update says how a new version reaches a running tenant.
+	// +kubebuilder:default={}
+	// +optional
+	Update ClassUpdate `json:"update,omitempty"`
+	// Image of the PBX. Default: the operator's own version. At most 500 characters.
+	// +kubebuilder:validation:MaxLength=500
+	// +optional
+	Image string `json:"image,omitempty"`
+	// Resources of the PBX container. Default: none asked, none limited.
+	// +optional
+	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+}
+
+// ClassLimits are the figures that a product is sold by.
+//
+// +kubebuilder:validation:XValidation:rule="self.registrations.operating <= self.registrations.maximum",message="registrations.operating must not be greater than registrations.maximum: lower the first or raise the second"
+type ClassLimits struct {
+	// Extensions of one tenant, of plans and ranges together; 1 to 10000.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	Extensions int32 `json:"extensions"`
+	// Registrations of one tenant; every registered phone counts.
+	Registrations RegistrationLimits `json:"registrations"`
+	// ConcurrentCalls of one tenant, recorded or not; 1 to 1000. It also sizes
+	// the tenant's slot of host ports: eight RTP ports a call.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	ConcurrentCalls int32 `json:"concurrentCalls"`
+}
+
+// RegistrationLimits are how many phones may be registered at a time.
+type RegistrationLimits struct {
+	// Operating number: more is allowed, and shown as the condition
+	// CapacityPressure; 1 to 30000.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=30000
+	Operating int32 `json:"operating"`
+	// Maximum number: more is refused with 503; 1 to 30000.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=30000
+	Maximum int32 `json:"maximum"`
+}
+
+// ClassNetwork is where tenants of a class listen.
+type ClassNetwork struct {
+	// PortPool is the range of host ports that the slots of this class are cut
+	// from. Pools of two classes may not overlap.
+	PortPool PortPool `json:"portPool"`
+	// Advertise says which address is told to phones and trunks.
+	// +kubebuilder:default={}
+	// +optional
+	Advertise Advertise `json:"advertise,omitempty"`
+}
+
+// PortPool is a range of host ports, both ends included.
+//
+// +kubebuilder:validation:XValidation:rule="self.from < self.to",message="portPool.from must be lower than portPool.to: swap them"
+type PortPool struct {
+	// From is the first port; 1024 to 32766.
+	// +kubebuilder:validation:Minimum=1024
+	// +kubebuilder:validation:Maximum=32766
+	From int32 `json:"from"`
+	// To is the last port; at most 32767, since the kernel hands out the ports
+	// above by itself.
+	// +kubebuilder:validation:Minimum=1025
+	// +kubebuilder:validation:Maximum=32767
+	To int32 `json:"to"`
+}
+
+// AdvertiseFrom says where an advertised address comes from.
+// +kubebuilder:validation:Enum=NodeExternalIP;NodeInternalIP;Static
+type AdvertiseFrom string
+
+// The sources of an advertised address.
+const (
+	AdvertiseNodeExternalIP AdvertiseFrom = "NodeExternalIP"
+	AdvertiseNodeInternalIP AdvertiseFrom = "NodeInternalIP"
+	AdvertiseStatic         AdvertiseFrom = "Static"
+)
+
+// Advertise says which address is written into SIP and SDP.
+//
+// +kubebuilder:validation:XValidation:rule="self.from == 'Static' ? has(self.address) && self.address != ” : !has(self.address) || self.address == ”",message="address goes with from: Static and with nothing else: set from to Static and give the address, or remove address"
+type Advertise struct {
+	// From is NodeExternalIP (default), NodeInternalIP or Static.
+	// +kubebuilder:default=NodeExternalIP
+	// +optional
+	From AdvertiseFrom `json:"from,omitempty"`
+	// Address is the IPv4 or IPv6 address of from: Static.
+	// +kubebuilder:validation:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self)",message="must be an IPv4 or IPv6 address, e.g. 203.0.113.10"
+	// +optional
+	Address string `json:"address,omitempty"`
+}
+
+// ClassScheduling says on which nodes tenants run.
+type ClassScheduling struct {
+	// NodeSelector is a set of labels that a node must have. At most 32.
+	// +kubebuilder:validation:MaxProperties=32
+	// +optional
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// Tolerations of node taints. At most 32.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// UpdatePolicy says when a running tenant is replaced.
+// +kubebuilder:validation:Enum=Drain;Immediate
+type UpdatePolicy string
+
+// The update policies.
+const (
+	UpdateDrain     UpdatePolicy = "Drain"
+	UpdateImmediate UpdatePolicy = "Immediate"
+)
+
+// ClassUpdate says how a new version reaches a running tenant.
+type ClassUpdate struct {
+	// Policy is Drain (default: wait until the calls have ended, at most
+	// maxWait) or Immediate.
+	// +kubebuilder:default=Drain
+	// +optional
+	Policy UpdatePolicy `json:"policy,omitempty"`
+	// MaxWait is the longest wait of a drain. Default: 2h; 1m to 24h.
+	// +kubebuilder:default="2h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="must be between 1m and 24h"
+	// +optional
+	MaxWait Duration `json:"maxWait,omitempty"`
+}
+
+// PBXClassStatus is what the operator found about a class.
+type PBXClassStatus struct {
+	// Conditions: Accepted.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Slots is how many tenants the port pool holds on one node.
+	// +optional
+	Slots int32 `json:"slots,omitempty"`
+}
+
+// PBXClassList is a list of classes.
+//
+// +kubebuilder:object:root=true
+type PBXClassList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []PBXClass `json:"items"`
+}
