@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -49,7 +50,7 @@ func (c *Client) Upload(ctx context.Context, fileName string, data []byte) (file
 			r.Header.Set("Content-Type", contentType)
 		}
 		return r, err
-	}, nil)
+	}, func(resp *http.Response) error { return wantStatus(resp, http.StatusOK, http.StatusCreated, http.StatusNoContent) })
 }
 
 // multipartBody is the form with the one part "Filedata".
@@ -80,7 +81,7 @@ func (c *Client) Download(ctx context.Context, fileID string) ([]byte, error) {
 		return newRequest(ctx, http.MethodGet, first, token, nil)
 	}, func(resp *http.Response) error {
 		location = resp.Header.Get("Location")
-		return nil
+		return wantStatus(resp, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect)
 	})
 	if err != nil {
 		return nil, err
@@ -92,6 +93,9 @@ func (c *Client) Download(ctx context.Context, fileID string) ([]byte, error) {
 	err = c.storage(ctx, operation, func(ctx context.Context, token string) (*http.Request, error) {
 		return newRequest(ctx, http.MethodGet, location, token, nil)
 	}, func(resp *http.Response) error {
+		if err := wantStatus(resp, http.StatusOK); err != nil {
+			return err
+		}
 		var err error
 		data, err = io.ReadAll(io.LimitReader(resp.Body, MaxAttachment+1))
 		if err == nil && len(data) > MaxAttachment {
@@ -141,13 +145,17 @@ func (c *Client) storageOnce(ctx context.Context, operation, token string,
 		return resp.StatusCode == http.StatusUnauthorized,
 			parseError(operation, resp.StatusCode, resp.Header, data, c.redact)
 	}
-	if read == nil {
-		return false, nil
-	}
 	if err := read(resp); err != nil {
 		return false, &TransportError{Operation: operation, Sent: true, Err: withoutURL(err)}
 	}
 	return false, nil
+}
+
+func wantStatus(resp *http.Response, accepted ...int) error {
+	if slices.Contains(accepted, resp.StatusCode) {
+		return nil
+	}
+	return fmt.Errorf("HTTP %d was not expected here", resp.StatusCode)
 }
 
 // checkStorage refuses to send the token anywhere but to the storage hosts,

@@ -42,7 +42,7 @@ func eastAsian(s string) bool {
 // User is a member of the company.
 type User struct {
 	UserID       string             `json:"userId"`
-	DomainID     lenientInt         `json:"domainId"`
+	DomainID     int64              `json:"domainId"`
 	Email        string             `json:"email"`
 	Name         PersonName         `json:"userName"`
 	NickName     string             `json:"nickName"`
