@@ -1,0 +1,88 @@
+package web
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx"
+)
+
+// Extension is one number and the NAVER WORKS user behind it.
+type Extension struct {
+	Number      string
+	DisplayName string
+	WorksUser   string // login e-mail or user ID, may be empty
+}
+
+// OIDC is the provider that people sign in with.
+type OIDC struct {
+	IssuerURL    string // empty: nobody can sign in
+	ClientID     string
+	ClientSecret string
+}
+
+// Callback is what the bot's callback endpoint needs.
+type Callback struct {
+	BotID string // decimal, as in the header X-WORKS-BotId; empty: there is no bot
+	// Verify compares the signature of a raw body in constant time.
+	Verify func(body []byte, signature string) bool
+}
+
+// Config is what the web knows of its tenant. It is not changed after it was
+// handed over.
+type Config struct {
+	Tenant         string // "namespace/name"
+	DisplayName    string
+	Locale         string         // BCP 47; the console's language where the browser asks for none
+	TimeZone       *time.Location // nil = UTC
+	BaseURL        string         // public URL of the console, no trailing slash
+	Administrators []string       // NAVER WORKS users, login e-mail or user ID
+	Extensions     []Extension
+	APIToken       string // bearer token of the REST interface; empty: every request is refused
+	SessionKey     []byte // at least 32 random bytes
+	OIDC           OIDC
+	Callback       Callback
+}
+
+// String names the tenant; it holds no secret.
+func (c Config) String() string { return "web of " + c.Tenant }
+
+// GoString is String, so that %#v shows no secret either.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue implements slog.LogValuer.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// Hooks are told what happened, for metrics. Each may be nil; none may block.
+type Hooks struct {
+	// Callback: a callback came; outcome is "accepted", "duplicate",
+	// "signature", "bot", "body" or "overflow".
+	Callback func(outcome string)
+}
+
+// Options are what the server needs of its surroundings.
+type Options struct {
+	Config  Config
+	CDRs    pbx.CDRStore
+	Control pbx.Controller
+	// Registrations lists the registered phones; nil = not offered.
+	Registrations func(ctx context.Context) ([]pbx.Contact, error)
+	// Deliver takes the raw body of a verified callback that is no
+	// duplicate. It may take its time; ctx ends with Run.
+	Deliver func(ctx context.Context, body []byte)
+	// Healthy and Ready answer /healthz and /readyz; the error's text is
+	// shown to whoever asks. nil = always well.
+	Healthy, Ready func() error
+	// TrustedProxies are networks whose X-Forwarded-For is believed when
+	// sources are told apart for rate limits.
+	TrustedProxies []netip.Prefix
+	Hooks          Hooks
+	Client         *http.Client     // to the OpenID provider; nil = one of its own
+	Log            *slog.Logger     // nil = discard
+	Now            func() time.Time // nil = time.Now
+	Rand           io.Reader        // nil = crypto/rand
+}

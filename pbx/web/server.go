@@ -1,0 +1,186 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/web/signin"
+)
+
+// Server is one tenant's HTTP.
+type Server struct {
+	opts    Options
+	site    atomic.Pointer[site]
+	handler http.Handler
+
+	callbacks chan []byte
+	seen      *replayFilter
+	sources   sources
+	denied    *limiter // wrong bearer tokens and signatures, by source
+	signIns   *limiter // sign-ins, by source
+}
+
+// site is a Config with what is derived from it.
+type site struct {
+	Config
+	signIn   *signin.SignIn
+	token    [sha256.Size]byte
+	admins   map[string]bool
+	byNumber map[string]Extension
+}
+
+// New returns a server; it starts nothing and asks nothing over the network.
+func New(o Options) (*Server, error) {
+	if o.CDRs == nil || o.Control == nil {
+		return nil, errors.New("the web needs a CDR store and a controller")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{
+		opts:      o,
+		callbacks: make(chan []byte, callbackQueue),
+		seen:      newReplayFilter(maxSeen, replayWindow),
+		sources:   sources{trusted: o.TrustedProxies},
+		denied:    newLimiter(10, 30*time.Second, o.Now),
+		signIns:   newLimiter(20, 3*time.Second, o.Now),
+	}
+	if err := s.Apply(o.Config); err != nil {
+		return nil, err
+	}
+	s.handler = s.routes()
+	return s, nil
+}
+
+// Apply replaces the configuration. Sessions stay valid unless the session
+// key or the tenant changed. On an error the old one stays.
+func (s *Server) Apply(c Config) error {
+	if c.TimeZone == nil {
+		c.TimeZone = time.UTC
+	}
+	old := s.site.Load()
+	n := &site{
+		Config: c, token: sha256.Sum256([]byte(c.APIToken)),
+		admins: map[string]bool{}, byNumber: make(map[string]Extension, len(c.Extensions)),
+	}
+	sc := signin.Config{
+		Tenant: c.Tenant, BaseURL: c.BaseURL, IssuerURL: c.OIDC.IssuerURL, ClientID: c.OIDC.ClientID,
+		ClientSecret: c.OIDC.ClientSecret, SessionKey: c.SessionKey,
+	}
+	if old != nil && sameSignIn(old.Config, c) {
+		n.signIn = old.signIn // keeps what it knows of the provider
+	} else {
+		si, err := signin.New(sc, signin.Options{Client: s.opts.Client, Now: s.opts.Now, Rand: s.opts.Rand})
+		if err != nil {
+			return fmt.Errorf("web of %s: %w", c.Tenant, err)
+		}
+		n.signIn = si
+	}
+	for _, a := range c.Administrators {
+		if k := userKey(a); k != "" {
+			n.admins[k] = true
+		}
+	}
+	for _, e := range c.Extensions {
+		n.byNumber[e.Number] = e
+	}
+	s.site.Store(n)
+	return nil
+}
+
+func sameSignIn(a, b Config) bool {
+	return a.Tenant == b.Tenant && a.BaseURL == b.BaseURL && a.OIDC == b.OIDC && string(a.SessionKey) == string(b.SessionKey)
+}
+
+// userKey makes two ways to write one NAVER WORKS user equal.
+func userKey(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+// Run serves verified callbacks until ctx ends, then waits for those under
+// way. Callbacks that still wait are lost, as they are when a process dies.
+func (s *Server) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	for range callbackWorkers {
+		workers.Go(func() { s.deliver(ctx) })
+	}
+	workers.Wait()
+	return nil
+}
+
+// Handler is the tenant's whole public HTTP.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// AdminHandler is the admin listener's HTTP: metrics and health.
+func (s *Server) AdminHandler(metrics http.Handler) http.Handler {
+	m := http.NewServeMux()
+	m.Handle("GET /metrics", metrics)
+	m.HandleFunc("GET /healthz", health(s.opts.Healthy))
+	m.HandleFunc("GET /readyz", health(s.opts.Ready))
+	return m
+}
+
+func (s *Server) routes() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("POST /works/callback", s.callback)
+	m.HandleFunc("GET /healthz", health(s.opts.Healthy))
+	m.HandleFunc("GET /readyz", health(s.opts.Ready))
+	m.Handle("/api/", s.api())
+	s.console(m)
+	return harden(s, m)
+}
+
+func health(check func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if check != nil {
+			if err := check(); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+		}
+		fmt.Fprintln(w, "ok")
+	}
+}
+
+// harden sets the headers that every answer has, before anybody writes.
+func harden(s *Server, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+		if strings.HasPrefix(s.site.Load().BaseURL, "https://") {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// NewHTTPServer wraps a handler with the limits that a server on a hostile
+// network needs. The caller listens, serves and shuts down.
+func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       90 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
