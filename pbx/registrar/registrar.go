@@ -1,0 +1,278 @@
+package registrar
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx"
+)
+
+// Config is what a Registrar needs from outside.
+type Config struct {
+	Store pbx.ContactStore // nil = in memory alone
+	Now   func() time.Time
+	Log   *slog.Logger
+	// Limits returns the numbers of bindings above which a warning is logged
+	// and new ones are refused; 0 = none.
+	Limits func() (operating, maximum int)
+	// MinExpires, MaxExpires and DefaultExpires bound how long a binding
+	// lives; 0 = 60 s, 1 h, 1 h.
+	MinExpires, MaxExpires, DefaultExpires time.Duration
+	// Waiting is how many answers may wait for the store; 0 = 4096.
+	Waiting int
+}
+
+// batcher is a store that writes several extensions in one transaction.
+type batcher interface {
+	SaveAll(ctx context.Context, all map[string][]pbx.Contact) error
+}
+
+// Counters tell what happened; they only grow, but for Bindings.
+type Counters struct {
+	Bindings      atomic.Int64
+	Accepted      atomic.Uint64
+	Refused       atomic.Uint64
+	Expired       atomic.Uint64
+	StoreFailures atomic.Uint64
+	OverOperating atomic.Uint64 // new bindings above the operating limit
+}
+
+// Registrar holds the bindings of one tenant.
+type Registrar struct {
+	Counters Counters
+
+	cfg  Config
+	wake chan struct{}
+
+	mu      sync.Mutex
+	aors    map[string][]pbx.Contact // by extension; slices are never changed in place
+	dirty   map[string]bool
+	waiting []func()
+	total   int
+	warned  bool
+}
+
+// New returns a registrar without bindings.
+func New(cfg Config) *Registrar {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&cfg.MinExpires, time.Minute)
+	set(&cfg.MaxExpires, time.Hour)
+	set(&cfg.DefaultExpires, time.Hour)
+	if cfg.Waiting == 0 {
+		cfg.Waiting = 4096
+	}
+	if cfg.Limits == nil {
+		cfg.Limits = func() (int, int) { return 0, 0 }
+	}
+	return &Registrar{
+		cfg: cfg, wake: make(chan struct{}, 1),
+		aors: make(map[string][]pbx.Contact), dirty: make(map[string]bool),
+	}
+}
+
+// Load takes the bindings of an earlier process from the store.
+func (r *Registrar) Load(ctx context.Context) error {
+	if r.cfg.Store == nil {
+		return nil
+	}
+	contacts, err := r.cfg.Store.Load(ctx, r.cfg.Now())
+	if err != nil {
+		return fmt.Errorf("load registrations: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range contacts {
+		r.put(c.Extension, append(slices.Clone(r.aors[c.Extension]), c))
+	}
+	return nil
+}
+
+// Contacts returns the unexpired bindings of an extension, most preferred
+// first, the newest first among equals. The caller must not change them.
+func (r *Registrar) Contacts(extension string) []pbx.Contact {
+	now := r.cfg.Now()
+	r.mu.Lock()
+	all := r.aors[extension]
+	r.mu.Unlock()
+	out := make([]pbx.Contact, 0, len(all))
+	for _, c := range all {
+		if c.Expires.After(now) {
+			out = append(out, c)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b pbx.Contact) int {
+		switch {
+		case a.Q > b.Q:
+			return -1
+		case a.Q < b.Q:
+			return 1
+		}
+		return b.Expires.Compare(a.Expires)
+	})
+	return out
+}
+
+// Count returns how many bindings there are.
+func (r *Registrar) Count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total
+}
+
+// Gone removes the bindings that match: those of a connection that has ended.
+func (r *Registrar) Gone(match func(pbx.Contact) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for extension, contacts := range r.aors {
+		r.drop(extension, contacts, match)
+	}
+	r.signal()
+}
+
+// Retain removes the bindings of extensions that no longer exist.
+func (r *Registrar) Retain(exists func(extension string) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for extension := range r.aors {
+		if !exists(extension) {
+			r.put(extension, nil)
+			r.dirty[extension] = true
+		}
+	}
+	r.signal()
+}
+
+// drop removes the contacts that match; r.mu is held.
+func (r *Registrar) drop(extension string, contacts []pbx.Contact, match func(pbx.Contact) bool) int {
+	left := slices.DeleteFunc(slices.Clone(contacts), match)
+	if n := len(contacts) - len(left); n > 0 {
+		r.put(extension, left)
+		r.dirty[extension] = true
+		return n
+	}
+	return 0
+}
+
+// put replaces an extension's bindings; r.mu is held.
+func (r *Registrar) put(extension string, contacts []pbx.Contact) {
+	r.total += len(contacts) - len(r.aors[extension])
+	r.Counters.Bindings.Store(int64(r.total))
+	if len(contacts) == 0 {
+		delete(r.aors, extension)
+		return
+	}
+	r.aors[extension] = contacts
+}
+
+func (r *Registrar) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sweepEvery is how often expired bindings are taken out of memory; they
+// count as gone from the instant they expire.
+const sweepEvery = 5 * time.Second
+
+// Run writes and sweeps until ctx is done; then it writes what is left.
+func (r *Registrar) Run(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.wake:
+			r.flush(context.WithoutCancel(ctx))
+		case <-tick.C:
+			r.sweep()
+			r.flush(context.WithoutCancel(ctx))
+		case <-ctx.Done():
+			r.flush(context.WithoutCancel(ctx))
+			return
+		}
+	}
+}
+
+func (r *Registrar) sweep() {
+	now := r.cfg.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for extension, contacts := range r.aors {
+		n := r.drop(extension, contacts, func(c pbx.Contact) bool { return !c.Expires.After(now) })
+		r.Counters.Expired.Add(uint64(n))
+	}
+}
+
+// storeTimeout is how long phones wait for a store that hangs.
+const storeTimeout = 3 * time.Second
+
+// flush writes everything that changed in one transaction and then gives the
+// answers that waited for it.
+func (r *Registrar) flush(ctx context.Context) {
+	r.mu.Lock()
+	batch := make(map[string][]pbx.Contact, len(r.dirty))
+	for extension := range r.dirty {
+		batch[extension] = r.aors[extension]
+	}
+	clear(r.dirty)
+	answers := r.waiting
+	r.waiting = nil
+	r.mu.Unlock()
+	if len(batch) > 0 && r.cfg.Store != nil {
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		err := r.save(ctx, batch)
+		cancel()
+		if err != nil {
+			r.failed(batch, err)
+		}
+	}
+	for _, answer := range answers {
+		answer()
+	}
+}
+
+func (r *Registrar) save(ctx context.Context, batch map[string][]pbx.Contact) error {
+	if b, ok := r.cfg.Store.(batcher); ok {
+		return b.SaveAll(ctx, batch)
+	}
+	for _, extension := range slices.Sorted(maps.Keys(batch)) {
+		if err := r.cfg.Store.Save(ctx, extension, batch[extension]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failed keeps what could not be written for the next round.
+func (r *Registrar) failed(batch map[string][]pbx.Contact, err error) {
+	if n := r.Counters.StoreFailures.Add(1); n&(n-1) == 0 {
+		r.cfg.Log.Error("registrations are not written and would not survive a restart", "error", err, "times", n)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for extension := range batch {
+		r.dirty[extension] = true
+	}
+}
+
+// sameURI reports whether two contact URIs name the same place: case counts
+// in the user part alone.
+func sameURI(a, b string) bool {
+	ua, ha, oka := strings.Cut(a, "@")
+	ub, hb, okb := strings.Cut(b, "@")
+	if !oka || !okb {
+		return strings.EqualFold(a, b)
+	}
+	return ua == ub && strings.EqualFold(ha, hb)
+}
