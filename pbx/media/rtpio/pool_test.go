@@ -1,0 +1,219 @@
+package rtpio
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/tone"
+)
+
+func TestConfigIsChecked(t *testing.T) {
+	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	tests := []struct {
+		name string
+		cfg  Config
+		want string // part of the error; "" = none
+	}{
+		{"nothing", Config{}, ""},
+		{"a range", Config{From: 20000, To: 20001}, ""},
+		{"an odd begin", Config{From: 20001, To: 20003}, ""},
+		{"too small a range", Config{From: 20001, To: 20002}, "20001..20002"},
+		{"a privileged port", Config{From: 100, To: 200}, "100..200"},
+		{"beyond the last port", Config{From: 65000, To: 65536}, "65000..65536"},
+		{"two addresses of a family", Config{Bind: []netip.Addr{four, four}}, "at most one of each family"},
+		{"advertised everywhere", Config{Advertise: []netip.Addr{netip.IPv4Unspecified()}}, "that phones can reach"},
+		{"an empty address", Config{Advertise: []netip.Addr{{}}}, "is empty"},
+		{"both families", Config{Advertise: []netip.Addr{four, six}}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := NewPool(tt.cfg)
+			if err == nil {
+				p.Close()
+			}
+			if tt.want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestFamilies(t *testing.T) {
+	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	tests := []struct {
+		name string
+		cfg  Config
+		peer netip.Addr
+		want netip.Addr // invalid: an error
+	}{
+		{"the advertised address is told", Config{Bind: []netip.Addr{loopback4}, Advertise: []netip.Addr{four}}, loopback4, four},
+		{"the bind address without one", Config{Bind: []netip.Addr{loopback4}}, loopback4, loopback4},
+		{"IPv6 for an IPv6 peer", Config{Bind: []netip.Addr{loopback4, loopback6}, Advertise: []netip.Addr{four, six}}, loopback6, six},
+		{"IPv4 first", Config{Bind: []netip.Addr{loopback6, loopback4}}, netip.Addr{}, loopback4},
+		{"IPv6 if it is all there is", Config{Bind: []netip.Addr{loopback6}}, netip.Addr{}, loopback6},
+		{"a mapped address is IPv4", Config{Bind: []netip.Addr{loopback4, loopback6}}, netip.MustParseAddr("::ffff:127.0.0.1"), loopback4},
+		{"no address of the family", Config{Bind: []netip.Addr{loopback4}}, loopback6, netip.Addr{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, tt.cfg)
+			p, err := b.Allocate(tt.peer, media.Notices{})
+			if !tt.want.IsValid() {
+				if err == nil || !strings.Contains(err.Error(), tt.peer.String()) {
+					t.Fatalf("error %v, want one that names %v", err, tt.peer)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := p.Local(); got.Addr() != tt.want || got.Port() == 0 || got.Port()%2 != 0 {
+				t.Errorf("local %v, want an even port of %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// freeRange finds n neighbouring free UDP ports, the first even, below the
+// ephemeral ones.
+func freeRange(t *testing.T, n int) int {
+	t.Helper()
+	f := family{network: "udp4", bind: loopback4}
+	for from := 20000; from < 32000; from += 2 * n {
+		var open []*net.UDPConn
+		for i := range n {
+			if c, err := f.listen(uint16(from + i)); err == nil {
+				open = append(open, c)
+			}
+		}
+		for _, c := range open {
+			c.Close()
+		}
+		if len(open) == n {
+			return from
+		}
+	}
+	t.Fatal("no free range of ports")
+	return 0
+}
+
+func TestPortsRestAndRunOut(t *testing.T) {
+	from := freeRange(t, 8)
+	b := newBench(t, Config{From: from, To: from + 7, Bind: []netip.Addr{loopback4}})
+	var ports []*Port
+	for range 4 {
+		ports = append(ports, b.port(t, loopback4, media.Notices{}))
+	}
+	if _, err := b.Allocate(loopback4, media.Notices{}); !errors.Is(err, ErrNoPorts) {
+		t.Fatalf("fifth port: %v, want ErrNoPorts", err)
+	}
+	if got := b.InUse(); got != 4 {
+		t.Errorf("%d in use, want 4", got)
+	}
+	// The one freed first comes again first, as all of them still rest.
+	for _, i := range []int{2, 0} {
+		b.clock.advance(time.Second)
+		ports[i].Close()
+		until(t, "the port is free", func() bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return slices.ContainsFunc(b.numbers.resting, func(r rester) bool { return r.number == ports[i].number })
+		})
+	}
+	for _, i := range []int{2, 0} {
+		if got := b.port(t, loopback4, media.Notices{}).Local(); got != ports[i].Local() {
+			t.Errorf("got %v, want %v, which rested longest", got, ports[i].Local())
+		}
+	}
+	if got := b.InUse(); got != 4 {
+		t.Errorf("%d in use, want 4", got)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	n := newNumbers(20001, 20011, time.Minute, func() uint64 { return 3 })
+	var got []uint16
+	for range 5 {
+		p, ok := n.take(0)
+		if !ok || p%2 != 0 || p < 20002 || p > 20010 {
+			t.Fatalf("took %d, %v", p, ok)
+		}
+		got = append(got, p)
+	}
+	if slices.Sort(got); !slices.Equal(got, []uint16{20002, 20004, 20006, 20008, 20010}) {
+		t.Errorf("took %v", got)
+	}
+	if p, ok := n.take(0); ok {
+		t.Errorf("took %d of an empty stock", p)
+	}
+	n.put(20004, 0)
+	n.put(20002, int64(30*time.Second))
+	if p, _ := n.take(int64(59 * time.Second)); p != 20004 {
+		t.Errorf("took %d, want 20004, which has rested longest", p)
+	}
+	n.put(20006, int64(80*time.Second))
+	if p, _ := n.take(int64(90 * time.Second)); p != 20002 {
+		t.Errorf("took %d, want 20002, which has rested enough", p)
+	}
+}
+
+func TestPortOfAnotherProgramIsPassedOver(t *testing.T) {
+	from := freeRange(t, 4)
+	f := family{network: "udp4", bind: loopback4}
+	taken, err := f.listen(uint16(from + 1)) // the RTCP half of the first pair
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	b := newBench(t, Config{From: from, To: from + 3, Bind: []netip.Addr{loopback4}})
+	if got := b.port(t, loopback4, media.Notices{}).Local().Port(); got != uint16(from+2) {
+		t.Errorf("port %d, want %d", got, from+2)
+	}
+	if _, err := b.Allocate(loopback4, media.Notices{}); !errors.Is(err, ErrNoPorts) {
+		t.Errorf("error %v, want ErrNoPorts", err)
+	}
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	b := newBench(t, Config{})
+	pa, pb, a, z := twoPhones(t, b, loopback4, codec.ALaw, codec.ULaw)
+	a.say(tone.Silence(), 1)
+	z.receive()
+	pa.Close()
+	pa.Close()
+	pa.Apply(a.stream())
+	pa.Hear(pb)
+	pa.Play(tone.Silence())
+	if pa.SendDigit('1', time.Second) {
+		t.Error("a closed port took a key press")
+	}
+	if q := pa.Quality(); q.PacketsIn != 1 {
+		t.Errorf("quality after the end: %+v, want 1 packet in", q)
+	}
+	if got := b.InUse(); got != 1 {
+		t.Errorf("%d in use, want 1", got)
+	}
+	b.Pool.Close()
+	if got := b.InUse(); got != 0 {
+		t.Errorf("%d in use after the pool's end", got)
+	}
+	if _, err := b.Allocate(loopback4, media.Notices{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("error %v, want ErrClosed", err)
+	}
+	for _, p := range []*Port{pa, pb} { // the sockets are free again
+		rtp, rtcp, err := (&family{network: "udp4", bind: loopback4}).pair(p.Local().Port())
+		if err != nil {
+			t.Errorf("the port is still in use: %v", err)
+			continue
+		}
+		rtp.Close()
+		rtcp.Close()
+	}
+}
