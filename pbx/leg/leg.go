@@ -82,6 +82,9 @@ type Dial struct {
 	Diverted   string
 	AutoAnswer bool   // ask the phone to answer by itself (RFC 5373, Alert-Info)
 	Codec      string // the other side's codec, offered first to spare transcoding; may be empty
+	// MaxForwards is Incoming.MaxForwards of the leg that this one continues,
+	// less one, so that loops over trunks end (RFC 3261 §16.3); 0 = 70.
+	MaxForwards int
 }
 
 // Dialer makes outgoing legs.
@@ -105,6 +108,8 @@ type Incoming struct {
 	Dialled   string
 	Emergency bool
 	Codec     string // the first codec of ours that the peer offered, may be empty
+	// MaxForwards is what the INVITE's header said, at least 1; 70 without one.
+	MaxForwards int
 }
 
 // Receiver takes incoming calls; the engine implements it, the SIP side calls it.

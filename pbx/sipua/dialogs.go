@@ -12,23 +12,20 @@ import (
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
 // legsConfig is everything that legs are made of.
 type legsConfig struct {
-	sender   sender
-	media    media.Allocator
-	receiver leg.Receiver
+	sender sender
+	media  media.Allocator
+	// receiver returns who takes incoming calls now, nil if nobody does.
+	receiver func() leg.Receiver
 	// document returns the document in force; a leg keeps the one that it
 	// began with.
 	document func() *conf.Document
-	// trunk returns a trunk and its hosts in order of trial, healthy ones
-	// first; false if it is unknown.
-	trunk func(name string) (conf.Trunk, []conf.TrunkHost, bool)
-	// hostFailed is told that a host did not answer an INVITE in time or
-	// could not be reached; it may be nil.
-	hostFailed func(trunk string, host conf.TrunkHost)
-	log        *slog.Logger
+	trunks   *trunk.Set
+	log      *slog.Logger
 	// newID returns a fresh random token of at least 128 bits for tags and
 	// Call-IDs; pick returns a random number in [0, n).
 	newID  func() string
@@ -66,6 +63,13 @@ func (t legTimers) withDefaults() legTimers {
 // tag is not part of it, since a forked INVITE has several.
 type dialogKey struct{ callID, localTag string }
 
+// mergeKey names an INVITE from the peer's side: the same one over two paths
+// is a merged request (RFC 3261 §8.2.2.2).
+type mergeKey struct {
+	callID, remoteTag string
+	seq               uint32
+}
+
 // legs is the table of live legs and the owner of their goroutines.
 type legs struct {
 	cfg legsConfig
@@ -73,7 +77,9 @@ type legs struct {
 
 	mu     sync.Mutex
 	live   map[dialogKey]*sipLeg
+	merge  map[mergeKey]*sipLeg
 	closed bool
+	idle   chan struct{} // closed whenever live is empty
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 }
@@ -82,7 +88,12 @@ type legs struct {
 func newLegs(cfg legsConfig) *legs {
 	cfg.timers = cfg.timers.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	return &legs{cfg: cfg, ctx: ctx, stop: stop, live: map[dialogKey]*sipLeg{}}
+	t := &legs{
+		cfg: cfg, ctx: ctx, stop: stop,
+		live: map[dialogKey]*sipLeg{}, merge: map[mergeKey]*sipLeg{}, idle: make(chan struct{}),
+	}
+	close(t.idle)
+	return t
 }
 
 // known reports whether a request inside a dialog belongs to a live leg: what
@@ -97,35 +108,63 @@ func (t *legs) find(callID, localTag string) *sipLeg {
 	return t.live[dialogKey{callID, localTag}]
 }
 
-// count returns how many legs are live.
+// count returns how many legs are not over.
 func (t *legs) count() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.live)
-}
-
-// onTrunk returns how many live legs use the trunk, in either direction.
-func (t *legs) onTrunk(name string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
 	for _, l := range t.live {
-		if l.trunk == name {
+		if !l.gone.Load() {
 			n++
 		}
 	}
 	return n
 }
 
+// add puts a leg into the table and counts its goroutine; false means that
+// the table is closed.
+func (t *legs) add(l *sipLeg) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	if len(t.live) == 0 {
+		t.idle = make(chan struct{})
+	}
+	t.live[dialogKey{l.callID, l.localTag}] = l
+	if l.merge.callID != "" {
+		t.merge[l.merge] = l
+	}
+	t.wg.Add(1)
+	return true
+}
+
+func (t *legs) remove(l *sipLeg) {
+	t.mu.Lock()
+	delete(t.live, dialogKey{l.callID, l.localTag})
+	delete(t.merge, l.merge)
+	if len(t.live) == 0 {
+		close(t.idle)
+	}
+	t.mu.Unlock()
+	t.wg.Done()
+}
+
+// merged reports whether the INVITE is already being served over another path.
+func (t *legs) merged(k mergeKey) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.merge[k] != nil
+}
+
 // wait returns when no leg is left, or with the context's error.
 func (t *legs) wait(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		t.wg.Wait()
-		close(done)
-	}()
+	t.mu.Lock()
+	idle := t.idle
+	t.mu.Unlock()
 	select {
-	case <-done:
+	case <-idle:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -133,7 +172,7 @@ func (t *legs) wait(ctx context.Context) error {
 }
 
 // close ends every leg (BYE, CANCEL or a final response), waits for them and
-// stops the rest by force when the context is over.
+// stops the rest by force when the context is over. No goroutine is left.
 func (t *legs) close(ctx context.Context) error {
 	t.mu.Lock()
 	t.closed = true
@@ -151,18 +190,38 @@ func (t *legs) close(ctx context.Context) error {
 	return err
 }
 
-// invite takes an INVITE without a To tag that passed admission. It returns
-// when the transaction is settled: sipgo ends a transaction whose handler
-// returned before the final response.
-func (t *legs) invite(req *sip.Request, tx sip.ServerTransaction, id identity) {
-}
-
 // inDialog takes every request with a To tag (ACK included) and returns when
 // its transaction is settled.
 func (t *legs) inDialog(req *sip.Request, tx sip.ServerTransaction) {
+	callID, to, from := req.CallID(), req.To(), req.From()
+	if callID == nil || to == nil || from == nil || req.CSeq() == nil {
+		return
+	}
+	l := t.find(callID.Value(), tagOf(to.Params))
+	if l == nil {
+		if !req.IsAck() {
+			reject(req, tx, 481)
+		}
+		return
+	}
+	if req.IsAck() {
+		l.box.postBounded(func() { l.onACK(req) })
+		return
+	}
+	in := newIncoming(req, tx)
+	if !l.box.postBounded(func() { l.onRequest(in) }) {
+		reject(req, tx, 503)
+		return
+	}
+	l.attend(in)
 }
 
-// dial begins an outgoing leg; it implements leg.Dialer.Dial.
-func (t *legs) dial(d leg.Dial, l leg.Listener) leg.Leg {
-	return nil
+// reject answers a request that reaches no leg. An error means that the peer
+// is gone, which changes nothing.
+func reject(req *sip.Request, tx sip.ServerTransaction, status int, headers ...sip.Header) {
+	res := sip.NewResponseFromRequest(req, status, statusText(status), nil)
+	for _, h := range headers {
+		res.AppendHeader(h)
+	}
+	_ = tx.Respond(res)
 }

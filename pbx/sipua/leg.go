@@ -1,11 +1,214 @@
 package sipua
 
-import "github.com/dipcast/dipcast/pbx"
+import (
+	"log/slog"
+	"slices"
+	"sync/atomic"
 
-// sipLeg is one dialog.
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/sdp"
+	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+)
+
+// sipLeg implements leg.Leg. Its goroutine (run) owns everything below the
+// line; all others speak to it through the mailbox.
+//
+//	UAS: INVITE ─► receive ─► 180/183 ─► 200 ─► ACK ─► talk ─► BYE
+//	UAC: Dial ─► attempt(s) ─► 18x ─► 2xx, ACK ─► talk ─► BYE
+//
+// After LegOver was told the goroutine stays only as long as transactions of
+// its own are open, so that a late 200 is still acknowledged and ended.
 type sipLeg struct {
-	trunk string
+	id       pbx.LegID
+	t        *legs
+	callID   string
+	localTag string
+	merge    mergeKey // zero for outgoing legs
+	trunk    string   // empty for a phone
+	doc      *conf.Document
+	log      *slog.Logger
+	box      *mailbox
+	port     media.Port
+	done     chan struct{} // closed when the goroutine ends
+	gone     atomic.Bool   // LegOver was told
+
+	// Owned by the goroutine.
+	lis     leg.Listener
+	release func() // gives the trunk's call slot back
+	dlg     *dialog.Dialog
+	sdp     sdp.Session
+	hop     hop // where requests inside the dialog go
+	hopURI  string
+	held    bool
+	told    bool
+	ended   *pbx.Cause // End was called
+	open    int        // client transactions that run
+	uas     *uasState
+	uac     *uacState
+	ok      *accepted // our 2xx that waits for its ACK
+	change  change
+	digits  digitQueue
+
+	refresh, expiry, retry alarm
 }
 
+var _ leg.Leg = (*sipLeg)(nil)
+
+// newLeg returns a leg without a port.
+func (t *legs) newLeg(id pbx.LegID, callID, localTag string) *sipLeg {
+	l := &sipLeg{
+		id: id, t: t, callID: callID, localTag: localTag, doc: t.cfg.document(),
+		box: newMailbox(), done: make(chan struct{}), port: noPort{}, release: func() {},
+	}
+	l.refresh.box, l.expiry.box, l.retry.box = l.box, l.box, l.box
+	l.log = t.cfg.log.With("leg", string(id), "sipCallID", callID)
+	return l
+}
+
+// notices brings what the media plane says to the leg's goroutine.
+func (l *sipLeg) notices() media.Notices {
+	tell := func(f func()) {
+		l.box.postBounded(func() {
+			if !l.told && l.lis != nil {
+				f()
+			}
+		})
+	}
+	return media.Notices{
+		Digit:  func(d rune) { tell(func() { l.lis.LegDigit(l.id, d) }) },
+		Silent: func() { tell(func() { l.lis.LegSilent(l.id) }) },
+		Played: func() { tell(func() { l.lis.LegPlayed(l.id) }) },
+	}
+}
+
+// run is the leg's goroutine. first is its first message.
+func (l *sipLeg) run(first func()) {
+	defer l.exit()
+	first()
+	for !l.finished() {
+		f, ok := l.box.take(l.t.ctx)
+		if !ok {
+			return
+		}
+		f()
+	}
+}
+
+func (l *sipLeg) finished() bool { return l.told && l.open == 0 }
+
+func (l *sipLeg) exit() {
+	l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the PBX shuts down"})
+	l.box.close()
+	if l.uac != nil {
+		l.uac.next.stop()
+		l.uac.give.stop()
+	}
+	close(l.done)
+	l.t.remove(l)
+}
+
+func (l *sipLeg) stopAlarms() {
+	for _, a := range []*alarm{&l.refresh, &l.expiry, &l.retry} {
+		a.stop()
+	}
+	if l.uas != nil {
+		l.uas.resend.stop()
+		l.uas.minute.stop()
+		l.uas.in.settle()
+	}
+	l.acked()
+}
+
+// over tells LegOver, once, and closes the port.
+func (l *sipLeg) over(c pbx.Cause) {
+	if l.told {
+		return
+	}
+	l.told = true
+	l.gone.Store(true)
+	if l.dlg != nil {
+		l.dlg.State = dialog.Terminated
+	}
+	l.stopAlarms()
+	if c.Q850 == 0 {
+		c.Q850 = q850Of(c.SIP)
+	}
+	if l.lis != nil {
+		l.lis.LegOver(l.id, c, l.port.Quality())
+	}
+	l.port.Close()
+	l.release()
+}
+
+// ID implements leg.Leg.
+func (l *sipLeg) ID() pbx.LegID { return l.id }
+
+// SIPCallID implements leg.Leg.
+func (l *sipLeg) SIPCallID() string { return l.callID }
+
+// Media implements leg.Leg.
+func (l *sipLeg) Media() media.Port { return l.port }
+
+// Ring implements leg.Leg.
+func (l *sipLeg) Ring() { l.box.post(func() { l.provisional(180, false) }) }
+
+// Progress implements leg.Leg.
+func (l *sipLeg) Progress() { l.box.post(func() { l.provisional(183, true) }) }
+
+// Answer implements leg.Leg.
+func (l *sipLeg) Answer() { l.box.post(l.answer) }
+
+// Present implements leg.Leg.
+func (l *sipLeg) Present(p pbx.Party) { l.box.post(func() { l.present(p) }) }
+
+// SendDigit implements leg.Leg.
+func (l *sipLeg) SendDigit(digit rune) { l.box.post(func() { l.sendDigit(digit) }) }
+
 // End implements leg.Leg.
-func (l *sipLeg) End(pbx.Cause) {}
+func (l *sipLeg) End(c pbx.Cause) {
+	l.box.post(func() {
+		if l.told || l.ended != nil {
+			return
+		}
+		l.ended = &c
+		l.end()
+	})
+}
+
+// end does what the state asks for, with the cause in l.ended.
+func (l *sipLeg) end() {
+	switch {
+	case l.ok != nil && !l.ok.again:
+		// RFC 3261 §15: no BYE before the ACK of our 200, or its timeout.
+	case l.dlg != nil && l.dlg.State == dialog.Confirmed:
+		l.bye(*l.ended)
+	case l.uas != nil:
+		l.refuse(*l.ended)
+	case l.uac != nil:
+		l.giveUp(*l.ended)
+	}
+}
+
+// setHeld tells a change of hold.
+func (l *sipLeg) setHeld() {
+	if held := l.sdp.Held(); held != l.held && l.lis != nil && !l.told {
+		l.held = held
+		l.lis.LegHeld(l.id, held)
+	}
+}
+
+// codecs are the codecs for this leg, in order of preference.
+func (l *sipLeg) codecs() []string {
+	if i := slices.IndexFunc(l.doc.Trunks, func(t conf.Trunk) bool { return t.Name == l.trunk }); i >= 0 {
+		if c := l.doc.Trunks[i].Codecs; len(c) > 0 {
+			return c
+		}
+	}
+	if len(l.doc.Media.Codecs) > 0 {
+		return l.doc.Media.Codecs
+	}
+	return []string{"PCMA", "PCMU"}
+}

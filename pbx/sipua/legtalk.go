@@ -1,0 +1,400 @@
+package sipua
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+)
+
+// accepted is a 2xx of ours to an INVITE that waits for its ACK.
+type accepted struct {
+	in     *incoming
+	late   bool // it carries our offer; the ACK brings the answer
+	again  bool // to a re-INVITE
+	resend backoff
+}
+
+// change is what we want to tell the peer in a confirmed dialog.
+type change struct {
+	refresh bool
+	present *pbx.Party
+	busy    bool // an UPDATE or re-INVITE of ours is under way
+	tries   int
+}
+
+// maxTries is how often an UPDATE or re-INVITE that met glare is sent again.
+const maxTries = 5
+
+// accept sends the 2xx to an INVITE and repeats it until the ACK comes
+// (RFC 3261 §13.3.1.4).
+func (l *sipLeg) accept(in *incoming, body []byte, late, again bool) {
+	res := l.reply(in.req, 200, body)
+	l.sessionAnswer(in.req, res)
+	l.identify(res)
+	if in.respond(res) != nil {
+		if !again && !in.cancelled.Load() {
+			l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the peer cannot be reached"})
+		} else if !again {
+			l.dlg.State = dialog.Early // the CANCEL came first: its message ends the leg
+		}
+		return
+	}
+	l.ok = &accepted{in: in, late: late, again: again}
+	l.ok.resend.box = l.box
+	l.dlg.Offer.RemoteInvite = true
+	tm := l.t.cfg.timers
+	l.ok.resend.start(tm.t1, 64*tm.t1, tm.t2,
+		func() { _ = in.tx.Respond(res) }, // the next one, or the end of the wait, tells
+		func() {
+			l.acked()
+			l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "no ACK came"})
+		})
+	l.startTimer()
+}
+
+// sessionAnswer settles the session timer in a 2xx of ours.
+func (l *sipLeg) sessionAnswer(req *sip.Request, res *sip.Response) {
+	se := l.dlg.Timer.Answer(sessionExpires(req))
+	if se == "" {
+		return
+	}
+	res.AppendHeader(sip.NewHeader("Session-Expires", se))
+	if !l.dlg.Timer.Refresh {
+		res.AppendHeader(sip.NewHeader("Require", "timer"))
+	}
+}
+
+// acked stops the repetition of our 2xx.
+func (l *sipLeg) acked() {
+	if l.ok == nil {
+		return
+	}
+	l.ok.resend.stop()
+	l.ok.in.settle()
+	l.ok = nil
+	l.dlg.Offer.RemoteInvite = false
+}
+
+// onACK takes the ACK of our 2xx.
+func (l *sipLeg) onACK(req *sip.Request) {
+	if l.ok == nil || req.CSeq() == nil || req.CSeq().SeqNo != l.ok.in.req.CSeq().SeqNo ||
+		req.From() == nil || tagOf(req.From().Params) != l.dlg.Remote.Tag {
+		return
+	}
+	ok := l.ok
+	l.acked()
+	if ok.late {
+		body, err := bodySDP(req)
+		if err == nil {
+			_, err = l.sdp.Accept(body)
+		}
+		if err != nil {
+			l.lateFailed(ok.again, err)
+			return
+		}
+		_ = l.dlg.Offer.Answered() // late: our offer is open
+		l.port.Apply(l.sdp.Stream)
+	}
+	l.confirmed(ok.again)
+}
+
+// lateFailed ends a call whose ACK brought no usable answer; after a
+// re-INVITE the session goes on as it was.
+func (l *sipLeg) lateFailed(again bool, err error) {
+	l.log.Info("the ACK carried no usable answer", "error", err)
+	l.sdp.Withdraw()
+	l.dlg.Offer.Refused()
+	if !again {
+		l.bye(pbx.Cause{SIP: 488, Q850: 88, Text: "the ACK carried no usable answer"})
+	}
+}
+
+// confirmed goes on after the ACK of our 2xx.
+func (l *sipLeg) confirmed(again bool) {
+	if l.ended != nil {
+		l.bye(*l.ended)
+		return
+	}
+	if !again {
+		l.lis.LegAnswered(l.id)
+	}
+	l.setHeld()
+	l.kick()
+}
+
+// impliedACK takes a re-INVITE as a sign that our 2xx arrived: the ACK that
+// was sent before it may come later, or was lost.
+func (l *sipLeg) impliedACK(req *sip.Request) {
+	if l.ok == nil || l.ok.late || !req.IsInvite() {
+		return
+	}
+	again := l.ok.again
+	l.acked()
+	l.confirmed(again)
+}
+
+// reinvite serves a re-INVITE that OnRequest took.
+func (l *sipLeg) reinvite(in *incoming, body []byte) {
+	if body == nil {
+		_ = l.dlg.Offer.Send() // OnRequest saw that no offer is open
+		l.accept(in, l.sdp.Offer(), true, true)
+		return
+	}
+	answer, s, err := l.sdp.Answer(body)
+	if err != nil {
+		l.refuseSDP(in, err)
+		return
+	}
+	l.port.Apply(s)
+	l.accept(in, answer, false, true)
+	l.setHeld()
+}
+
+// update serves an UPDATE that OnRequest took (RFC 3311 §5.2).
+func (l *sipLeg) update(d *dialog.Dialog, in *incoming, body []byte) {
+	var answer []byte
+	if body != nil {
+		s := &l.sdp
+		if l.uac != nil && l.dlg == nil {
+			s = &l.uac.forks[d.Remote.Tag].sdp
+		}
+		if !s.Settled {
+			l.verdict(in, dialog.Verdict{Status: 500, RetryAfter: time.Second})
+			return
+		}
+		a, stream, err := s.Answer(body)
+		if err != nil {
+			l.refuseSDP(in, err)
+			return
+		}
+		answer = a
+		l.port.Apply(stream)
+	}
+	res := l.reply(in.req, 200, answer)
+	if d == l.dlg && d.State == dialog.Confirmed {
+		l.sessionAnswer(in.req, res)
+		l.startTimer()
+	}
+	_ = in.respond(res) // as in verdict
+	if d == l.dlg && d.State == dialog.Confirmed {
+		l.setHeld()
+	}
+}
+
+func (l *sipLeg) refuseSDP(in *incoming, err error) {
+	status, warn := sdpRefusal(err)
+	res := l.reply(in.req, status, nil)
+	res.AppendHeader(warn)
+	_ = in.respond(res) // as in verdict
+}
+
+// startTimer begins the session's interval anew (RFC 4028 §10).
+func (l *sipLeg) startTimer() {
+	refresh, expire := l.dlg.Timer.Due()
+	if expire == 0 {
+		l.refresh.stop()
+		l.expiry.stop()
+		return
+	}
+	l.expiry.set(expire, func() {
+		l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "session expired"})
+	})
+	if refresh == 0 {
+		l.refresh.stop()
+		return
+	}
+	l.refresh.set(refresh, func() {
+		l.change.refresh, l.change.tries = true, 0
+		l.kick()
+	})
+}
+
+// present is leg.Present: now in the responses still to come, or by UPDATE.
+func (l *sipLeg) present(p pbx.Party) {
+	if l.told {
+		return
+	}
+	l.change.present, l.change.tries = &p, 0
+	l.kick()
+}
+
+// identify puts who the peer talks with into a response to its INVITE.
+func (l *sipLeg) identify(res *sip.Response) {
+	if p := l.change.present; p != nil {
+		for _, h := range asserted(*p, l.doc.Tenant.Domain) {
+			res.AppendHeader(h)
+		}
+		if res.StatusCode >= 200 {
+			l.change.present = nil
+		}
+	}
+}
+
+// asserted are the headers that name a party (RFC 3325, RFC 3323).
+func asserted(p pbx.Party, domain string) []sip.Header {
+	user := userPart(p.Number)
+	if p.Extension != "" {
+		user = userPart(p.Extension)
+	}
+	if user == "" {
+		return []sip.Header{sip.NewHeader("Privacy", "id")}
+	}
+	return []sip.Header{sip.NewHeader("P-Asserted-Identity", nameAddr(p.Name, "sip:"+user+"@"+domain))}
+}
+
+// kick sends the UPDATE or re-INVITE that is wanted, as soon as no other
+// exchange is open.
+func (l *sipLeg) kick() {
+	c := &l.change
+	if l.told || l.dlg == nil || l.dlg.State != dialog.Confirmed || c.busy || l.ok != nil || (!c.refresh && c.present == nil) {
+		return
+	}
+	byUpdate := l.dlg.MayUpdate(false)
+	if !byUpdate && !c.refresh && l.trunk != "" {
+		c.present = nil // a carrier that takes no UPDATE wants no re-INVITE for a name
+		return
+	}
+	if !byUpdate && !l.dlg.MayInvite() {
+		return // tried again when the exchange ends
+	}
+	party := c.present
+	c.busy, c.present = true, nil
+	c.tries++
+	fill := func(req *sip.Request) {
+		if party != nil {
+			for _, h := range asserted(*party, l.doc.Tenant.Domain) {
+				req.AppendHeader(h)
+			}
+		}
+	}
+	if byUpdate {
+		l.request(l.dlg, "UPDATE", fill, func(res *sip.Response) { l.changed(res, party) })
+		return
+	}
+	l.sendReinvite(fill, party)
+}
+
+// sendReinvite offers again what was settled.
+func (l *sipLeg) sendReinvite(fill func(*sip.Request), party *pbx.Party) {
+	_ = l.dlg.Offer.Send() // MayInvite saw that no offer is open
+	l.dlg.Offer.LocalInvite = true
+	body := l.sdp.Reoffer()
+	var ack *sip.Request
+	to := l.hop
+	l.request(l.dlg, "INVITE", func(req *sip.Request) {
+		setSDP(req, body)
+		fill(req)
+	}, func(res *sip.Response) {
+		switch {
+		case res != nil && res.IsSuccess() && ack != nil:
+			l.resendACK(ack, to) // a repeated 2xx
+			return
+		case res != nil && res.IsSuccess():
+			l.dlg.Target = orElse(contactURI(res), l.dlg.Target)
+			ack = l.sendACK(l.dlg, to, nil)
+			if l.told {
+				return // the BYE crossed it
+			}
+			l.route(l.dlg)
+			l.takeAnswer(res)
+		case l.told:
+			return
+		default:
+			l.sdp.Withdraw()
+		}
+		l.dlg.Offer.LocalInvite = false
+		l.dlg.Offer.Refused()
+		l.changed(res, party)
+	})
+}
+
+// takeAnswer applies the answer to a re-INVITE of ours.
+func (l *sipLeg) takeAnswer(res *sip.Response) {
+	body, err := bodySDP(res)
+	if err == nil {
+		_, err = l.sdp.Accept(body)
+	}
+	if err != nil {
+		l.log.Info("the answer to a re-INVITE is of no use", "error", err)
+		l.sdp.Withdraw()
+		return
+	}
+	l.port.Apply(l.sdp.Stream)
+	l.setHeld()
+}
+
+func orElse(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}
+
+// changed goes on after the final response to an UPDATE or re-INVITE of ours.
+func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
+	c := &l.change
+	c.busy = false
+	if l.told {
+		return
+	}
+	again := func(after time.Duration) {
+		if c.tries >= maxTries {
+			c.refresh = false // the expiry alarm ends the session if need be
+			return
+		}
+		if c.present == nil {
+			c.present = party
+		}
+		l.retry.set(after, l.kick)
+	}
+	switch {
+	case res == nil || res.StatusCode == 408 || res.StatusCode == 481:
+		// RFC 3261 §12.2.1.2: the dialog is gone at the peer.
+		l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "the peer answers no more"})
+		return
+	case res.IsSuccess():
+		l.dlg.Timer.Accept(sessionExpires(res))
+		l.startTimer()
+		c.refresh = false
+	case res.StatusCode == 491:
+		again(l.dlg.Glare(l.t.cfg.pick))
+		return
+	case res.StatusCode == 422 && l.dlg.Timer.TooSmall(headerSeconds(res, "Min-SE")):
+		again(0)
+		return
+	case (res.StatusCode == 500 || res.StatusCode == 503) && value(res, "Retry-After") != "":
+		again(min(headerSeconds(res, "Retry-After"), 10*time.Second))
+		return
+	case (res.StatusCode == 405 || res.StatusCode == 501) && strings.Contains(cseqMethod(res), "UPDATE"):
+		l.dlg.Allow = without(l.dlg.Allow, "UPDATE")
+		again(0)
+		return
+	default:
+		l.log.Info("the peer refused an UPDATE or re-INVITE", "status", strconv.Itoa(res.StatusCode))
+		c.refresh = false
+	}
+	c.tries = 0
+	l.kick()
+}
+
+func cseqMethod(res *sip.Response) string {
+	if c := res.CSeq(); c != nil {
+		return string(c.MethodName)
+	}
+	return ""
+}
+
+func without(list []string, s string) []string {
+	var out []string
+	for _, v := range list {
+		if v != s {
+			out = append(out, v)
+		}
+	}
+	return out
+}

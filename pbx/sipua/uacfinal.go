@@ -1,0 +1,112 @@
+package sipua
+
+import (
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx"
+)
+
+// maxRetries is how often one place is asked again after 401, 407, 422 or 491.
+const maxRetries = 4
+
+// refusedBy takes a final response other than 2xx.
+func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
+	if l.told || a != l.uac.cur || l.uac.winner != nil {
+		return
+	}
+	if l.ended != nil {
+		l.over(*l.ended)
+		return
+	}
+	switch code := res.StatusCode; {
+	case code == 401 || code == 407:
+		l.challenged(a, res)
+	case code == 422 && l.again() && l.uac.base.Timer.TooSmall(headerSeconds(res, "Min-SE")):
+		l.invite(a.at, a.auth)
+	case code == 491 && l.again():
+		l.retry.set(l.uac.base.Glare(l.t.cfg.pick), func() {
+			if !l.told && l.ended == nil {
+				l.invite(a.at, a.auth)
+			}
+		})
+	case code == 503 || (code == 408 || code == 500 || code == 504) && a.at.host != nil:
+		// RFC 3263 §4.3: another host may do better.
+		l.hostRefused(a, res)
+	case code >= 300 && code < 400:
+		l.redirected(res)
+	default:
+		l.over(l.causeOf(res))
+	}
+}
+
+func (l *sipLeg) again() bool {
+	l.uac.retries++
+	return l.uac.retries <= maxRetries
+}
+
+// challenged answers the trunk's challenge; a phone's is never answered.
+func (l *sipLeg) challenged(a *attempt, res *sip.Response) {
+	if a.auth != nil && !stale(res) || !l.again() {
+		l.over(pbx.Cause{SIP: 403, Q850: 21, Text: "the trunk refuses the credentials"})
+		return
+	}
+	h, ok := l.trunkCredentials(a.req, res, a.at.to)
+	if !ok {
+		l.over(pbx.Cause{SIP: 403, Q850: 21, Text: "a challenge came that must not be answered"})
+		return
+	}
+	l.invite(a.at, h)
+}
+
+func stale(res *sip.Response) bool {
+	for _, c := range challenges(res) {
+		if c.stale {
+			return true
+		}
+	}
+	return false
+}
+
+// hostRefused goes to the next host.
+func (l *sipLeg) hostRefused(a *attempt, res *sip.Response) {
+	if res.StatusCode == 503 {
+		l.hostFailed(a)
+	}
+	if !l.tryNext() {
+		l.over(l.causeOf(res))
+	}
+}
+
+// redirected tells a 3xx whose Contact is a number. We never send to the URI
+// itself: it is the peer's choice, not ours.
+func (l *sipLeg) redirected(res *sip.Response) {
+	if c := res.Contact(); c != nil {
+		user, _, _ := strings.Cut(c.Address.User, ";")
+		if isNumber(user) {
+			l.lis.LegMoved(l.id, user)
+		}
+	}
+	l.over(l.causeOf(res))
+}
+
+// isNumber reports whether a user part can be dialled.
+func isNumber(s string) bool {
+	s = strings.TrimPrefix(s, "+")
+	if s == "" || len(s) > 32 {
+		return false
+	}
+	for _, r := range s {
+		if (r < '0' || r > '9') && r != '*' {
+			return false
+		}
+	}
+	return true
+}
+
+// causeOf turns a final response into a cause.
+func (l *sipLeg) causeOf(res *sip.Response) pbx.Cause {
+	c := pbx.Cause{SIP: res.StatusCode, Text: strings.ToLower(statusText(res.StatusCode))}
+	return readReason(res, c)
+}

@@ -1,0 +1,406 @@
+package sipua
+
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/sdp"
+	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+)
+
+// uasState is the part of a leg that began with an INVITE of the peer, until
+// that is answered.
+type uasState struct {
+	in     *incoming
+	answer []byte // our SDP answer; nil if the INVITE carried no offer
+	last   *sip.Response
+	// Reliable provisional responses: the one that waits for its PRACK, what
+	// waits behind it, and whether Answer was called meanwhile.
+	waits     bool
+	queue     []provisional
+	answer200 bool
+	resend    backoff
+	minute    alarm
+}
+
+type provisional struct {
+	status int
+	sdp    bool
+}
+
+// invite takes an INVITE without a To tag that passed admission. It returns
+// when the transaction is settled: sipgo ends a transaction whose handler
+// returned before the final response.
+func (t *legs) invite(req *sip.Request, tx sip.ServerTransaction, id identity) {
+	callID, from, to, seq := req.CallID(), req.From(), req.To(), req.CSeq()
+	if callID == nil || from == nil || to == nil || seq == nil || contactURI(req) == "" {
+		reject(req, tx, 400, warning(399, "Call-ID, From, To, CSeq and Contact are needed"))
+		return
+	}
+	if m := req.MaxForwards(); m != nil && m.Val() == 0 {
+		reject(req, tx, 483)
+		return
+	}
+	if u := dialog.Unknown(tokens(req, "Require")); len(u) > 0 {
+		reject(req, tx, 420, sip.NewHeader("Unsupported", strings.Join(u, ", ")))
+		return
+	}
+	key := mergeKey{callID.Value(), tagOf(from.Params), seq.SeqNo}
+	if t.merged(key) {
+		reject(req, tx, 482)
+		return
+	}
+	// sipgo's own 487 copies the To header of the request: with our tag in
+	// it, it belongs to the same dialog as our 18x.
+	tag := t.cfg.newID()
+	to.Params.Add("tag", tag)
+	receiver := t.cfg.receiver()
+	if receiver == nil {
+		reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
+		return
+	}
+	l := t.newLeg(pbx.LegID(t.cfg.newID()), callID.Value(), tag)
+	l.merge, l.trunk = key, id.trunk
+	l.hop = hop{transport: id.transport, addr: id.source}
+	in := newIncoming(req, tx)
+	l.uas = &uasState{in: in}
+	l.uas.resend.box, l.uas.minute.box = l.box, l.box
+	if !t.add(l) {
+		reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
+		return
+	}
+	alive := tx.OnCancel(func(cancel *sip.Request) {
+		in.cancelled.Store(true)
+		l.box.post(func() { l.cancelled(cancel) })
+	})
+	if !alive {
+		in.cancelled.Store(true)
+	}
+	go l.run(func() { l.receive(receiver, id) })
+	l.attend(in)
+}
+
+// warning makes a Warning header (RFC 3261 §20.43).
+func warning(code int, text string) sip.Header {
+	return sip.NewHeader("Warning", strconv.Itoa(code)+` dipcast "`+quotable(text)+`"`)
+}
+
+// receive is the first message of an incoming leg: SDP, port, receiver.
+func (l *sipLeg) receive(receiver leg.Receiver, id identity) {
+	in := l.uas.in
+	if in.cancelled.Load() {
+		l.drop()
+		return
+	}
+	_ = in.respond(l.reply(in.req, 100, nil)) // an error shows at the next response
+	from, to := in.req.From(), in.req.To()
+	l.dlg = dialog.NewCallee(l.callID,
+		dialog.Party{Display: to.DisplayName, URI: to.Address.String(), Tag: l.localTag},
+		dialog.Party{Display: from.DisplayName, URI: from.Address.String(), Tag: tagOf(from.Params)},
+		contactURI(in.req), recordRoutes(in.req), in.req.CSeq().SeqNo, in.req.Recipient.IsEncrypted())
+	l.dlg.Allow, l.dlg.Supported = tokens(in.req, "Allow"), tokens(in.req, "Supported")
+	l.dlg.Timer = dialog.Timer{Want: l.t.cfg.timers.expire, Min: l.t.cfg.timers.minSE}
+	if v := l.dlg.Timer.Judge(sessionExpires(in.req)); !v.OK() {
+		l.verdict(in, v)
+		l.drop()
+		return
+	}
+	if !l.acquire(l.trunk) {
+		l.refuseEarly(503, sip.NewHeader("Retry-After", "10"))
+		return
+	}
+	if !l.openMedia(id.source.Addr()) || !l.takeOffer() {
+		return
+	}
+	l.route(l.dlg)
+	lis, no := receiver.Receive(l.t.ctx, leg.Incoming{
+		Leg: l, From: l.caller(id), Dialled: l.dialled(), Codec: l.sdp.Stream.Codec.Name,
+		Emergency: l.emergency(), MaxForwards: maxForwards(in.req),
+	})
+	if no != nil {
+		l.refused(*no)
+		return
+	}
+	l.lis = lis
+}
+
+// refused answers with the engine's refusal.
+func (l *sipLeg) refused(no leg.Refusal) {
+	res := l.reply(l.uas.in.req, finalStatus(no.Cause), nil)
+	if no.RetryAfter > 0 {
+		res.AppendHeader(sip.NewHeader("Retry-After", strconv.Itoa(no.RetryAfter)))
+	}
+	res.AppendHeader(sip.NewHeader("Reason", reasonHeader(no.Cause)))
+	_ = l.uas.in.respond(res) // the peer is gone or has cancelled: the same to us
+	l.drop()
+}
+
+// refuseEarly ends an INVITE that never became a call.
+func (l *sipLeg) refuseEarly(status int, headers ...sip.Header) {
+	res := l.reply(l.uas.in.req, status, nil)
+	for _, h := range headers {
+		res.AppendHeader(h)
+	}
+	_ = l.uas.in.respond(res) // as in refused
+	l.drop()
+}
+
+// drop ends a leg that nobody listens to.
+func (l *sipLeg) drop() { l.over(pbx.Cause{}) }
+
+// openMedia allocates the leg's port.
+func (l *sipLeg) openMedia(peer netip.Addr) bool {
+	port, err := l.t.cfg.media.Allocate(peer, l.notices())
+	if err != nil {
+		l.log.Warn("no port for an incoming call", "error", err)
+		l.refuseEarly(503, sip.NewHeader("Retry-After", "10"))
+		return false
+	}
+	l.port = port
+	l.sdp = l.newSession(peer)
+	return true
+}
+
+func (l *sipLeg) newSession(peer netip.Addr) sdp.Session {
+	s := sdp.Session{ID: uint64(l.t.cfg.pick(1<<30)) + 1, Local: l.port.Local(), Codecs: l.codecs()}
+	s.Trust(peer)
+	return s
+}
+
+// takeOffer reads the offer of the INVITE, if it has one.
+func (l *sipLeg) takeOffer() bool {
+	body, err := bodySDP(l.uas.in.req)
+	if err != nil {
+		l.refuseEarly(415, sip.NewHeader("Accept", acceptTypes))
+		return false
+	}
+	if body == nil {
+		return true
+	}
+	answer, _, err := l.sdp.Answer(body)
+	if err != nil {
+		status, warn := sdpRefusal(err)
+		l.refuseEarly(status, warn)
+		return false
+	}
+	l.uas.answer = answer
+	return l.dlg.Offer.Receive() == nil
+}
+
+// sdpRefusal is how a description that we cannot take is refused.
+func sdpRefusal(err error) (int, sip.Header) {
+	if errors.Is(err, sdp.ErrNoAudio) {
+		return 488, warning(305, "no audio that we speak: PCMA or PCMU over RTP/AVP")
+	}
+	return 400, warning(399, "the session description cannot be read")
+}
+
+// provisional sends a 18x, reliably where the peer wants it (RFC 3262 §3).
+func (l *sipLeg) provisional(status int, withSDP bool) {
+	if l.uas == nil || l.told || l.dlg == nil || l.dlg.State != dialog.Early || l.uas.answer200 || l.ended != nil {
+		return
+	}
+	if l.uas.waits {
+		l.uas.queue = append(l.uas.queue, provisional{status, withSDP})
+		return
+	}
+	required := containsFold(tokens(l.uas.in.req, "Require"), "100rel")
+	reliable := required || (withSDP && containsFold(l.dlg.Supported, "100rel"))
+	var body []byte
+	switch {
+	case l.dlg.Offer.State == dialog.Stable && !l.sdp.Settled && reliable:
+		// The INVITE had no offer: the first reliable response carries ours.
+		body = l.sdp.Offer()
+		_ = l.dlg.Offer.Send() // the state is stable, see the case
+	case withSDP && l.uas.answer != nil && l.dlg.Offer.State == dialog.Remote:
+		body = l.uas.answer
+		if reliable {
+			_ = l.dlg.Offer.Answer() // as above
+		}
+		l.port.Apply(l.sdp.Stream)
+	case withSDP && !l.sdp.Settled:
+		status = 180 // no way to open early media towards this peer
+	}
+	res := l.reply(l.uas.in.req, status, body)
+	l.identify(res)
+	if reliable {
+		rseq, _ := l.dlg.Reliable.Next(l.uas.in.req.CSeq().SeqNo, uint32(l.t.cfg.pick(1<<20))+1)
+		res.AppendHeader(sip.NewHeader("Require", "100rel"))
+		res.AppendHeader(sip.NewHeader("RSeq", strconv.FormatUint(uint64(rseq), 10)))
+	}
+	l.send18x(res, reliable)
+}
+
+func (l *sipLeg) send18x(res *sip.Response, reliable bool) {
+	if l.uas.in.respond(res) != nil {
+		return // cancelled or lost: told by its own message
+	}
+	l.uas.last = res
+	if reliable {
+		l.uas.waits = true
+		l.uas.resend.start(l.t.cfg.timers.t1, 64*l.t.cfg.timers.t1, 0,
+			func() { _ = l.uas.in.respond(res) }, // as above
+			func() {
+				l.refuse(pbx.Cause{SIP: 504, Text: "no PRACK came"})
+			})
+	}
+	l.everyMinute()
+}
+
+// everyMinute repeats the last 18x so that no proxy on the way gives up
+// (RFC 3261 §13.3.1.1).
+func (l *sipLeg) everyMinute() {
+	l.uas.minute.set(minute, func() {
+		if l.uas.last != nil && !l.uas.waits && l.uas.last.GetHeader("RSeq") == nil {
+			_ = l.uas.in.respond(l.uas.last) // as in send18x
+		}
+		l.everyMinute()
+	})
+}
+
+// prack takes the peer's PRACK: OnRequest has checked its RAck.
+func (l *sipLeg) prack(in *incoming, body []byte) {
+	if l.uas == nil {
+		l.verdict(in, dialog.Verdict{Status: 481})
+		return
+	}
+	l.uas.waits = false
+	l.uas.resend.stop()
+	var answer []byte
+	switch {
+	case l.dlg.Offer.State == dialog.Local:
+		// RFC 3262 §5: our offer in the 18x is answered here and nowhere else.
+		if _, err := l.sdp.Accept(body); err != nil {
+			status, warn := sdpRefusal(err)
+			res := l.reply(in.req, status, nil)
+			res.AppendHeader(warn)
+			_ = in.respond(res) // as in verdict
+			l.refuse(pbx.Cause{SIP: 488, Text: "the PRACK carried no usable answer"})
+			return
+		}
+		_ = l.dlg.Offer.Answered() // the state is known from the case
+		l.port.Apply(l.sdp.Stream)
+	case len(body) > 0:
+		a, s, err := l.sdp.Answer(body)
+		if err != nil {
+			status, warn := sdpRefusal(err)
+			res := l.reply(in.req, status, nil)
+			res.AppendHeader(warn)
+			_ = in.respond(res) // as in verdict
+			return
+		}
+		answer = a
+		l.port.Apply(s)
+	}
+	_ = in.respond(l.reply(in.req, 200, answer)) // as in verdict
+	if l.uas.answer200 {
+		l.sendAnswer()
+		return
+	}
+	queue := l.uas.queue
+	l.uas.queue = nil
+	for _, p := range queue {
+		l.provisional(p.status, p.sdp)
+	}
+}
+
+// answer is leg.Answer: 200 now, or after the PRACK that is still to come
+// (RFC 3262 §3).
+func (l *sipLeg) answer() {
+	if l.uas == nil || l.told || l.dlg == nil || l.dlg.State != dialog.Early || l.uas.answer200 || l.ended != nil {
+		return
+	}
+	l.uas.answer200 = true
+	l.uas.queue = nil
+	if !l.uas.waits {
+		l.sendAnswer()
+	}
+}
+
+// sendAnswer sends the 200 of the first INVITE.
+func (l *sipLeg) sendAnswer() {
+	var body []byte
+	late := false
+	switch {
+	case l.dlg.Offer.State == dialog.Remote:
+		body = l.uas.answer
+		_ = l.dlg.Offer.Answer() // the state is known from the case
+		l.port.Apply(l.sdp.Stream)
+	case !l.sdp.Settled:
+		body, late = l.sdp.Offer(), true
+		_ = l.dlg.Offer.Send() // as above
+	}
+	l.dlg.State = dialog.Confirmed
+	l.uas.minute.stop()
+	l.accept(l.uas.in, body, late, false)
+}
+
+// refuse ends an unanswered incoming leg with a final response.
+func (l *sipLeg) refuse(c pbx.Cause) {
+	if l.told || l.dlg == nil || l.dlg.State != dialog.Early {
+		return
+	}
+	res := l.reply(l.uas.in.req, finalStatus(c), nil)
+	res.AppendHeader(sip.NewHeader("Reason", reasonHeader(c)))
+	_ = l.uas.in.respond(res) // the peer is gone or has cancelled: the same to us
+	l.over(c)
+}
+
+// finalStatus is the response code for a cause.
+func finalStatus(c pbx.Cause) int {
+	switch {
+	case c.SIP >= 400 && c.SIP <= 699:
+		return c.SIP
+	case c.Q850 == 17:
+		return 486
+	case c.Q850 == 1:
+		return 404
+	case c.Q850 == 21:
+		return 603
+	case c.Q850 == 41 || c.Q850 == 34 || c.Q850 == 42:
+		return 503
+	}
+	return 480
+}
+
+// cancelled ends a leg whose INVITE was cancelled; sipgo has sent the 487.
+func (l *sipLeg) cancelled(cancel *sip.Request) {
+	if l.told || l.dlg == nil || l.dlg.State != dialog.Early {
+		return
+	}
+	c := pbx.Cause{SIP: 487, Q850: 16, Text: "the caller gave up"}
+	if cancel != nil {
+		c = readReason(cancel, c)
+	}
+	l.over(c)
+}
+
+// lost ends a leg whose INVITE transaction died before a final response.
+func (l *sipLeg) lost(in *incoming) {
+	if l.uas == nil || l.uas.in != in || in.final.Load() || in.cancelled.Load() {
+		return
+	}
+	l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the peer cannot be reached"})
+}
+
+func containsFold(list []string, s string) bool {
+	for _, v := range list {
+		if strings.EqualFold(v, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func maxForwards(req *sip.Request) int {
+	if m := req.MaxForwards(); m != nil {
+		return int(min(m.Val(), 70))
+	}
+	return 70
+}
