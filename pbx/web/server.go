@@ -132,6 +132,10 @@ func (s *Server) AdminHandler(metrics http.Handler) http.Handler {
 func (s *Server) routes() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("POST /works/callback", s.callback)
+	m.HandleFunc("/works/callback", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "callbacks are sent with POST", http.StatusMethodNotAllowed)
+	})
 	m.HandleFunc("GET /healthz", health(s.opts.Healthy))
 	m.HandleFunc("GET /readyz", health(s.opts.Ready))
 	m.Handle("/api/", s.api())

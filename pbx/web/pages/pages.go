@@ -136,9 +136,9 @@ type Leg struct {
 
 // Quality is one leg's audio in words and figures.
 type Quality struct {
-	Grade                           string // key: good, fair, poor
-	Codec                           string
-	LossIn, LossOut, Jitter, Delay  string
+	Grade                          string // key: good, fair, poor
+	Codec                          string
+	LossIn, LossOut, Jitter, Delay string
 	PacketsIn, PacketsOut, Dropped string
 }
 

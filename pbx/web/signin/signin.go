@@ -283,8 +283,11 @@ func (s *SignIn) discover(ctx context.Context) (*oidc.Provider, bool, error) {
 }
 
 func (s *SignIn) oauth(p *oidc.Provider) *oauth2.Config {
+	endpoint := p.Endpoint()
+	// As the provider documents it. Trying both styles would use up the code.
+	endpoint.AuthStyle = oauth2.AuthStyleInParams
 	return &oauth2.Config{
-		ClientID: s.cfg.ClientID, ClientSecret: s.cfg.ClientSecret, Endpoint: p.Endpoint(),
+		ClientID: s.cfg.ClientID, ClientSecret: s.cfg.ClientSecret, Endpoint: endpoint,
 		RedirectURL: strings.TrimRight(s.cfg.BaseURL, "/") + PathCallback,
 		Scopes:      []string{oidc.ScopeOpenID, "profile", "email"},
 	}
