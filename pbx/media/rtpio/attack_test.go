@@ -130,14 +130,14 @@ func TestForgedSSRCDoesNotBreakTheStream(t *testing.T) {
 func TestLoopBurnsOut(t *testing.T) {
 	b := newBench(t, Config{})
 	pa, pb := b.port(t, loopback4, media.Notices{}), b.port(t, loopback4, media.Notices{})
+	packet := make([]byte, headerSize+160)
+	header{payloadType: codec.PayloadPCMA, ssrc: pa.output.ssrc, seq: pa.output.seq}.put(packet)
 	s := media.Stream{Codec: codec.ALaw.Codec(), Remote: pb.Local()}
 	pa.Apply(s)
 	s.Remote = pa.Local()
 	pb.Apply(s)
 	pa.Hear(pb)
 	pb.Hear(pa)
-	packet := make([]byte, headerSize+160)
-	header{payloadType: codec.PayloadPCMA, ssrc: pa.output.ssrc, seq: pa.output.seq}.put(packet)
 	if _, err := pa.rtp.WriteToUDPAddrPort(packet, pb.Local()); err != nil { // which a sends to b...
 		t.Fatal(err)
 	}

@@ -29,10 +29,9 @@ type playing struct {
 	packet [headerSize + codec.FrameSamples]byte
 }
 
-// pace is the pacer goroutine.
-func (p *Pool) pace(ticks <-chan time.Time) {
+// pace is the pacer goroutine. The first frame is due at next.
+func (p *Pool) pace(ticks <-chan time.Time, next int64) {
 	defer p.wg.Done()
-	next := p.clock() + int64(frameTime)
 	var ports []*Port
 	for count := 1; ; count++ {
 		select {

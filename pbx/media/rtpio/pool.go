@@ -105,7 +105,7 @@ func NewPool(cfg Config) (*Pool, error) {
 	}
 	p.start = p.now()
 	p.wg.Add(1)
-	go p.pace(ticks)
+	go p.pace(ticks, p.clock()+int64(frameTime))
 	return p, nil
 }
 
