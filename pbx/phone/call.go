@@ -76,6 +76,7 @@ type Call struct {
 	peer      body // the peer's last description
 	offering  bool // our own re-INVITE or UPDATE is on its way
 	cancelled bool // Hangup before the answer
+	answering bool // a 2xx to the INVITE is about to be sent
 }
 
 // dialog is RFC 3261 §12's state.

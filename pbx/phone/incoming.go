@@ -14,6 +14,8 @@ import (
 
 var errNothingInCommon = errors.New("no codec in common")
 
+var errAnswered = errors.New("the call is answered already")
+
 // handle serves one request; sipgo calls it in a goroutine of its own.
 func (p *Phone) handle(req *sip.Request, tx *sip.ServerTx) {
 	if !p.enter() {
@@ -152,7 +154,7 @@ func (c *Call) pending() (*sip.Request, *sip.ServerTx, error) {
 	case c.state.Ended:
 		return nil, nil, fmt.Errorf("the call has ended: %d %s", c.state.Cause.Code, c.state.Cause.Text)
 	case c.state.Answered:
-		return nil, nil, errors.New("the call is answered already")
+		return nil, nil, errAnswered
 	}
 	return c.invite, c.tx, nil
 }
@@ -228,6 +230,13 @@ func (c *Call) Answer(ctx context.Context) error {
 		_ = c.Reject(488)
 		return err
 	}
+	c.mu.Lock()
+	twice := c.answering
+	c.answering = true
+	c.mu.Unlock()
+	if twice {
+		return errAnswered
+	}
 	if err := c.accept(ctx, req, tx, description); err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
@@ -242,6 +251,7 @@ func (c *Call) accept(ctx context.Context, req *sip.Request, tx *sip.ServerTx, d
 	c.mu.Unlock()
 	res := c.response(req, 200, "OK", description)
 	if err := tx.Respond(res); err != nil {
+		c.end(Cause{Code: 500, Text: "the answer could not be sent"}, nil)
 		return err
 	}
 	c.established()

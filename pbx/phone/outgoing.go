@@ -312,6 +312,9 @@ func (c *Call) ackFor(invite *sip.Request, answer []byte) *sip.Request {
 }
 
 func (c *Call) write(req *sip.Request) {
+	if c.phone.ctx.Err() != nil {
+		return
+	}
 	if err := c.phone.tp.WriteMsg(req); err != nil {
 		c.phone.log.Debug("request not sent", "method", string(req.Method), "error", err)
 	}
@@ -356,7 +359,16 @@ func (c *Call) sendCancel(invite *sip.Request) {
 // (603) or BYE. It returns when the peer has confirmed, or the context ends;
 // the call is over then in any case.
 func (c *Call) Hangup(ctx context.Context) error {
-	st := c.State()
+	c.mu.Lock()
+	st, answering := c.state, c.answering
+	c.mu.Unlock()
+	if answering && !st.Answered {
+		// The 2xx is on its way: a refusal would come too late.
+		if err := c.Wait(ctx, func(s State) bool { return s.Answered || s.Ended }); err != nil {
+			return err
+		}
+		st = c.State()
+	}
 	switch {
 	case st.Ended:
 		return nil

@@ -85,7 +85,8 @@ type Phone struct {
 
 	ctx      context.Context //nolint:containedctx // the life of the phone and of its goroutines
 	cancel   context.CancelFunc
-	wg       sync.WaitGroup
+	wg       sync.WaitGroup // everything but the reader
+	reader   sync.WaitGroup
 	incoming chan *Call
 
 	mu      sync.Mutex // guards what follows
@@ -109,7 +110,8 @@ func New(cfg Config) (*Phone, error) {
 		return nil, err
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.tp = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(p.log))
+	p.tp = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(p.log),
+		sip.WithTransportLayerReadFilter(p.filter))
 	p.tx = sip.NewTransactionLayer(p.tp, sip.WithTransactionLayerLogger(p.log),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}))
 	p.tx.OnRequest(p.handle)
@@ -180,7 +182,11 @@ func (p *Phone) listen() error {
 		}
 		p.closer = c
 		p.addr, err = resolve(c.LocalAddr().String())
-		p.wg.Go(func() { _ = p.tp.ServeUDP(c) })
+		// sipgo knows the socket only from its first read on; a request sent
+		// before would open another one.
+		reading := &readyConn{PacketConn: c, ready: make(chan struct{})}
+		p.reader.Go(func() { _ = p.tp.ServeUDP(reading) })
+		<-reading.ready
 		return err
 	}
 	l, err := lc.Listen(p.ctx, "tcp", want)
@@ -189,8 +195,21 @@ func (p *Phone) listen() error {
 	}
 	p.closer = l
 	p.addr, err = resolve(l.Addr().String())
-	p.wg.Go(func() { _ = p.tp.ServeTCP(l) })
+	p.reader.Go(func() { _ = p.tp.ServeTCP(l) })
 	return err
+}
+
+// readyConn tells when its first read begins.
+type readyConn struct {
+	net.PacketConn
+	ready chan struct{}
+	once  sync.Once
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *readyConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	c.once.Do(func() { close(c.ready) })
+	return c.PacketConn.ReadFrom(b)
 }
 
 // Addr returns where the phone listens.
@@ -263,9 +282,26 @@ func (p *Phone) vanish() {
 		c.end(Cause{Text: "the phone was closed"}, nil)
 	}
 	p.tx.Close()
+	p.wg.Wait()
+	// sipgo handles each message in a goroutine that nobody can wait for, and
+	// one that finds no socket would open another. No message passes the
+	// filter any more; those that had passed it get time to find the socket.
+	<-time.After(settle)
+	p.tx.Close()
 	_ = p.closer.Close()
 	_ = p.tp.Close()
-	p.wg.Wait()
+	p.reader.Wait()
+}
+
+// settle is how long messages that were read already may take to be handled.
+const settle = 20 * time.Millisecond
+
+// filter drops what arrives after the end.
+func (p *Phone) filter(_ sip.TransportReadProps, data []byte) ([]byte, error) {
+	if p.ctx.Err() != nil {
+		return nil, nil
+	}
+	return data, nil
 }
 
 // spawn runs f in a goroutine that Close waits for; it reports false after

@@ -95,6 +95,9 @@ func uriHost(a netip.Addr) string {
 
 // send begins a transaction for the draft.
 func (p *Phone) send(ctx context.Context, d *draft) (*sip.ClientTx, *sip.Request, error) {
+	if p.ctx.Err() != nil {
+		return nil, nil, errClosed
+	}
 	req := p.build(d, d.next())
 	tx, err := p.tx.Request(ctx, req)
 	if err != nil {
