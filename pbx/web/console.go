@@ -214,12 +214,15 @@ func (s *Server) page(r *http.Request, v *viewer) pages.Page {
 	if v == nil {
 		return p
 	}
-	u := &pages.User{Name: v.session.Name, Role: "role.employee", CSRF: c.signIn.CSRF(v.session)}
+	u := &pages.User{Name: v.session.Name, CSRF: c.signIn.CSRF(v.session)}
 	if u.Name == "" {
 		u.Name = v.session.Email
 	}
-	if v.admin {
+	switch {
+	case v.admin:
 		u.Role = "role.admin"
+	case len(v.extensions) > 0:
+		u.Role = "role.employee"
 	}
 	var lines []string
 	for _, e := range v.extensions {

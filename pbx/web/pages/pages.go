@@ -49,7 +49,7 @@ type Page struct {
 // User is who is signed in, as the header shows it.
 type User struct {
 	Name  string
-	Role  string // key of the catalogue: "role.admin" or "role.employee"
+	Role  string // key of the catalogue: "role.admin" or "role.employee"; empty: nothing is theirs
 	Lines string // extensions, "101" or "101, 102"
 	CSRF  string
 }
