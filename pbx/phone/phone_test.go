@@ -193,7 +193,7 @@ func TestNothingInCommon(t *testing.T) {
 }
 
 func TestHeadersAndIdentity(t *testing.T) {
-	a, b := newPhone(t, Config{User: "carrier"}), newPhone(t, Config{User: "102", AutoAnswer: true, Log: dbg("b")})
+	a, b := newPhone(t, Config{User: "carrier"}), newPhone(t, Config{User: "102", AutoAnswer: true})
 	ctx := soon(t)
 	caller, err := a.Dial(ctx, uriOf(b, "025550100"), DialOptions{
 		From: "01012345678", FromName: "홍길동", Headers: map[string]string{"Alert-Info": "<http://www.example.com>;info=alert-autoanswer"},
