@@ -117,11 +117,5 @@ func (o *output) next(now int64) uint32 {
 	return o.ts + max(o.span, units(now-o.at))
 }
 
-// wrote counts a packet.
-func (o *output) wrote(payload int) {
-	o.packets.Add(1)
-	o.octets.Add(uint64(payload))
-}
-
 // units turns nanoseconds into timestamp units of 8 kHz.
 func units(ns int64) uint32 { return uint32(ns / int64(time.Second/8000)) }

@@ -173,13 +173,16 @@ func (p *Port) readerLeft() {
 	p.pool.gone(p)
 }
 
-// send writes one packet of the outgoing stream.
+// send writes one packet of the outgoing stream. It is counted first, so that
+// who has received it finds it counted.
 func (p *Port) send(b []byte, to netip.AddrPort) {
+	p.output.packets.Add(1)
+	p.output.octets.Add(uint64(len(b) - headerSize))
 	if _, err := p.rtp.WriteToUDPAddrPort(b, to); err != nil {
 		p.drops.unsent.Add(1)
-		return
+		p.output.packets.Add(^uint64(0))
+		p.output.octets.Add(-uint64(len(b) - headerSize))
 	}
-	p.output.wrote(len(b) - headerSize)
 }
 
 // duration turns timestamp units of 8 kHz into time.
