@@ -46,7 +46,9 @@ type NaverWorksBotSpec struct {
 	// +kubebuilder:default={"bot","bot.read","user.read","contact.read"}
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=40
 	// +kubebuilder:validation:items:Pattern=`^[a-z.]{1,40}$`
+	// +kubebuilder:validation:XValidation:rule="self.exists(s, s == 'bot')",message="must hold bot, without which no card can be sent: add it"
 	// +listType=set
 	// +optional
 	Scopes []string `json:"scopes,omitempty"`

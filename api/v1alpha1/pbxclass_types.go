@@ -122,7 +122,7 @@ const (
 
 // Advertise says which address is written into SIP and SDP.
 //
-// +kubebuilder:validation:XValidation:rule="self.from == 'Static' ? has(self.address) && self.address != ” : !has(self.address) || self.address == ”",message="address goes with from: Static and with nothing else: set from to Static and give the address, or remove address"
+// +kubebuilder:validation:XValidation:rule="self.from == 'Static' ? has(self.address) && self.address.size() > 0 : !has(self.address) || self.address.size() == 0",message="address goes with from: Static and with nothing else: set from to Static and give the address, or remove address"
 type Advertise struct {
 	// From is NodeExternalIP (default), NodeInternalIP or Static.
 	// +kubebuilder:default=NodeExternalIP
@@ -130,7 +130,7 @@ type Advertise struct {
 	From AdvertiseFrom `json:"from,omitempty"`
 	// Address is the IPv4 or IPv6 address of from: Static.
 	// +kubebuilder:validation:MaxLength=45
-	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self)",message="must be an IPv4 or IPv6 address, e.g. 203.0.113.10"
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || isIP(self)",message="must be an IPv4 or IPv6 address, e.g. 203.0.113.10"
 	// +optional
 	Address string `json:"address,omitempty"`
 }

@@ -234,7 +234,7 @@ type Web struct {
 	// ExternalURL is where people and NAVER WORKS reach the console when that
 	// is not https://DOMAIN. https, or http on a loopback address; no path.
 	// +kubebuilder:validation:MaxLength=300
-	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^https://[^/?#@ ]+$') || self.matches('^http://(localhost|127[.][0-9]+[.][0-9]+[.][0-9]+|\\\\[::1\\\\])(:[0-9]+)?$')",message="must be https://HOST without a path, e.g. https://pbx.example.com; plain http only on a loopback address"
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || self.matches('^https://[^/?#@ ]+$') || self.matches('^http://(localhost|127[.][0-9]+[.][0-9]+[.][0-9]+|\\\\[::1\\\\])(:[0-9]+)?$')",message="must be https://HOST without a path, e.g. https://pbx.example.com; plain http only on a loopback address"
 	// +optional
 	ExternalURL string `json:"externalURL,omitempty"`
 	// Administrators are NAVER WORKS users (login e-mail or user ID) who see
