@@ -59,8 +59,8 @@ func (e *Engine) CallBack(_ context.Context, c pbx.CallBack) (pbx.CallID, error)
 	if len(e.cfg.Dialer.Contacts(c.Extension)) == 0 {
 		return "", pbx.Errorf(pbx.CodeNotRegistered, "no phone of extension %s is registered", ext.Number)
 	}
-	s := newState(e.cfg.NewID(), now, plan)
-	s.From, s.Dialled, s.Timing = from, visible(c.Number), e.cfg.Timing
+	s := newState(e.cfg.NewID(), now, visible(c.Number), plan)
+	s.From, s.Timing = from, e.cfg.Timing
 	if s.To.Name == "" {
 		s.To.Name = visible(c.Name)
 	}

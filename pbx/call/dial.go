@@ -90,7 +90,7 @@ func (m *machine) ringStage(st *dialplan.Stage, contacts map[string][]pbx.Contac
 		if slices.Contains(s.Declined, p.Extension) || m.rings(p.Extension) {
 			continue
 		}
-		person = person || p.Person
+		person = person || p.Person && len(contacts[p.Extension]) == 0
 		for _, c := range byPreference(contacts[p.Extension]) {
 			if rung == maxFork || s.Made == maxLegs {
 				break
@@ -99,12 +99,8 @@ func (m *machine) ringStage(st *dialplan.Stage, contacts map[string][]pbx.Contac
 			m.dialPhone(pbx.RoleDesk, p, c, st.Diverted, false)
 		}
 	}
-	switch {
-	case m.anyRings():
-	case person && st.Timeout > 0:
-		s.Waiting = true // somebody has the card and may pull the call
-		m.alert()
-	default:
+	s.Waiting = person // somebody without a phone has the card and may pull the call
+	if !m.anyRings() {
 		s.Best = better(s.Best, unreachable)
 		m.checkStage()
 	}
@@ -220,7 +216,11 @@ func retriable(l *Leg, c pbx.Cause) bool {
 func (m *machine) checkStage() {
 	s := m.s
 	st := s.stage()
-	if !m.running() || st == nil || s.Peer != "" || s.Pull != nil || s.Waiting || m.anyRings() {
+	if !m.running() || st == nil || s.Peer != "" || s.Pull != nil || m.anyRings() {
+		return
+	}
+	if s.Waiting {
+		m.alert()
 		return
 	}
 	if (isBusy(s.Best) || isDeclined(s.Best)) && !st.Busy && st.Out == nil {
@@ -251,12 +251,13 @@ func (in legRinging) apply(m *machine) {
 	if !m.running() || l == nil || !l.live() || l.State == pbx.LegConfirmed || l.ID == m.s.Caller {
 		return
 	}
-	if !l.Rang {
-		l.Rang, l.State = true, pbx.LegRinging
-		defer m.emit(pbx.EventRinging, ofLeg(l.ID))
-	}
+	first := !l.Rang
+	l.Rang, l.State = true, pbx.LegRinging
 	if l.Role != pbx.RoleCallback && l.To == "" {
 		m.alert()
+	}
+	if first {
+		m.emit(pbx.EventRinging, ofLeg(l.ID))
 	}
 }
 
@@ -287,7 +288,7 @@ func (in legAnswered) apply(m *machine) {
 		m.pulled(l)
 	default:
 		if s.Pull != nil {
-			m.dropPull(taken(l.Party))
+			m.dropPull(taken(l.Party), elsewhere)
 		}
 		m.connect(l)
 	}

@@ -1,13 +1,35 @@
 // Package call is the engine: it decides what happens in a call.
 //
-// One goroutine owns one call. It reads inputs (a leg rings, a timer fires, a
-// button was pressed), hands each to the pure function step, and executes the
-// actions that step returns. step does no input or output, reads no clock and
-// keeps nothing outside its State, so a call can be tested edge by edge,
-// replayed and written down. The goroutine never blocks: legs, sinks and
-// stores take work and answer with inputs.
+// One goroutine owns one call. It reads inputs (a leg rings, a deadline
+// passed, a button was pressed), hands each to the pure function step, and
+// executes the actions that step returns. step does no input or output, reads
+// no clock and keeps nothing outside its State, so a call can be tested edge
+// by edge, replayed and written down. The goroutine never blocks: legs, sinks
+// and stores take work and answer with inputs.
+//
+//	leg.Listener ─┐                 ┌─► leg.Leg, leg.Dialer
+//	pbx.Controller├─► mailbox ─► step ─► pbx.EventSink
+//	timer ────────┘       ▲         └─► lookUp, replan ─┐
+//	                      └───────── found, replanned ──┘
 //
 // The engine talks to phones through the interfaces of package leg. It knows
 // nothing of SIP messages, SDP or sockets; package sipua knows nothing of
 // calls; package server joins the two.
+//
+// What people may wonder about:
+//
+//   - Busy and declined: the caller of a person hears it (486, 603); a group
+//     goes on to its next stage. The forward of an extension is for calls
+//     that nobody answered and for phones that cannot be reached.
+//   - Who gets a card may pull the call although no phone of theirs is
+//     registered: the stage then rings to its end with nobody alerted.
+//   - A pull to the desk cancels what else rings at once, and rings it again
+//     if it fails. A pull to the mobile leaves everything as it is until the
+//     mobile has pressed 1; whoever lifts a desk phone before that is faster.
+//     While a pull is under way the stage's time stands still.
+//   - A call that its presser moves goes on at the old phone until the new
+//     one answers; if the presser hangs up meanwhile the caller hears ringing.
+//   - A key press that a leg tells (LegDigit) has not reached the other side:
+//     the media plane carries RFC 4733 events between two peers that take
+//     them and tells only what it could not carry. So it is sent on.
 package call

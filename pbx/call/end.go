@@ -22,7 +22,7 @@ func (m *machine) finish(cause pbx.Cause) {
 	s.LingerAt = m.now.Add(s.Timing.Linger)
 	s.Waiting = false
 	if s.Pull != nil {
-		m.dropPull(pbx.ErrGone)
+		m.dropPull(pbx.ErrGone, cause)
 	}
 	for i := range s.Legs {
 		m.endLeg(&s.Legs[i], cause)

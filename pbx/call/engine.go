@@ -90,8 +90,8 @@ func (e *Engine) Receive(_ context.Context, in leg.Incoming) (leg.Listener, *leg
 	from := party(doc, in.From)
 	now := e.cfg.Now()
 	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: in.Dialled, From: from, Now: now})
-	s := newState(e.cfg.NewID(), now, plan)
-	s.From, s.Dialled, s.Codec, s.Timing = from, visible(in.Dialled), in.Codec, e.cfg.Timing
+	s := newState(e.cfg.NewID(), now, visible(in.Dialled), plan)
+	s.From, s.Codec, s.Timing = from, in.Codec, e.cfg.Timing
 	s.begin(in.Leg.ID(), in.Leg.SIPCallID())
 	r, err := e.launch(doc, s, plan.Emergency, func(r *run) { r.legs[in.Leg.ID()] = in.Leg }, start{plan.Refusal})
 	if err != nil {

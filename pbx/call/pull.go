@@ -166,7 +166,7 @@ func (m *machine) acceptPull(limit time.Duration) {
 func (m *machine) refusePull(err *pbx.Error) {
 	m.do(reply{m.s.Pull.Ticket, err})
 	m.s.Pull = nil
-	m.resume()
+	m.resume(0)
 }
 
 // confirm asks the answerer of the mobile to press 1.
@@ -238,13 +238,13 @@ func (m *machine) pullTimeout() {
 }
 
 // dropPull ends the pull without going back to anything.
-func (m *machine) dropPull(err *pbx.Error) *Pull {
+func (m *machine) dropPull(err *pbx.Error, cause pbx.Cause) *Pull {
 	s := m.s
 	p := s.Pull
 	s.Pull, s.PullAt = nil, time.Time{}
 	for i := range s.Legs {
 		if l := &s.Legs[i]; l.Pulled {
-			m.endLeg(l, noAnswer)
+			m.endLeg(l, cause)
 			l.Pulled = false
 		}
 	}
@@ -260,7 +260,7 @@ func (m *machine) dropPull(err *pbx.Error) *Pull {
 // the stage that rang. If the presser hung up meanwhile nothing is left.
 func (m *machine) failPull(err *pbx.Error) {
 	s := m.s
-	p := m.dropPull(err)
+	p := m.dropPull(err, noAnswer)
 	switch {
 	case s.Peer != "":
 	case !s.Answered.IsZero():
@@ -268,16 +268,16 @@ func (m *machine) failPull(err *pbx.Error) {
 	case p.To == pbx.ToDesk:
 		m.beginStage() // its phones were cancelled: ring them again
 	default:
-		m.resume()
+		m.resume(resumeAtLeast)
 	}
 }
 
 // resume lets the stage go on where a pull suspended it.
-func (m *machine) resume() {
+func (m *machine) resume(atLeast time.Duration) {
 	s := m.s
 	if s.Peer != "" || s.stage() == nil {
 		return
 	}
-	s.StageAt, s.StageLeft = m.now.Add(max(s.StageLeft, resumeAtLeast)), 0
+	s.StageAt, s.StageLeft = m.now.Add(max(s.StageLeft, atLeast)), 0
 	m.checkStage()
 }

@@ -17,9 +17,12 @@ const (
 )
 
 // newState is a call before its first step: planned and nothing done.
-func newState(id pbx.CallID, now time.Time, plan dialplan.Plan) State {
+func newState(id pbx.CallID, now time.Time, dialled string, plan dialplan.Plan) State {
+	if plan.To == (pbx.Party{}) {
+		plan.To.Number = dialled
+	}
 	return State{
-		ID: id, Phase: pbx.CallRouting, Direction: plan.Direction, To: plan.To,
+		ID: id, Dialled: dialled, Phase: pbx.CallRouting, Direction: plan.Direction, To: plan.To,
 		Stages: plan.Stages, Visited: plan.Visited, At: -1, Started: now,
 	}
 }
@@ -69,7 +72,7 @@ func ofExtension(x string) func(*pbx.Event)     { return func(e *pbx.Event) { e.
 func ofPull(to pbx.PullTo) func(*pbx.Event)     { return func(e *pbx.Event) { e.PullTo = to } }
 func withError(err *pbx.Error) func(*pbx.Event) { return func(e *pbx.Event) { e.Err = err } }
 
-// talking reports whether the call still takes part in life.
+// running reports whether the call still takes part in life.
 func (m *machine) running() bool { return m.s.Phase != pbx.CallOver && !m.s.Ending }
 
 // deadlines lets happen what was due before now. Each deadline is switched
@@ -137,7 +140,7 @@ func (m *machine) question(purpose string) int {
 	return m.s.Asked
 }
 
-// answered takes a question off the list and returns what it was for, empty
+// asked takes a question off the list and returns what it was for, empty
 // if it was not asked.
 func (m *machine) asked(n int) string {
 	i := slices.IndexFunc(m.s.Asks, func(a Ask) bool { return a.N == n })
