@@ -33,6 +33,7 @@ type table struct {
 	worksTime   *prometheus.HistogramVec
 	applied     *prometheus.GaugeVec
 	applyErrors prometheus.Counter
+	dropped     prometheus.Counter
 }
 
 func newTable() *table {
@@ -51,6 +52,7 @@ func newTable() *table {
 		works:       counter("works_requests_total", "Requests to the NAVER WORKS API by operation and HTTP status (0: no answer).", "operation", "status"),
 		worksTime:   histograms("works_request_seconds", "Duration of requests to the NAVER WORKS API by operation.", ownBuckets, "operation"),
 		applied:     gauge("config_info", "The generation of the configuration that runs; the value is always 1.", "generation"),
+		dropped:     counterOne("works_messages_dropped_total", "Bot messages that were given up: stale, or the queue was full."),
 		applyErrors: counterOne("config_refused_total", "Configurations that were refused; the last good one went on."),
 	}
 }
@@ -58,7 +60,7 @@ func newTable() *table {
 func (t *table) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		t.calls, t.ended, t.setup, t.talk, t.pulls, t.loss, t.jitter, t.rtpPackets, t.rtpRefused,
-		t.card, t.press, t.works, t.worksTime, t.applied, t.applyErrors,
+		t.card, t.press, t.works, t.worksTime, t.applied, t.applyErrors, t.dropped,
 	}
 }
 

@@ -163,3 +163,6 @@ func (s *Set) Applied(generation string) {
 
 // Refused counts a configuration that was refused.
 func (s *Set) Refused() { s.applyErrors.Inc() }
+
+// Dropped counts a bot message that was given up.
+func (s *Set) Dropped() { s.dropped.Inc() }

@@ -62,15 +62,7 @@ func listenHTTP(ctx context.Context, bind, advertise []netip.Addr, port int) (ne
 
 // serveHTTP serves until ctx ends, then lets running requests finish for a
 // moment.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	s := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    32 << 10,
-	}
+func serveHTTP(ctx context.Context, l net.Listener, s *http.Server) error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
 	select {

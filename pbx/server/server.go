@@ -27,6 +27,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua"
 	"github.com/dipcast/dipcast/pbx/store"
 	"github.com/dipcast/dipcast/pbx/trunk"
+	"github.com/dipcast/dipcast/pbx/web"
 )
 
 // Options is what a Server is made of.
@@ -61,7 +62,7 @@ type Server struct {
 	metrics  *metrics.Set
 	works    *worksLink
 	bot      *bot.Bot
-	web      *front
+	web      *web.Server
 	http     net.Listener
 	admin    net.Listener
 
@@ -210,8 +211,26 @@ func (s sounds) Sound(name string) media.Source { return s.prompts.Source(audiof
 
 func (s *Server) openBot(context.Context, []netip.Addr, []netip.Addr) error {
 	d := s.document()
-	if err := s.works.Apply(d.Bot, d.Numbering.AreaCode); err != nil {
+	return s.works.Apply(d.Bot, d.Numbering.AreaCode)
+}
+
+func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err error) {
+	s.web, err = web.New(web.Options{
+		Config: webConfig(s.document(), s.keys), CDRs: s.store, Control: s.engine,
+		Registrations: s.registrations, Deliver: s.press, Healthy: s.healthy, Ready: s.ready, Log: s.log,
+	})
+	if err != nil {
 		return err
+	}
+	ports := s.document().Network.Ports
+	for _, l := range []struct {
+		to   *net.Listener
+		port int
+	}{{&s.http, ports.HTTP}, {&s.admin, ports.Admin}} {
+		if *l.to, err = listenHTTP(ctx, bind, advertise, l.port); err != nil {
+			return err
+		}
+		s.onClose(func() { _ = (*l.to).Close() })
 	}
 	return nil
 }
@@ -224,8 +243,11 @@ func (s *Server) Run(ctx context.Context) error {
 	g, inner := errgroup.WithContext(inner)
 	g.Go(func() error { return s.agent.Run(inner) })
 	g.Go(func() error { return s.bot.Run(inner) })
-	g.Go(func() error { return serveHTTP(inner, s.http, s.web.public()) })
-	g.Go(func() error { return serveHTTP(inner, s.admin, s.web.admin()) })
+	g.Go(func() error { return serveHTTP(inner, s.http, web.NewHTTPServer(s.web.Handler(), s.log)) })
+	g.Go(func() error {
+		return serveHTTP(inner, s.admin, web.NewHTTPServer(s.web.AdminHandler(s.metrics.Handler()), s.log))
+	})
+	g.Go(func() error { return s.web.Run(inner) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -268,13 +290,15 @@ func (s *Server) Apply(d *conf.Document) (Plan, error) {
 	if err == nil {
 		err = s.agent.Apply(d)
 	}
+	if err == nil {
+		err = s.web.Apply(webConfig(d, s.keys))
+	}
 	if err != nil {
 		s.metrics.Refused()
 		return nil, err
 	}
 	s.doc.Store(d)
 	s.bot.Apply(botConfig(d))
-	s.web.apply(d)
 	s.metrics.Applied(d.Generation)
 	s.log.Info("a new configuration is in force", "document", d, "plan", plan)
 	return plan, nil
@@ -305,7 +329,7 @@ func (s *Server) SetCallback(ctx context.Context, url string) error {
 	return s.works.SetCallback(ctx, url)
 }
 
-// prepareDataDir makes the tenant's data folder.
+// PrepareDataDir makes the data folder of a tenant below root and returns it.
 func PrepareDataDir(root, namespace, name string) (string, error) {
 	dir := filepath.Join(root, namespace, name)
 	return dir, os.MkdirAll(dir, 0o700)

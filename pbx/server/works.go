@@ -210,3 +210,11 @@ func (w *worksLink) SetCallback(ctx context.Context, url string) error {
 		CallbackEvents: []string{"text"}, ChannelEvents: []string{"message", "postback"},
 	})
 }
+
+// waiting is how many messages wait to be sent.
+func (w *worksLink) waiting() int {
+	if s := w.current.Load(); s != nil {
+		return s.queue.Stats().Waiting
+	}
+	return 0
+}

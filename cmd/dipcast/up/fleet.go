@@ -1,0 +1,170 @@
+package up
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/call"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/server"
+)
+
+const (
+	// callbackRetry is the pause between two trials to set the bot's callback.
+	callbackRetry = 5 * time.Second
+	callbackLimit = 15 * time.Second
+)
+
+// fleetConfig is what the fleet needs from outside.
+type fleetConfig struct {
+	data   string
+	drain  time.Duration
+	timing call.Timing
+	out    io.Writer
+	log    *slog.Logger
+}
+
+// fleet holds the running tenants. One goroutine calls its methods.
+type fleet struct {
+	cfg      fleetConfig
+	tenants  map[string]*tenant
+	retiring sync.WaitGroup // tenants that left the manifests and still drain
+}
+
+// tenant is one running server.
+type tenant struct {
+	server   *server.Server
+	document *conf.Document
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+}
+
+func newFleet(cfg fleetConfig) *fleet {
+	return &fleet{cfg: cfg, tenants: make(map[string]*tenant)}
+}
+
+// ports returns the ports that running tenants must keep.
+func (f *fleet) ports() map[string]conf.Ports {
+	ports := make(map[string]conf.Ports, len(f.tenants))
+	for k, t := range f.tenants {
+		ports[k] = t.document.Network.Ports
+	}
+	return ports
+}
+
+// converge makes exactly these tenants run. Errors of one tenant do not keep
+// the others from their new state; its own last good state goes on.
+func (f *fleet) converge(ctx context.Context, wanted []*conf.Document) error {
+	var errs []error
+	keep := make(map[string]bool)
+	for _, d := range wanted {
+		k := key(d.Tenant.Namespace, d.Tenant.Name)
+		keep[k] = true
+		if t, ok := f.tenants[k]; ok {
+			errs = append(errs, f.update(t, d))
+			continue
+		}
+		errs = append(errs, f.start(ctx, k, d))
+	}
+	for k, t := range f.tenants {
+		if !keep[k] {
+			fmt.Fprintf(f.cfg.out, "%s: removed from the manifests: draining\n", k)
+			delete(f.tenants, k)
+			f.retiring.Go(func() { f.stopAll([]*tenant{t}) })
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (f *fleet) update(t *tenant, d *conf.Document) error {
+	if t.document.Generation == d.Generation {
+		return nil
+	}
+	plan, err := t.server.Apply(d)
+	if err != nil {
+		return err
+	}
+	t.document = d
+	fmt.Fprintf(f.cfg.out, "%s: generation %s is in force (%s)\n", key(d.Tenant.Namespace, d.Tenant.Name), d.Generation, plan)
+	if parts := plan.Restarts(); len(parts) > 0 {
+		fmt.Fprintf(f.cfg.out, "%s: %v change only with a restart of this process\n", key(d.Tenant.Namespace, d.Tenant.Name), parts)
+	}
+	return nil
+}
+
+func (f *fleet) start(ctx context.Context, k string, d *conf.Document) error {
+	dir, err := server.PrepareDataDir(f.cfg.data, d.Tenant.Namespace, d.Tenant.Name)
+	if err != nil {
+		return err
+	}
+	s, err := server.New(ctx, server.Options{
+		Document: d, DataDir: dir, DrainFor: f.cfg.drain, CallTiming: f.cfg.timing, Log: f.cfg.log,
+	})
+	if err != nil {
+		return err
+	}
+	// The process's signal ends all tenants through stop, which waits.
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	t := &tenant{server: s, document: d, cancel: cancel}
+	t.wg.Go(func() {
+		if err := s.Run(own); err != nil {
+			f.cfg.log.Error("the tenant has stopped; start the process again", "tenant", k, "error", err)
+		}
+	})
+	if d.Bot != nil && d.Bot.Manage {
+		t.wg.Go(func() { f.manageBot(own, k, s, d) })
+	}
+	f.tenants[k] = t
+	fmt.Fprintf(f.cfg.out, "%s: SIP %s (UDP, TCP), console %s, callback %s/works/callback, metrics http://%s/metrics, API token in %s\n",
+		k, s.SIPAddr(), d.Web.BaseURL, d.Web.BaseURL, s.AdminAddr(), s.APITokenFile())
+	return nil
+}
+
+// manageBot points the bot's callbacks here, as the operator does in a
+// cluster, until it succeeds.
+func (f *fleet) manageBot(ctx context.Context, k string, s *server.Server, d *conf.Document) {
+	url := d.Web.BaseURL + "/works/callback"
+	for {
+		limited, cancel := context.WithTimeout(ctx, callbackLimit)
+		err := s.SetCallback(limited, url)
+		cancel()
+		if err == nil {
+			fmt.Fprintf(f.cfg.out, "%s: bot %d calls back to %s\n", k, d.Bot.BotID, url)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		f.cfg.log.Warn("the bot's callback URL cannot be set", "tenant", k, "error", err)
+		again := time.NewTimer(callbackRetry)
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return
+		case <-again.C:
+		}
+	}
+}
+
+// stop drains and ends every tenant, all at the same time.
+func (f *fleet) stop() {
+	f.stopAll(slices.Collect(maps.Values(f.tenants)))
+	clear(f.tenants)
+	f.retiring.Wait()
+}
+
+func (f *fleet) stopAll(list []*tenant) {
+	for _, t := range list {
+		t.cancel()
+	}
+	for _, t := range list {
+		t.wg.Wait()
+	}
+}

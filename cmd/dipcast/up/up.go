@@ -1,0 +1,157 @@
+package up
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dipcast/dipcast/controllers/manifest"
+	"github.com/dipcast/dipcast/pbx/call"
+	"github.com/dipcast/dipcast/pbx/filewatch"
+)
+
+const usage = `Usage: dipcast up -f PATH... [flags]
+
+Runs every tenant of the manifests in this process, without a cluster. A
+manifest that changes is applied while calls go on; a broken one is told and
+the last good state goes on. SIGTERM or Ctrl-C refuses new calls, waits for
+those that are up, and ends.
+
+`
+
+// options is what the flags say.
+type options struct {
+	paths     []string
+	data      string
+	advertise string
+	sipPort   int
+	httpPort  int
+	drain     time.Duration
+	confirm   time.Duration
+	verbose   bool
+}
+
+// Run executes the command with the arguments after its name and returns the
+// exit code: 0 after an orderly end, 1 when nothing could be started, 2 if it
+// was called wrongly.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	if err := run(ctx, o, stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "dipcast up:", err)
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string, stderr io.Writer) (o options, err error) {
+	flags := flag.NewFlagSet("dipcast up", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Func("f", "file or folder with manifests; may be repeated", func(v string) error {
+		o.paths = append(o.paths, v)
+		return nil
+	})
+	flags.StringVar(&o.data, "data", "dipcast-data", "folder for databases, generated passwords and keys")
+	flags.StringVar(&o.advertise, "advertise", "", "IP address that phones and trunks reach this machine at (default: the class's static address, else the machine's own)")
+	flags.IntVar(&o.sipPort, "sip-port", 5060, "SIP port of the first tenant, UDP and TCP; further tenants get slots of their class's pool")
+	flags.IntVar(&o.httpPort, "http-port", 8080, "HTTP port of the first tenant: console, REST and bot callbacks")
+	flags.DurationVar(&o.drain, "drain", time.Minute, "how long calls may go on after SIGTERM")
+	flags.DurationVar(&o.confirm, "confirm", 0, "how long a mobile has to press 1 (default 10s)")
+	flags.BoolVar(&o.verbose, "v", false, "log more")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.paths = append(o.paths, flags.Args()...)
+	if len(o.paths) == 0 {
+		fmt.Fprintln(stderr, "dipcast up: no manifests: name files or folders with -f PATH")
+		return o, errors.New("no manifests")
+	}
+	if o.advertise != "" {
+		if _, err := netip.ParseAddr(o.advertise); err != nil {
+			fmt.Fprintf(stderr, "dipcast up: --advertise %q: must be an IP address\n", o.advertise)
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	level := slog.LevelInfo
+	if o.verbose {
+		level = slog.LevelDebug
+	}
+	stdout = &lockedWriter{w: stdout}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	loader, err := manifest.NewLoader()
+	if err != nil {
+		return err
+	}
+	src := &source{loader: loader, opts: o, own: ownAddress(ctx)}
+	fleet := newFleet(fleetConfig{
+		data: o.data, drain: o.drain, timing: call.Timing{Confirm: o.confirm}, out: stdout, log: log,
+	})
+	wanted, problems := src.read(fleet.ports())
+	if tell(stdout, problems) > 0 || len(wanted) == 0 {
+		return fmt.Errorf("nothing is started: %s", strings.Join(o.paths, ", ")+": the manifests have problems")
+	}
+	if err := fleet.converge(ctx, wanted); err != nil {
+		fleet.stop()
+		return err
+	}
+	err = filewatch.Watch(ctx, o.paths, func() {
+		wanted, problems := src.read(fleet.ports())
+		if tell(stdout, problems) > 0 {
+			fmt.Fprintln(stdout, "the last good state goes on")
+			return
+		}
+		if err := fleet.converge(ctx, wanted); err != nil {
+			fmt.Fprintln(stdout, "not applied:", err)
+		}
+	})
+	fleet.stop()
+	return err
+}
+
+// ownAddress is the address of the machine's default route, loopback if it
+// has none. Nothing is sent.
+func ownAddress(ctx context.Context) string {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "udp", "192.0.2.1:9")
+	if err != nil {
+		return "127.0.0.1"
+	}
+	defer func() { _ = c.Close() }()
+	if a, ok := c.LocalAddr().(*net.UDPAddr); ok {
+		return a.IP.String()
+	}
+	return "127.0.0.1"
+}
+
+// lockedWriter lets several goroutines write whole lines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}

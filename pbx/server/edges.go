@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/bot"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/web"
+	"github.com/dipcast/dipcast/pbx/works"
+)
+
+// botConfig is what the bot knows of the document.
+func botConfig(d *conf.Document) bot.Config {
+	c := bot.Config{
+		BaseURL: d.Web.BaseURL, Locale: d.Tenant.Locale, TimeZone: zone(d),
+		Extensions: make([]bot.Extension, len(d.Extensions)),
+	}
+	if d.Bot != nil {
+		c.Cards = bot.Cards{External: d.Bot.Cards.External, Internal: d.Bot.Cards.Internal, Missed: d.Bot.Cards.Missed}
+	}
+	for i, e := range d.Extensions {
+		c.Extensions[i] = bot.Extension{
+			Number: e.Number, DisplayName: e.DisplayName, WorksUser: e.WorksUser, Mobile: e.Mobile,
+		}
+	}
+	return c
+}
+
+// webConfig is what console, REST and callbacks know of the document.
+func webConfig(d *conf.Document, k keys) web.Config {
+	c := web.Config{
+		Tenant: d.Tenant.Namespace + "/" + d.Tenant.Name, DisplayName: d.Tenant.DisplayName,
+		Locale: d.Tenant.Locale, TimeZone: zone(d), BaseURL: d.Web.BaseURL,
+		Administrators: d.Web.Administrators, Extensions: make([]web.Extension, len(d.Extensions)),
+		APIToken: k.apiToken, SessionKey: k.session,
+	}
+	for i, e := range d.Extensions {
+		c.Extensions[i] = web.Extension{Number: e.Number, DisplayName: e.DisplayName, WorksUser: e.WorksUser}
+	}
+	if b := d.Bot; b != nil {
+		secret := b.Credentials.BotSecret.Reveal()
+		c.OIDC = web.OIDC{
+			IssuerURL: b.IssuerURL, ClientID: b.Credentials.ClientID, ClientSecret: b.Credentials.ClientSecret.Reveal(),
+		}
+		c.Callback = web.Callback{
+			BotID: strconv.FormatInt(b.BotID, 10),
+			Verify: func(body []byte, signature string) bool {
+				return works.VerifyCallback(secret, body, signature)
+			},
+		}
+	}
+	return c
+}
+
+// zone is the tenant's time zone; Validate has made sure that it exists.
+func zone(d *conf.Document) *time.Location {
+	if z, err := time.LoadLocation(d.Tenant.TimeZone); err == nil {
+		return z
+	}
+	return time.UTC
+}
+
+// press serves one verified callback.
+func (s *Server) press(ctx context.Context, body []byte) {
+	arrived := time.Now()
+	s.bot.Deliver(ctx, body)
+	s.metrics.Press(time.Since(arrived))
+}
+
+// registrations lists the registered phones of every extension.
+func (s *Server) registrations(context.Context) ([]pbx.Contact, error) {
+	var list []pbx.Contact
+	for _, e := range s.document().Extensions {
+		list = append(list, s.agent.Contacts(e.Number)...)
+	}
+	return list, nil
+}
+
+var errDraining = errors.New("draining: no new calls are taken")
+
+// healthy is what /healthz asks: the process can do its work.
+func (s *Server) healthy() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.store.Ping(ctx); err != nil {
+		return errors.New("the database does not answer")
+	}
+	return nil
+}
+
+// ready is what /readyz asks: new calls are welcome.
+func (s *Server) ready() error {
+	if s.draining.Load() {
+		return errDraining
+	}
+	return s.healthy()
+}
