@@ -176,7 +176,12 @@ func (b *Bot) card(d *directory, e pbx.Event, kind string, stale time.Duration) 
 	viewer := b.userID(x.WorksUser)
 	c := card{
 		kind: kind, to: called(e.Call, e.Extension), link: d.link(e.Call.ID),
-		from: caller(e.Call.From, func(number string) (string, string) { return b.opts.CallerName(viewer, number) }),
+		from: caller(e.Call.From, func(number string) (string, string) {
+			if e.Call.From.Extension != "" {
+				return d.byExtension[e.Call.From.Extension].DisplayName, "" // a colleague's name is our own, not the phone's
+			}
+			return b.opts.CallerName(viewer, number)
+		}),
 	}
 	if kind == "missed" {
 		c.at = timeOfDay(e.Call.Started, d.TimeZone)

@@ -115,10 +115,12 @@ func (b *Bot) authorised(ctx context.Context, d *directory, t token, presser str
 	if !ok || x.WorksUser == "" {
 		return false, nil
 	}
-	if t.User != userHash(presser) && t.User != userHash(x.WorksUser) {
-		return false, nil
+	// The look-up comes first: it also finds out that an address has passed
+	// to the presser, to whom the next card must go.
+	if same, err := b.is(ctx, x.WorksUser, presser); err != nil || !same {
+		return false, err
 	}
-	return b.is(ctx, x.WorksUser, presser)
+	return t.User == userHash(presser) || t.User == userHash(x.WorksUser), nil
 }
 
 // do gives the command to the engine.
