@@ -48,12 +48,12 @@ type Result struct {
 }
 
 // Register carries out a REGISTER and calls done with the answer: at once if
-// nothing changed, else from Run when the change is on disk. Refused requests
+// nothing waits to be written, else from Run when it is on disk. Refused requests
 // change nothing (RFC 3261 §10.3 step 7).
 func (r *Registrar) Register(q *Request, done func(Result)) {
 	r.mu.Lock()
 	res, changed := r.register(q, r.cfg.Now())
-	if changed && r.cfg.Store != nil {
+	if _, flying := r.flying[q.Extension]; r.cfg.Store != nil && (changed || flying || r.dirty[q.Extension]) {
 		if len(r.waiting) >= r.cfg.Waiting {
 			// The binding stays; the phone asks again and finds it there.
 			res = Result{Status: 503, Reason: "Service Unavailable", RetryAfter: 5 * time.Second}

@@ -53,7 +53,8 @@ type Registrar struct {
 
 	mu      sync.Mutex
 	aors    map[string][]pbx.Contact // by extension; slices are never changed in place
-	dirty   map[string]bool
+	dirty   map[string]bool          // changed since the last write began
+	flying  map[string][]pbx.Contact // being written now
 	waiting []func()
 	total   int
 	warned  bool
@@ -226,6 +227,7 @@ func (r *Registrar) flush(ctx context.Context) {
 		batch[extension] = r.aors[extension]
 	}
 	clear(r.dirty)
+	r.flying = batch
 	answers := r.waiting
 	r.waiting = nil
 	r.mu.Unlock()
@@ -237,6 +239,9 @@ func (r *Registrar) flush(ctx context.Context) {
 			r.failed(batch, err)
 		}
 	}
+	r.mu.Lock()
+	r.flying = nil
+	r.mu.Unlock()
 	for _, answer := range answers {
 		answer()
 	}

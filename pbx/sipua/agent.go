@@ -2,9 +2,14 @@ package sipua
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -13,6 +18,9 @@ import (
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/registrar"
+	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/gate"
 	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
@@ -33,6 +41,13 @@ type Config struct {
 	Receiver leg.Receiver
 	// Store keeps registrations; nil keeps them in memory alone.
 	Store pbx.ContactStore
+	// Resolver looks up the names of trunks; nil = net.DefaultResolver.
+	Resolver edge.Resolver
+	// Gate holds limits that differ from their defaults: Rate, Burst, Bans
+	// and Streams.
+	Gate gate.Config
+	// MinExpires and MaxExpires bound a registration; 0 = 60 s and 1 h.
+	MinExpires, MaxExpires time.Duration
 	// OnTrunk is told each change of a trunk's status; may be nil.
 	OnTrunk func(trunk.Status)
 	Log     *slog.Logger     // nil = silent
@@ -40,43 +55,241 @@ type Config struct {
 	Rand    io.Reader        // nil = crypto/rand
 }
 
-// Agent is the SIP side of one tenant.
-type Agent struct{ legs *legs }
+// Agent is the SIP side of one tenant. Its methods may be called from any
+// goroutine.
+type Agent struct {
+	cfg       Config
+	doc       atomic.Pointer[conf.Document]
+	receiver  atomic.Pointer[leg.Receiver]
+	registrar *registrar.Registrar
+	edge      *edge.Edge
+	trunks    *trunk.Set
+	legs      *legs
+}
 
-// New checks the configuration and opens the sockets; Run serves them.
-func New(cfg Config) (*Agent, error) { return &Agent{}, nil }
+var _ leg.Dialer = (*Agent)(nil)
+
+// New checks the configuration, reads the registrations of an earlier process
+// and opens the sockets; Run serves them. Without Run, Close must be called.
+func New(cfg Config) (*Agent, error) {
+	if cfg.Document == nil {
+		return nil, errors.New("sipua: no document")
+	}
+	if len(cfg.Advertise) == 0 {
+		return nil, errors.New("sipua: no advertised address: give the one at which phones and trunks reach this PBX")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	a := &Agent{cfg: cfg}
+	a.doc.Store(cfg.Document)
+	if cfg.Receiver != nil {
+		a.SetReceiver(cfg.Receiver)
+	}
+	a.registrar = registrar.New(registrar.Config{
+		Store: cfg.Store, Now: cfg.Now, Log: cfg.Log, Limits: a.limits,
+		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires,
+	})
+	if err := a.build(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := a.registrar.Load(ctx); err != nil {
+		a.Close()
+		return nil, err
+	}
+	if err := a.edge.Listen(ctx, cfg.Bind, cfg.Port); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// startTimeout bounds what New does.
+const startTimeout = 30 * time.Second
+
+// build makes the parts, which know each other through functions.
+func (a *Agent) build() error {
+	var err error
+	a.edge, err = edge.New(edge.Config{
+		Document: a.document, Registrar: a.registrar,
+		Trunk:     func(from netip.Addr) (string, bool) { return a.trunks.Match(from) },
+		Known:     func(callID, tag string) bool { return a.legs.known(callID, tag) },
+		Invite:    a.onInvite,
+		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.inDialog(req, tx) },
+		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate,
+		Now: a.cfg.Now, Rand: a.cfg.Rand, Log: a.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	a.trunks = trunk.New(trunk.Config{Transport: a.edge, Now: a.cfg.Now, Log: a.cfg.Log, OnChange: a.cfg.OnTrunk})
+	a.legs = newLegs(legsConfig{
+		sender: wire{a.edge}, media: a.cfg.Media, receiver: a.currentReceiver, document: a.document,
+		trunks: a.trunks, log: a.cfg.Log, newID: a.edge.Token, pick: a.edge.Pick,
+	})
+	return nil
+}
 
 // SetReceiver hands in the receiver of incoming calls; until then INVITEs are
 // answered with 503.
-func (a *Agent) SetReceiver(r leg.Receiver) {}
+func (a *Agent) SetReceiver(r leg.Receiver) { a.receiver.Store(&r) }
 
-// Run serves until ctx is done and returns when every goroutine has ended.
-func (a *Agent) Run(ctx context.Context) error { return nil }
+func (a *Agent) currentReceiver() leg.Receiver {
+	if r := a.receiver.Load(); r != nil {
+		return *r
+	}
+	return nil
+}
 
-// SIPAddr returns the address that "UDP" or "TCP" listens on.
-func (a *Agent) SIPAddr(transport string) netip.AddrPort { return netip.AddrPort{} }
+func (a *Agent) document() *conf.Document { return a.doc.Load() }
+
+func (a *Agent) limits() (operating, maximum int) {
+	l := a.document().Limits
+	return l.RegistrationsOperating, l.RegistrationsMaximum
+}
+
+// hangUpTimeout is how long Run waits for the goodbyes of legs.
+const hangUpTimeout = 5 * time.Second
+
+// Run serves until ctx is done, then hangs up what is left and returns when
+// every goroutine has ended.
+func (a *Agent) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	wg.Go(func() { a.registrar.Run(writing) })
+	err := a.edge.Serve()
+	if err == nil {
+		_, err = a.trunks.Apply(a.document().Trunks)
+	}
+	if err == nil {
+		<-ctx.Done()
+	}
+	a.Close()
+	stop()
+	wg.Wait()
+	if err != nil {
+		return fmt.Errorf("sipua: %w", err)
+	}
+	return nil
+}
+
+// Close hangs up, closes the sockets and waits for what they started. Run
+// calls it.
+func (a *Agent) Close() {
+	a.edge.Drain()
+	ctx, cancel := context.WithTimeout(context.Background(), hangUpTimeout)
+	defer cancel()
+	if err := a.legs.close(ctx); err != nil {
+		a.cfg.Log.Warn("legs did not end in time", "error", err)
+	}
+	a.trunks.Close()
+	a.edge.Close()
+}
+
+// SIPAddr returns the first address that is listened on; transport is "UDP"
+// or "TCP", which share address and port.
+func (a *Agent) SIPAddr(transport string) netip.AddrPort {
+	if transport != "UDP" && transport != "TCP" {
+		return netip.AddrPort{}
+	}
+	return a.edge.Addr()
+}
 
 // Apply puts a new document in force; calls keep the one they began with.
-func (a *Agent) Apply(doc *conf.Document) error { return nil }
+// Registrations of extensions that no longer exist end.
+func (a *Agent) Apply(doc *conf.Document) error {
+	if doc == nil {
+		return errors.New("sipua: no document")
+	}
+	a.doc.Store(doc)
+	exists := make(map[string]bool, len(doc.Extensions))
+	for i := range doc.Extensions {
+		exists[doc.Extensions[i].Number] = true
+	}
+	a.registrar.Retain(func(extension string) bool { return exists[extension] })
+	if _, err := a.trunks.Apply(doc.Trunks); err != nil {
+		return fmt.Errorf("sipua: %w", err)
+	}
+	return nil
+}
 
-// Drain makes new INVITEs be answered with 503 and Retry-After.
-func (a *Agent) Drain() {}
+// Drain makes requests that would begin a call be answered with 503 and
+// Retry-After; phones may still register, and live calls go on.
+func (a *Agent) Drain() { a.edge.Drain() }
+
+// Idle waits until no leg is live.
+func (a *Agent) Idle(ctx context.Context) error { return a.legs.wait(ctx) }
 
 // Trunks returns the tenant's trunks.
-func (a *Agent) Trunks() *trunk.Set { return nil }
+func (a *Agent) Trunks() *trunk.Set { return a.trunks }
+
+// Registrar returns the tenant's bindings.
+func (a *Agent) Registrar() *registrar.Registrar { return a.registrar }
+
+// Counters returns what happened to messages so far.
+func (a *Agent) Counters() *gate.Counters { return a.edge.Counters() }
+
+// Transactions returns how many server and client transactions are live.
+func (a *Agent) Transactions() (server, client int) { return a.edge.Transactions() }
+
+// Legs returns how many legs are live.
+func (a *Agent) Legs() int { return a.legs.count() }
 
 // Dial implements leg.Dialer.
 func (a *Agent) Dial(d leg.Dial, l leg.Listener) leg.Leg { return a.legs.dial(d, l) }
 
-// Contacts implements leg.Dialer.
-func (a *Agent) Contacts(extension string) []pbx.Contact { return nil }
+// Contacts implements leg.Dialer. The binding of a phone whose TCP connection
+// is gone leads to where the phone said that it listens.
+func (a *Agent) Contacts(extension string) []pbx.Contact {
+	all := a.registrar.Contacts(extension)
+	for i := range all {
+		all[i].Source = a.edge.Place(&all[i])
+	}
+	return all
+}
 
 // TrunkUp implements leg.Dialer.
-func (a *Agent) TrunkUp(name string) bool { return false }
-
-var _ leg.Dialer = (*Agent)(nil)
+func (a *Agent) TrunkUp(name string) bool { return a.trunks.Up(name) && !a.trunks.Full(name) }
 
 // onInvite takes an INVITE without a To tag that passed admission.
-func (a *Agent) onInvite(req *sip.Request, tx sip.ServerTransaction, id identity) {
-	a.legs.invite(req, tx, id)
+func (a *Agent) onInvite(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
+	a.legs.invite(req, tx, identity{
+		extension: id.Extension, trunk: id.Trunk, source: id.Source, transport: id.Transport,
+	})
+}
+
+// wire is the edge as legs see it.
+type wire struct{ edge *edge.Edge }
+
+func (w wire) request(ctx context.Context, req *sip.Request, to hop) (sip.ClientTransaction, error) {
+	return w.edge.Transact(ctx, req, edge.Hop{Transport: to.transport, Addr: to.addr})
+}
+
+func (w wire) cancel(invite *sip.Request, to hop, reason string) error {
+	return w.edge.Cancel(invite, edge.Hop{Transport: to.transport, Addr: to.addr}, reason)
+}
+
+func (w wire) send(req *sip.Request, to hop) error {
+	return w.edge.Send(req, edge.Hop{Transport: to.transport, Addr: to.addr})
+}
+
+func (w wire) contact(to hop) sip.Uri {
+	return w.edge.Contact(edge.Hop{Transport: to.transport, Addr: to.addr})
+}
+
+func (w wire) resolve(ctx context.Context, uri sip.Uri, transport string) ([]hop, error) {
+	hops, err := w.edge.Resolve(ctx, &uri, transport)
+	out := make([]hop, len(hops))
+	for i, h := range hops {
+		out[i] = hop{transport: h.Transport, addr: h.Addr}
+	}
+	return out, err
 }

@@ -1,0 +1,278 @@
+package edge
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/sipua/digest"
+	"github.com/dipcast/dipcast/pbx/sipua/gate"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
+)
+
+// allow is what we serve; what only authenticated peers may know is not in it.
+const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO"
+
+// Known implements gate.Handler.
+func (e *Edge) Known(m *gate.Message) bool {
+	return (m.To.Tag != "" && e.cfg.Known(m.CallID, m.To.Tag)) || e.txns.Matches(m)
+}
+
+// Response implements gate.Handler.
+func (e *Edge) Response(m *gate.Message, f *gate.Flow) {
+	if !e.txns.Response(m, f) {
+		e.gate.Counters.Strays.Add(1)
+	}
+}
+
+// Closed implements gate.Handler: a phone behind a connection that has ended
+// is not reached any more, unless it said where it listens and was not behind
+// a NAT.
+func (e *Edge) Closed(f *gate.Flow) {
+	if e.closing.Load() {
+		return // the phones come back to the next process
+	}
+	e.cfg.Registrar.Gone(func(c pbx.Contact) bool {
+		return c.Transport == "TCP" && c.Source == f.Remote && !direct(&c)
+	})
+}
+
+// direct reports whether the contact's URI is the very host that registered.
+func direct(c *pbx.Contact) bool {
+	u, ok := gate.ParseURI(c.URI)
+	if !ok {
+		return false
+	}
+	a, err := netip.ParseAddr(u.Host)
+	return err == nil && a.Unmap() == c.Source.Addr()
+}
+
+// Request implements gate.Handler.
+func (e *Edge) Request(m *gate.Message, f *gate.Flow) {
+	switch {
+	case m.Method == "CANCEL":
+		e.cancel(m, f)
+	case e.txns.Receive(m):
+	case m.Method == "ACK":
+		e.ack(m, f)
+	case m.To.Tag != "":
+		e.inDialog(m, f)
+	default:
+		e.outside(m, f)
+	}
+}
+
+// cancel answers a CANCEL and ends the INVITE that it belongs to (RFC 3261
+// §9.2).
+func (e *Edge) cancel(m *gate.Message, f *gate.Flow) {
+	if !e.txns.Matches(m) {
+		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
+		return
+	}
+	e.answer(m, f, 200, "OK")
+	e.txns.Receive(m)
+}
+
+func (e *Edge) ack(m *gate.Message, f *gate.Flow) {
+	if m.To.Tag == "" || !e.cfg.Known(m.CallID, m.To.Tag) {
+		return
+	}
+	req, err := txn.Parse(m, f)
+	if err != nil {
+		return
+	}
+	e.txns.Go(func() { e.cfg.InDialog(req, nil) })
+}
+
+func (e *Edge) inDialog(m *gate.Message, f *gate.Flow) {
+	if !e.cfg.Known(m.CallID, m.To.Tag) {
+		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
+		return
+	}
+	f.Prove()
+	e.begin(m, f, true, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.InDialog(req, tx) })
+}
+
+// outside takes a request that belongs to nothing yet.
+func (e *Edge) outside(m *gate.Message, f *gate.Flow) {
+	idx := e.look()
+	trunk, isTrunk := e.cfg.Trunk(f.Remote.Addr())
+	switch {
+	case m.Method == "OPTIONS":
+		e.options(m, f)
+	case m.Method == "BYE" || m.Method == "PRACK" || m.Method == "UPDATE" || m.Method == "INFO" || m.Method == "NOTIFY":
+		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
+	case isTrunk && m.Method == "INVITE" && !e.claimsExtension(idx, m):
+		e.invite(idx, m, f, Identity{Trunk: trunk, Source: f.Remote, Transport: f.Transport})
+	default:
+		e.phone(idx, m, f)
+	}
+}
+
+// claimsExtension reports whether a request says that it comes from one of
+// our own extensions. That must be proven, wherever the request comes from.
+func (e *Edge) claimsExtension(idx *index, m *gate.Message) bool {
+	from, ok := gate.ParseURI(m.From.URI)
+	return ok && idx.extensions[from.User] != nil && e.isUs(idx.doc, from.Host)
+}
+
+func (e *Edge) isUs(doc *conf.Document, host string) bool {
+	if strings.EqualFold(host, doc.Tenant.Domain) {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	for _, own := range e.cfg.Advertise {
+		if own == a.Unmap() {
+			return true
+		}
+	}
+	return false
+}
+
+// phone serves a request whose sender must prove to be an extension.
+func (e *Edge) phone(idx *index, m *gate.Message, f *gate.Flow) {
+	ext := e.prove(idx, m, f)
+	if ext == nil {
+		return
+	}
+	f.Prove()
+	e.gate.Refund(f.Remote.Addr(), 2) // this request and the one that was challenged
+	from, ok := gate.ParseURI(m.From.URI)
+	switch {
+	case !ok || from.User != ext.Number:
+		e.answer(m, f, 403, "Forbidden (From is not the authenticated extension)")
+	case m.Method == "REGISTER":
+		e.register(ext, m, f)
+	case m.Method == "INVITE":
+		e.invite(idx, m, f, Identity{Extension: ext.Number, Source: f.Remote, Transport: f.Transport})
+	case m.Method == "SUBSCRIBE" || m.Method == "PUBLISH":
+		e.answer(m, f, 489, "Bad Event")
+	default:
+		e.answer(m, f, 405, "Method Not Allowed", gate.Header{Name: "Allow", Value: allow})
+	}
+}
+
+// prove checks the digest and returns the extension, or nil after the request
+// was dropped or challenged. What it answers and how long it takes does not
+// depend on whether the user exists.
+func (e *Edge) prove(idx *index, m *gate.Message, f *gate.Flow) *conf.Extension {
+	c, ok := e.credentials(idx, m)
+	now, source := e.cfg.Now(), gate.Network(f.Remote.Addr())
+	if !ok {
+		e.challenge(idx, m, f, false)
+		return nil
+	}
+	_, trusted := e.cfg.Trunk(f.Remote.Addr())
+	bans := e.gate.Bans()
+	if !trusted && bans.User(source, c.Username, now) {
+		e.gate.Counters.Banned.Add(1)
+		return nil
+	}
+	ext, secret := idx.extensions[c.Username], ""
+	if ext != nil {
+		secret = ext.Password.Reveal()
+	}
+	verdict := e.auth.Check(&digest.Attempt{
+		Credentials: c, Method: m.Method, Realm: idx.doc.Tenant.Domain, Source: f.Remote.Addr(),
+		Request: m.CallID + "\x00" + m.Via.Branch + "\x00" + m.CSeqMethod,
+	}, secret, ext != nil && secret != "", now)
+	switch verdict {
+	case digest.Right:
+		bans.Succeeded(source, c.Username, now)
+		return ext
+	case digest.Repeated:
+		return ext
+	case digest.Guessed:
+		e.gate.Counters.Failures.Add(1)
+		if !trusted && bans.Failed(source, c.Username, now) {
+			e.gate.Counters.Bans.Add(1)
+			e.cfg.Log.Warn("source banned after failed logins", "source", source, "user", clean(c.Username))
+		}
+	}
+	e.challenge(idx, m, f, verdict == digest.Stale)
+	return nil
+}
+
+// credentials returns the digest for our realm among the request's headers.
+func (e *Edge) credentials(idx *index, m *gate.Message) (digest.Credentials, bool) {
+	for _, name := range []string{"authorization", "proxy-authorization"} {
+		for _, v := range m.Values(name) {
+			if c, ok := digest.ParseCredentials(v); ok && c.Realm == idx.doc.Tenant.Domain {
+				return c, true
+			}
+		}
+	}
+	return digest.Credentials{}, false
+}
+
+func (e *Edge) challenge(idx *index, m *gate.Message, f *gate.Flow, stale bool) {
+	c := e.auth.Challenges(idx.doc.Tenant.Domain, f.Remote.Addr(), stale, e.cfg.Now())
+	e.answer(m, f, 401, "Unauthorized",
+		gate.Header{Name: "WWW-Authenticate", Value: c[0]}, gate.Header{Name: "WWW-Authenticate", Value: c[1]})
+}
+
+// retryAfter is what we ask of callers whom we have no room for, in seconds.
+const retryAfter = "10"
+
+// invite gives a call attempt its transaction.
+func (e *Edge) invite(idx *index, m *gate.Message, f *gate.Flow, id Identity) {
+	if e.draining.Load() {
+		e.answer(m, f, 503, "Service Unavailable (shutting down)", gate.Header{Name: "Retry-After", Value: retryAfter})
+		return
+	}
+	uri, _ := gate.ParseURI(m.URI)
+	important := id.Trunk != "" || idx.emergency[uri.User]
+	e.begin(m, f, important, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.Invite(req, tx, id) })
+}
+
+func (e *Edge) begin(m *gate.Message, f *gate.Flow, important bool, serve func(*sip.Request, sip.ServerTransaction)) {
+	req, err := txn.Parse(m, f)
+	if err != nil {
+		e.gate.Counters.Malformed.Add(1)
+		e.answer(m, f, 400, "Bad Request")
+		return
+	}
+	err = e.txns.Begin(m, req, f, important, func(tx sip.ServerTransaction) { serve(req, tx) })
+	if errors.Is(err, txn.ErrFull) {
+		e.gate.Counters.Overloaded.Add(1)
+		e.answer(m, f, 503, "Service Unavailable", gate.Header{Name: "Retry-After", Value: retryAfter})
+	}
+}
+
+func (e *Edge) answer(m *gate.Message, f *gate.Flow, status int, reason string, headers ...gate.Header) {
+	f.Answer(m, &gate.Reply{Status: status, Reason: reason, Headers: headers, Tag: e.gate.Tag(m)})
+}
+
+// clean makes hostile text fit for a log line.
+func clean(s string) string {
+	if len(s) > 64 {
+		s = s[:64]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// options answers OPTIONS (RFC 3261 §11.2). Phones use it as a keep-alive and
+// trunks to see whether we live; it says what every SIP server serves and
+// nothing of who runs here.
+func (e *Edge) options(m *gate.Message, f *gate.Flow) {
+	if e.draining.Load() {
+		e.answer(m, f, 503, "Service Unavailable (shutting down)", gate.Header{Name: "Retry-After", Value: retryAfter})
+		return
+	}
+	e.answer(m, f, 200, "OK",
+		gate.Header{Name: "Allow", Value: allow},
+		gate.Header{Name: "Accept", Value: "application/sdp"},
+		gate.Header{Name: "Supported", Value: "100rel, timer, path, outbound"})
+}

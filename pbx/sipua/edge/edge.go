@@ -1,0 +1,219 @@
+package edge
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/registrar"
+	"github.com/dipcast/dipcast/pbx/sipua/digest"
+	"github.com/dipcast/dipcast/pbx/sipua/gate"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
+)
+
+// Identity is who sent a request that begins a dialog.
+type Identity struct {
+	Extension string // proven by digest
+	Trunk     string // proven by address
+	Source    netip.AddrPort
+	Transport string // "UDP", "TCP"
+}
+
+// Hop is the next place a request goes to.
+type Hop struct {
+	Transport string // "UDP", "TCP"
+	Addr      netip.AddrPort
+}
+
+// Config is what an Edge needs from outside.
+type Config struct {
+	Document  func() *conf.Document
+	Registrar *registrar.Registrar
+	// Trunk returns the trunk that an address belongs to.
+	Trunk func(netip.Addr) (name string, ok bool)
+	// Known reports whether our tag names a live dialog of that Call-ID.
+	Known func(callID, localTag string) bool
+	// Invite takes an INVITE that begins a dialog, InDialog every request
+	// inside one; tx is nil for an ACK. Both run in goroutines of their own
+	// and return when the transaction is settled.
+	Invite   func(req *sip.Request, tx sip.ServerTransaction, id Identity)
+	InDialog func(req *sip.Request, tx sip.ServerTransaction)
+	// Advertise are our addresses as others must see them.
+	Advertise []netip.Addr
+	Resolver  Resolver
+	Gate      gate.Config // limits alone; the rest is filled in
+	// Transactions bounds live server transactions, a quarter of them kept
+	// for trunks, emergency calls and live dialogs; 0 = 10000.
+	Transactions int
+	Now          func() time.Time
+	Rand         io.Reader
+	Log          *slog.Logger
+}
+
+// Edge is the SIP edge of one tenant.
+type Edge struct {
+	cfg      Config
+	gate     *gate.Gate
+	txns     *txn.Layer
+	auth     *digest.Authority
+	branches maphash.Seed
+	draining atomic.Bool
+	closing  atomic.Bool
+	index    atomic.Pointer[index]
+	sockets  []socket
+}
+
+// index is the document as admission looks things up in it.
+type index struct {
+	doc        *conf.Document
+	extensions map[string]*conf.Extension
+	emergency  map[string]bool
+}
+
+// nonceLife is how long a nonce is good; nonces is how many used ones are
+// remembered.
+const (
+	nonceLife = 5 * time.Minute
+	nonces    = 1 << 16
+)
+
+// New returns an edge without sockets.
+func New(cfg Config) (*Edge, error) {
+	if cfg.Transactions == 0 {
+		cfg.Transactions = 10000
+	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
+	auth, err := digest.NewAuthority(cfg.Rand, nonceLife, nonces)
+	if err != nil {
+		return nil, err
+	}
+	e := &Edge{
+		cfg: cfg, auth: auth, branches: maphash.MakeSeed(),
+		txns: txn.New(cfg.Transactions, cfg.Transactions/4),
+	}
+	g := cfg.Gate
+	g.Handler, g.Ours, g.Now, g.Log = e, e.ours, cfg.Now, cfg.Log
+	g.Trusted = func(a netip.Addr) bool { _, ok := cfg.Trunk(a); return ok }
+	g.Methods = strings.Split(allow, ", ")
+	g.Extensions = []string{"100rel", "timer", "path", "outbound"}
+	e.gate = gate.New(g)
+	return e, nil
+}
+
+// Counters returns what the gate counted.
+func (e *Edge) Counters() *gate.Counters { return &e.gate.Counters }
+
+// Transactions returns how many server and client transactions are live.
+func (e *Edge) Transactions() (server, client int) { return e.txns.Len() }
+
+// Drain makes requests that would begin a call be answered with 503.
+func (e *Edge) Drain() { e.draining.Store(true) }
+
+// Close closes the sockets, ends every transaction and waits for all
+// goroutines.
+func (e *Edge) Close() {
+	e.closing.Store(true)
+	e.gate.Close()
+	for i := range e.sockets {
+		e.sockets[i].close() // also those that were never served
+	}
+	e.txns.Close()
+	e.gate.Wait()
+}
+
+// look returns the index of the document in force.
+func (e *Edge) look() *index {
+	doc := e.cfg.Document()
+	if i := e.index.Load(); i != nil && i.doc == doc {
+		return i
+	}
+	i := &index{doc: doc, extensions: make(map[string]*conf.Extension), emergency: make(map[string]bool)}
+	for n := range doc.Extensions {
+		i.extensions[doc.Extensions[n].Number] = &doc.Extensions[n]
+	}
+	for _, number := range doc.Numbering.Emergency {
+		i.emergency[number] = true
+		i.emergency[doc.Numbering.OutsidePrefix+number] = true
+	}
+	e.index.Store(i)
+	return i
+}
+
+// token returns 128 random bits in hexadecimal digits.
+func (e *Edge) token() (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(e.cfg.Rand, b[:]); err != nil {
+		return "", fmt.Errorf("random token: %w", err)
+	}
+	return hex.EncodeToString(b[:]), nil
+}
+
+// Token returns 128 fresh random bits as text, for tags and Call-IDs. It panics
+// if the source of randomness fails, as crypto/rand does.
+func (e *Edge) Token() string {
+	t, err := e.token()
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// Pick returns a random number in [0, n).
+func (e *Edge) Pick(n int) int {
+	var b [8]byte
+	if _, err := io.ReadFull(e.cfg.Rand, b[:]); err != nil || n <= 0 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint64(b[:]) % uint64(n))
+}
+
+// branch returns a fresh branch that ours recognises: a response with another
+// one, or a request that went through us before, is seen at once.
+func (e *Edge) branch() (string, error) {
+	t, err := e.token()
+	if err != nil {
+		return "", err
+	}
+	return sip.RFC3261BranchMagicCookie + t + e.seal(t), nil
+}
+
+const sealSize = 16
+
+func (e *Edge) seal(token string) string {
+	s := strconv.FormatUint(maphash.String(e.branches, token), 16)
+	return strings.Repeat("0", sealSize-len(s)) + s
+}
+
+func (e *Edge) ours(branch string) bool {
+	rest, ok := strings.CutPrefix(branch, sip.RFC3261BranchMagicCookie)
+	if !ok || len(rest) <= sealSize {
+		return false
+	}
+	n := len(rest) - sealSize
+	return rest[n:] == e.seal(rest[:n])
+}
+
+// Ban is one look at the ban list, for tests and the console.
+func (e *Edge) Ban(source netip.Addr, user string) bool {
+	return e.gate.Bans().User(gate.Network(source), user, e.cfg.Now())
+}
+
+// context returns a context for work that nobody waits for.
+func (e *Edge) context(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}

@@ -1,0 +1,194 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/sipua/gate"
+)
+
+// largeRequest is the size above which a request should not go as a datagram
+// (RFC 3261 §18.1.1).
+const largeRequest = 1300
+
+// streamTimeout is how long a large request waits for TCP before it goes as a
+// datagram after all.
+const streamTimeout = time.Second
+
+// Transact starts a client transaction towards the hop. The request comes
+// without Via.
+func (e *Edge) Transact(ctx context.Context, req *sip.Request, to Hop) (sip.ClientTransaction, error) {
+	f, err := e.flow(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	f = e.widen(ctx, req, f)
+	if err := e.addVia(req, f); err != nil {
+		return nil, err
+	}
+	return e.txns.Request(req, f)
+}
+
+// widen takes a large request to a trunk over to TCP if the trunk listens
+// there. Phones are reached through the hole in their NAT that they opened
+// with datagrams, so they get datagrams, whatever the size.
+func (e *Edge) widen(ctx context.Context, req *sip.Request, f *gate.Flow) *gate.Flow {
+	if f.Transport != "UDP" || len(req.String()) < largeRequest {
+		return f
+	}
+	if _, ok := e.cfg.Trunk(f.Remote.Addr()); !ok {
+		return f
+	}
+	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+	defer cancel()
+	if stream, err := e.gate.Stream(ctx, f.Remote); err == nil {
+		return stream
+	}
+	return f
+}
+
+// Cancel sends the CANCEL that belongs to an INVITE sent by Transact (RFC 3261
+// §9.1); reason is the value of a Reason header and may be empty.
+func (e *Edge) Cancel(invite *sip.Request, to Hop, reason string) error {
+	via := invite.Via()
+	if via == nil || invite.CSeq() == nil {
+		return fmt.Errorf("cancel: the INVITE to %s was never sent", to.Addr)
+	}
+	ctx, done := e.context(streamTimeout)
+	defer done()
+	f, err := e.flow(ctx, Hop{Transport: via.Transport, Addr: to.Addr})
+	if err != nil {
+		return err
+	}
+	req := sip.NewRequest(sip.CANCEL, *invite.Recipient.Clone())
+	req.AppendHeader(via.Clone())
+	for _, name := range []string{"Route", "From", "To", "Call-ID"} {
+		sip.CopyHeaders(name, invite, req)
+	}
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: invite.CSeq().SeqNo, MethodName: sip.CANCEL})
+	forwards := sip.MaxForwardsHeader(70)
+	req.AppendHeader(&forwards)
+	if reason != "" {
+		req.AppendHeader(sip.NewHeader("Reason", reason))
+	}
+	req.SetBody(nil)
+	req.SetTransport(f.Transport)
+	tx, err := e.txns.Request(req, f)
+	if err != nil {
+		return err
+	}
+	e.txns.Go(func() { drain(tx) })
+	return nil
+}
+
+// drain takes a transaction's responses when nobody wants to know them.
+func drain(tx sip.ClientTransaction) {
+	for {
+		select {
+		case <-tx.Responses():
+		case <-tx.Done():
+			return
+		}
+	}
+}
+
+// Send writes a request outside any transaction: the ACK of a 2xx.
+func (e *Edge) Send(req *sip.Request, to Hop) error {
+	ctx, done := e.context(streamTimeout)
+	defer done()
+	f, err := e.flow(ctx, to)
+	if err != nil {
+		return err
+	}
+	if err := e.addVia(req, f); err != nil {
+		return err
+	}
+	return f.Send([]byte(req.String()))
+}
+
+// flow returns the way to a hop: the UDP socket of its family, the TCP
+// connection that is open, or a new one.
+func (e *Edge) flow(ctx context.Context, to Hop) (*gate.Flow, error) {
+	addr := netip.AddrPortFrom(to.Addr.Addr().Unmap(), to.Addr.Port())
+	if !addr.IsValid() || addr.Port() == 0 {
+		return nil, fmt.Errorf("no address to send a request to: %q", to.Addr)
+	}
+	switch to.Transport {
+	case "TCP":
+		return e.gate.Stream(ctx, addr)
+	case "UDP":
+		s := e.socketFor(addr.Addr())
+		if s == nil {
+			return nil, fmt.Errorf("no socket reaches %s: add an address of its family to bind", addr)
+		}
+		return gate.UDPFlow(s.udp, addr), nil
+	}
+	return nil, fmt.Errorf("transport %q is not served: use UDP or TCP", to.Transport)
+}
+
+// addVia puts our Via on top, as the peer behind the flow must see us.
+func (e *Edge) addVia(req *sip.Request, f *gate.Flow) error {
+	branch, err := e.branch()
+	if err != nil {
+		return err
+	}
+	own := e.own(f.Remote.Addr())
+	via := &sip.ViaHeader{
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: f.Transport,
+		Host: own.Addr().String(), Port: int(own.Port()), Params: sip.NewParams(),
+	}
+	via.Params.Add("branch", branch)
+	via.Params.Add("rport", "")
+	req.PrependHeader(via)
+	req.SetTransport(f.Transport)
+	req.SetDestination(f.Remote.String())
+	return nil
+}
+
+// own returns our address and port as a peer must see them.
+func (e *Edge) own(peer netip.Addr) netip.AddrPort {
+	peer = peer.Unmap()
+	var port uint16
+	addr := peer
+	if s := e.socketFor(peer); s != nil {
+		port, addr = s.addr.Port(), s.addr.Addr()
+	}
+	for _, a := range e.cfg.Advertise {
+		if a.Unmap().Is4() == peer.Is4() {
+			return netip.AddrPortFrom(a.Unmap(), port)
+		}
+	}
+	return netip.AddrPortFrom(addr, port)
+}
+
+// Contact returns our Contact address for requests to that hop.
+func (e *Edge) Contact(to Hop) sip.Uri {
+	own := e.own(to.Addr.Addr())
+	u := sip.Uri{Scheme: "sip", Host: own.Addr().String(), Port: int(own.Port())}
+	if own.Addr().Is6() {
+		u.Host = "[" + u.Host + "]"
+	}
+	if to.Transport == "TCP" {
+		u.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
+	}
+	return u
+}
+
+// Place returns where requests to a contact go: where its REGISTER came from,
+// or, if that was a TCP connection which has ended, where the phone listens,
+// provided that this is the same host.
+func (e *Edge) Place(c *pbx.Contact) netip.AddrPort {
+	if c.Transport != "TCP" || e.gate.OpenStream(c.Source) != nil || !direct(c) {
+		return c.Source
+	}
+	u, _ := gate.ParseURI(c.URI)
+	if u.Port == 0 {
+		u.Port = 5060
+	}
+	return netip.AddrPortFrom(c.Source.Addr(), uint16(u.Port))
+}
