@@ -53,13 +53,14 @@ type Result struct {
 func (r *Registrar) Register(q *Request, done func(Result)) {
 	r.mu.Lock()
 	res, changed := r.register(q, r.cfg.Now())
+	later := false
 	if _, flying := r.flying[q.Extension]; r.cfg.Store != nil && (changed || flying || r.dirty[q.Extension]) {
 		if len(r.waiting) >= r.cfg.Waiting {
 			// The binding stays; the phone asks again and finds it there.
 			res = Result{Status: 503, Reason: "Service Unavailable", RetryAfter: 5 * time.Second}
 		} else {
 			r.waiting = append(r.waiting, func() { done(res) })
-			done = nil
+			later = true
 		}
 		r.signal()
 	}
@@ -69,7 +70,7 @@ func (r *Registrar) Register(q *Request, done func(Result)) {
 	} else {
 		r.Counters.Refused.Add(1)
 	}
-	if done != nil {
+	if !later {
 		done(res)
 	}
 }
