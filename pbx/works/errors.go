@@ -63,11 +63,13 @@ func IsNotFound(err error) bool {
 // withoutURL strips the URL that net/http puts around errors: it may carry
 // the token of an upload.
 func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
+	for {
+		var u *url.Error
+		if !errors.As(err, &u) {
+			return err
+		}
+		err = u.Err
 	}
-	return err
 }
 
 // maxDescription is how much of a server's words an error repeats.

@@ -30,6 +30,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	baseURL string
+	addr    string // of the listener
 	bots    map[int64]*botState
 	chats   map[string]*chat // by user ID
 	tokens  map[string]grant // by access token
@@ -114,7 +115,7 @@ func (s *Server) Start(addr string) error {
 		BaseContext: func(net.Listener) context.Context { return s.ctx },
 	}
 	s.mu.Lock()
-	s.http = srv
+	s.http, s.addr = srv, l.Addr().String()
 	if s.baseURL == "" {
 		s.baseURL = "http://" + l.Addr().String()
 	}
@@ -152,6 +153,13 @@ func (s *Server) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.baseURL
+}
+
+// ListenAddr is the address that Start listens on, empty before.
+func (s *Server) ListenAddr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addr
 }
 
 // APIURL is what a client's Config.APIURL has to be.

@@ -97,18 +97,23 @@ func (s *Server) checkAssertion(assertion string, app App) string {
 	if err != nil {
 		return "The app has no service account."
 	}
-	var claims jwt.RegisteredClaims
+	claims := jwt.MapClaims{} // which, unlike the typed claims, refuses times that are text
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{"RS256"}), jwt.WithIssuer(app.ClientID), jwt.WithSubject(app.ServiceAccount),
 		jwt.WithIssuedAt(), jwt.WithExpirationRequired(), jwt.WithTimeFunc(s.cfg.Now),
 	)
-	if _, err := parser.ParseWithClaims(assertion, &claims, func(*jwt.Token) (any, error) { return key, nil }); err != nil {
+	if _, err := parser.ParseWithClaims(assertion, claims, func(*jwt.Token) (any, error) { return key, nil }); err != nil {
 		return "The assertion is not valid: " + err.Error()
 	}
-	if claims.IssuedAt == nil {
+	issued, err := claims.GetIssuedAt()
+	if err != nil || issued == nil {
 		return "The assertion has no iat."
 	}
-	if life := claims.ExpiresAt.Sub(claims.IssuedAt.Time); life > time.Hour || life <= 0 {
+	expires, err := claims.GetExpirationTime()
+	if err != nil || expires == nil {
+		return "The assertion has no exp."
+	}
+	if life := expires.Sub(issued.Time); life > time.Hour || life <= 0 {
 		return "The assertion lives longer than 60 minutes."
 	}
 	return ""
