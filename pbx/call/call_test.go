@@ -350,7 +350,7 @@ func TestRedirection(t *testing.T) {
 		legs[0].listener.LegMoved(legs[0].id, "102")
 		r.fails(legs[0], 302)
 		r.wantEnd(legs[1], 200, true)
-		if d := r.w.to(t, "102").dial; d.Diverted != "025550101" {
+		if d := r.w.to(t, "102").dial; d.Diverted != "101" {
 			t.Errorf("dialled %+v", d)
 		}
 	})

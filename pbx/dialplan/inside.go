@@ -112,19 +112,22 @@ func (r *resolver) forward(by, to string) {
 		return
 	}
 	r.tracef("without an answer %s forwards to %s", by, digits)
-	r.by, r.diverted = by, r.divertedBy(by)
+	r.by, r.diverted = by, by
 	if refusal := r.dial(digits); refusal != nil {
 		r.tracef("the forward ends: %s", refusal.Cause.Text)
 	}
 }
 
-// divertedBy is the number that stands for a forwarder outside: its direct
-// number if it has one.
-func (r *resolver) divertedBy(number string) string {
-	if e := r.find(number); e != nil && len(e.DIDs) > 0 {
+// divertedOutside is the number that stands for the forwarder outside: its
+// direct number if it has one, else the one that the outside caller called.
+func (r *resolver) divertedOutside() string {
+	if e := r.find(r.diverted); e != nil && len(e.DIDs) > 0 {
 		return e.DIDs[0]
 	}
-	return number
+	if digits, ok := clean(r.q.Dialled); ok && r.q.From.Trunk != "" && r.q.By == "" {
+		return digits
+	}
+	return r.diverted
 }
 
 func (r *resolver) find(number string) *conf.Extension {

@@ -74,7 +74,7 @@ func (r *resolver) outside(n number) *Refusal {
 	if r.diverted != "" {
 		timeout = forwardRing
 	}
-	r.plan.Stages = append(r.plan.Stages, Stage{Out: out, Timeout: timeout, Diverted: r.diverted})
+	r.plan.Stages = append(r.plan.Stages, Stage{Out: out, Timeout: timeout, Diverted: r.divertedOutside()})
 	return nil
 }
 

@@ -30,7 +30,7 @@ type resolver struct {
 	// by is the extension (or group) under whose identity outside numbers are
 	// called: the caller, or the last one that forwards.
 	by string
-	// diverted is the number of the last one that forwards.
+	// diverted is the number of the last one that forwards, empty before.
 	diverted string
 }
 
@@ -44,7 +44,7 @@ func Resolve(doc *conf.Document, q Query) Plan {
 		r.plan.Direction = pbx.Inbound
 	}
 	if q.By != "" {
-		r.by, r.diverted = q.By, r.divertedBy(q.By)
+		r.by, r.diverted = q.By, q.By
 	}
 	if refusal := r.route(); refusal != nil {
 		r.tracef("refused: %s", refusal.Cause.Text)
@@ -75,7 +75,7 @@ func (r *resolver) route() *Refusal {
 // arrive routes a call that came from a trunk.
 func (r *resolver) arrive(digits string) *Refusal {
 	forms := arriving(r.doc.Numbering, digits)
-	r.tracef("%s arrives on trunk %s", forms[len(forms)-1], r.q.From.Trunk)
+	r.tracef("%s arrives on trunk %s", digits, r.q.From.Trunk)
 	for _, form := range forms {
 		if r.public(form) {
 			return nil
