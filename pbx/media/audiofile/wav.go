@@ -86,9 +86,8 @@ func Read(path string) (*Sound, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sound: %w", err)
 	}
-	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("sound %s: %w", path, err)
 	}
 	s, err := Decode(b)

@@ -15,9 +15,22 @@ func TestDecoderValues(t *testing.T) {
 		octet byte
 		want  int16
 	}{
-		{ULaw, 0xFF, 0}, {ULaw, 0x7F, 0}, {ULaw, 0xFE, 2 * 4}, {ULaw, 0xF0, 30 * 4}, {ULaw, 0xEF, 33 * 4}, {ULaw, 0xE0, 93 * 4},
-		{ULaw, 0xCF, 231 * 4}, {ULaw, 0x8F, 4191 * 4}, {ULaw, 0x80, 8031 * 4}, {ULaw, 0x00, -8031 * 4},
-		{ALaw, 0xD5, 1 * 8}, {ALaw, 0x55, -1 * 8}, {ALaw, 0xC5, 33 * 8}, {ALaw, 0xF5, 66 * 8}, {ALaw, 0xAA, 4032 * 8}, {ALaw, 0x2A, -4032 * 8},
+		{ULaw, 0xFF, 0},
+		{ULaw, 0x7F, 0},
+		{ULaw, 0xFE, 2 * 4},
+		{ULaw, 0xF0, 30 * 4},
+		{ULaw, 0xEF, 33 * 4},
+		{ULaw, 0xE0, 93 * 4},
+		{ULaw, 0xCF, 231 * 4},
+		{ULaw, 0x8F, 4191 * 4},
+		{ULaw, 0x80, 8031 * 4},
+		{ULaw, 0x00, -8031 * 4},
+		{ALaw, 0xD5, 1 * 8},
+		{ALaw, 0x55, -1 * 8},
+		{ALaw, 0xC5, 33 * 8},
+		{ALaw, 0xF5, 66 * 8},
+		{ALaw, 0xAA, 4032 * 8},
+		{ALaw, 0x2A, -4032 * 8},
 	}
 	for _, tt := range tests {
 		var got [1]int16

@@ -70,8 +70,9 @@ func (l Law) Decode(dst []int16, payload []byte) int {
 		t = &alawLinear
 	}
 	n := min(len(dst), len(payload))
-	for i := range n {
-		dst[i] = t[payload[i]]
+	dst = dst[:n]
+	for i, b := range payload[:n] {
+		dst[i] = t[b]
 	}
 	return n
 }
@@ -80,14 +81,15 @@ func (l Law) Decode(dst []int16, payload []byte) int {
 // the shorter of both lengths.
 func (l Law) Encode(dst []byte, samples []int16) int {
 	n := min(len(dst), len(samples))
+	dst, samples = dst[:n], samples[:n]
 	if l == ALaw {
-		for i := range n {
-			dst[i] = compressALaw(samples[i])
+		for i, v := range samples {
+			dst[i] = compressALaw(v)
 		}
 		return n
 	}
-	for i := range n {
-		dst[i] = compressULaw(samples[i])
+	for i, v := range samples {
+		dst[i] = compressULaw(v)
 	}
 	return n
 }

@@ -29,5 +29,10 @@
 // # What it does not do
 //
 // Packets are relayed as they come: no jitter buffer, no change of packet
-// time. The package knows nothing of SIP, SDP or calls.
+// time; played sources are sent in packets of 20 ms whatever the peer asks
+// for, which RFC 3551 §4.2 lets every receiver take. Ports of other makers
+// (a media.Port that is not a *Port) are not heard. Notices must not close the
+// pool: it waits for the goroutine that they run in.
+//
+// The package knows nothing of SIP, SDP or calls.
 package rtpio

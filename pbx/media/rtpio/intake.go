@@ -92,6 +92,7 @@ func (in *intake) place(h *header, now int64, nextSource func() uint64) place {
 		in.restart(h, nextSource())
 		return inOrder
 	}
+	in.rivalSeen = 0 // the stream goes on, so whoever wanted to take over is none
 	switch step := h.seq - in.newest; {
 	case step == 0:
 		return repeated

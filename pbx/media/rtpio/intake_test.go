@@ -29,6 +29,16 @@ func TestIntake(t *testing.T) {
 		{"another SSRC after a pause", []packet{{1, 1, frame, inOrder}, {500, 2, time.Second, inOrder}}, 0, 500, true},
 		{"another SSRC at once", []packet{{1, 1, frame, inOrder}, {500, 2, frame, forged}, {501, 2, frame, forged}, {502, 2, frame, inOrder}}, 0, 502, true},
 		{"a forged packet between", []packet{{1, 1, frame, inOrder}, {500, 2, frame, forged}, {2, 1, frame, inOrder}, {900, 2, frame, forged}, {3, 1, frame, inOrder}}, 0, 3, false},
+		{"forged packets now and then", []packet{
+			{1, 1, frame, inOrder},
+			{500, 2, 0, forged},
+			{2, 1, frame, inOrder},
+			{501, 2, 0, forged},
+			{3, 1, frame, inOrder},
+			{502, 2, 0, forged},
+			{4, 1, frame, inOrder},
+			{503, 2, 0, forged},
+		}, 0, 4, false},
 		{"what was lost before a restart stays lost", []packet{{1, 1, frame, inOrder}, {4, 1, frame, inOrder}, {9, 2, time.Second, inOrder}}, 2, 9, true},
 	}
 	for _, tt := range tests {

@@ -46,11 +46,13 @@ func TestLearn(t *testing.T) {
 		{"once locked nobody else is heard", plain, []heard{{sdp, 1, frame, moved}, {attacker, 500, frame, foreign}, {sdpPort, 500, frame, foreign}, {sdp, 1, frame, locked}}, sdp},
 		{
 			"an attacker who was first is displaced by the signalling's host", private,
-			[]heard{{attacker, 10, frame, moved}, {natted, 2, frame, learning}, {natted, 1, frame, moved}, {attacker, 500, frame, foreign}}, natted,
+			[]heard{{attacker, 10, frame, moved}, {natted, 2, frame, learning}, {natted, 1, frame, moved}, {attacker, 500, frame, foreign}},
+			natted,
 		},
 		{
 			"a better source needs proof when another is locked", plain,
-			[]heard{{sdpPort, 3, frame, moved}, {sdp, 2, frame, learning}, {sdp, 1, frame, moved}, {sdpPort, 500, frame, foreign}}, sdp,
+			[]heard{{sdpPort, 3, frame, moved}, {sdp, 2, frame, learning}, {sdp, 1, frame, moved}, {sdpPort, 500, frame, foreign}},
+			sdp,
 		},
 		{"an unspecified address in SDP is no address", media.Stream{Remote: netip.MustParseAddrPort("0.0.0.0:4000"), TrustSource: true}, []heard{{natted, 9, frame, learning}, {natted, 1, frame, moved}}, natted},
 		{"a mapped address is the same", media.Stream{Remote: netip.MustParseAddrPort("[::ffff:192.0.2.10]:4000"), TrustSource: true}, []heard{{sdp, 1, frame, moved}}, sdp},

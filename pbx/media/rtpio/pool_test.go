@@ -200,7 +200,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	if got := b.InUse(); got != 1 {
 		t.Errorf("%d in use, want 1", got)
 	}
-	b.Pool.Close()
+	b.Close()
 	if got := b.InUse(); got != 0 {
 		t.Errorf("%d in use after the pool's end", got)
 	}
