@@ -261,8 +261,8 @@ func (s *Server) eventsAfter(id int) ([]chatEvent, <-chan struct{}) {
 // keepAlive is how often a silent stream says that it lives.
 const keepAlive = 15 * time.Second
 
-// adminEvents streams the lines of all chats as server-sent events, those
-// that are there first.
+// adminEvents streams the lines of all chats as server-sent events: those
+// that are there, then an event "live", then what comes.
 func (s *Server) adminEvents(w http.ResponseWriter, r *http.Request) {
 	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // 0 on the first connection
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -270,7 +270,7 @@ func (s *Server) adminEvents(w http.ResponseWriter, r *http.Request) {
 	out := http.NewResponseController(w)
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
-	for {
+	for live := false; ; {
 		events, changed := s.eventsAfter(last)
 		for _, e := range events {
 			last = e.ID
@@ -279,6 +279,10 @@ func (s *Server) adminEvents(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			fmt.Fprintf(w, "id: %d\ndata: %s\n\n", e.ID, data)
+		}
+		if !live { // what came so far is history
+			live = true
+			fmt.Fprint(w, "event: live\ndata: {}\n\n")
 		}
 		if out.Flush() != nil {
 			return

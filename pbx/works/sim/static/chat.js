@@ -17,7 +17,7 @@ const words = {
   },
 };
 
-const state = { users: [], bots: [], chats: new Map(), unread: new Map(), user: null, language: null, seen: 0 };
+const state = { users: [], bots: [], chats: new Map(), unread: new Map(), user: null, language: null, seen: 0, live: false };
 const $ = (id) => document.getElementById(id);
 
 function t(key, values = {}) {
@@ -204,7 +204,7 @@ function take(event) {
   const before = lines.at(-1);
   state.chats.set(event.user, [...lines, event]);
   if (event.user !== state.user) {
-    if (event.message) state.unread.set(event.user, (state.unread.get(event.user) ?? 0) + 1);
+    if (event.message && state.live) state.unread.set(event.user, (state.unread.get(event.user) ?? 0) + 1);
   } else {
     const list = $("lines");
     if (!before) list.replaceChildren();
@@ -227,6 +227,7 @@ async function begin() {
   choose(user.userId);
   const stream = new EventSource("/sim/events");
   stream.onmessage = (m) => take(JSON.parse(m.data));
+  stream.addEventListener("live", () => { state.live = true; });
   stream.onopen = () => notice("");
   stream.onerror = () => notice(t("lost"));
 }
