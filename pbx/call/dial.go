@@ -246,26 +246,30 @@ func (m *machine) stageTimeout() {
 	m.nextStage()
 }
 
-func (in legRinging) apply(m *machine) {
-	l := m.s.leg(in.Leg)
-	if !m.running() || l == nil || !l.live() || l.State == pbx.LegConfirmed || l.ID == m.s.Caller {
+func (in legRinging) apply(m *machine) { m.rang(m.s.leg(in.Leg), false) }
+
+func (in legProgress) apply(m *machine) { m.rang(m.s.leg(in.Leg), true) }
+
+// rang notes a provisional response. Early media counts only if it comes from
+// the outside number that was dialled: what a mobile's network plays while a
+// call is pulled to it must not replace the ringing that the caller hears.
+func (m *machine) rang(l *Leg, media bool) {
+	s := m.s
+	if !m.running() || l == nil || !l.live() || l.State == pbx.LegConfirmed || l.ID == s.Caller {
 		return
 	}
 	first := !l.Rang
 	l.Rang, l.State = true, pbx.LegRinging
-	if l.Role != pbx.RoleCallback && l.To == "" {
+	switch {
+	case media && l.Role == pbx.RoleTrunk && m.ofStage(l):
+		m.early(l)
+	case l.Role == pbx.RoleCallback:
+		s.Phase = pbx.CallRinging
+	case l.To == "":
 		m.alert()
 	}
 	if first {
 		m.emit(pbx.EventRinging, ofLeg(l.ID))
-	}
-}
-
-func (in legProgress) apply(m *machine) {
-	legRinging(in).apply(m)
-	l := m.s.leg(in.Leg)
-	if m.running() && l != nil && l.State == pbx.LegRinging && l.Role == pbx.RoleTrunk && m.ofStage(l) {
-		m.early(l)
 	}
 }
 
