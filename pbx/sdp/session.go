@@ -152,10 +152,12 @@ func (s *Session) Accept(answer []byte) (media.Stream, error) {
 	if i < 0 || i >= len(d.Lines) || !d.Lines[i].usable() {
 		return media.Stream{}, fmt.Errorf("%w: the answer refuses audio: %s", ErrNoAudio, d.summary())
 	}
-	offered := s.Lines[s.audioLine()].names()
+	mine := s.Lines[s.audioLine()]
+	offered := mine.names()
+	d.Lines[i].adopt(mine)
 	for _, c := range d.Lines[i].codecs() {
 		if contains(offered, c.Name) {
-			d.Lines[i].Mux = d.Lines[i].Mux && s.Lines[s.audioLine()].Mux
+			d.Lines[i].Mux = d.Lines[i].Mux && mine.Mux
 			s.settle(d.Lines[i], c)
 			return s.Stream, nil
 		}
@@ -174,6 +176,7 @@ func (s *Session) settle(remote Line, c media.Codec) {
 		DTMF:        remote.events(),
 		Ptime:       remote.Ptime,
 		Direction:   reverse(remote),
+		Signalling:  s.Source,
 		TrustSource: rtp.IsValid() && rtp.Addr() == s.Source,
 	}
 	if rtp.IsValid() && remote.RTCP.IsValid() && !remote.Mux {
@@ -241,6 +244,17 @@ func (l *Line) names() []string {
 		out[i] = f.Name
 	}
 	return out
+}
+
+// adopt resolves payload types that an answer uses without an rtpmap, as our
+// offer mapped them.
+func (l *Line) adopt(offered Line) {
+	for _, f := range offered.Formats {
+		named := slices.ContainsFunc(l.Formats, func(g Format) bool { return g.PayloadType == f.PayloadType })
+		if !named && contains(l.Raw, strconv.Itoa(int(f.PayloadType))) {
+			l.Formats = append(l.Formats, f)
+		}
+	}
 }
 
 // summary names a description's media for error texts.

@@ -307,7 +307,6 @@ func (l *sipLeg) nextDigit() {
 	})
 }
 
-
 // bracketed is an address as it stands in a URI.
 func bracketed(a netip.Addr) string {
 	if a.Is6() {

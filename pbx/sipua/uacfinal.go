@@ -60,15 +60,6 @@ func (l *sipLeg) challenged(a *attempt, res *sip.Response) {
 	l.invite(a.at, h)
 }
 
-func stale(res *sip.Response) bool {
-	for _, c := range challenges(res) {
-		if c.stale {
-			return true
-		}
-	}
-	return false
-}
-
 // hostRefused goes to the next host.
 func (l *sipLeg) hostRefused(a *attempt, res *sip.Response) {
 	if res.StatusCode == 503 {
