@@ -89,7 +89,7 @@ type ClassNetwork struct {
 	// from. Pools of two classes may not overlap.
 	PortPool PortPool `json:"portPool"`
 	// Advertise says which address is told to phones and trunks.
-	// +kubebuilder:default={}
+	// +kubebuilder:default={from: NodeExternalIP}
 	// +optional
 	Advertise Advertise `json:"advertise,omitempty"`
 }

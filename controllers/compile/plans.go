@@ -160,6 +160,7 @@ func (c *compiler) extension(o Object, path string, e *v1alpha1.Extension) {
 	for i, did := range e.DID {
 		if digits, ok := c.leadDID(o, index(path+".did", i), did); ok {
 			out.DIDs = append(out.DIDs, digits)
+			c.edges[digits] = append(c.edges[digits], edge{e.Number, o, index(path+".did", i)})
 		}
 	}
 	if e.NoAnswer != nil {
@@ -305,6 +306,10 @@ func (c *compiler) forward(o Object, path, from, to string) string {
 		c.errorf(o, path, to, v1alpha1.ReasonNotFound,
 			"is no number of this tenant and no outside number: name an extension, a group, or write the outside number whole, e.g. 010-1234-5678")
 		return ""
+	}
+	if _, ours := c.dids[digits]; ours {
+		c.edges[from] = append(c.edges[from], edge{digits, o, path})
+		return digits // the call stays in the house
 	}
 	if policy := c.doc.Outbound.Policy; policy != string(v1alpha1.OutboundDomestic) && policy != string(v1alpha1.OutboundInternational) {
 		c.errorf(o, path, to, v1alpha1.ReasonConflict,

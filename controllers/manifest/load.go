@@ -18,6 +18,7 @@ import (
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 )
 
@@ -216,7 +217,13 @@ func (l *Loader) addOurs(set *Set, d *document, o compile.Object, obj map[string
 	if p, first := set.claim(d, o); !first {
 		problems = append(problems, p)
 	}
+	mistyped := map[string]bool{}
 	for _, e := range schema.judge(context.Background(), obj) {
+		if e.Type == field.ErrorTypeTypeInvalid {
+			mistyped[e.Field] = true
+		} else if mistyped[e.Field] {
+			continue // it follows from the wrong type
+		}
 		value, message := explain(e)
 		p := d.problem(o, e.Field, message, v1alpha1.ReasonSchemaViolation)
 		p.Value = value
