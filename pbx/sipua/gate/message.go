@@ -132,7 +132,7 @@ func (m *Message) scanHeaders(rest string) (body string, complete bool) {
 func (m *Message) addHeader(line string) {
 	name, value, ok := strings.Cut(line, ":")
 	name = strings.TrimRight(name, " \t")
-	if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n\x00") {
+	if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n") {
 		m.fault("a header field is malformed")
 		return
 	}

@@ -135,9 +135,6 @@ func checkValues(m *Message) string {
 			}
 		}
 	}
-	if m.Method == "INVITE" && len(m.Values("contact")) == 0 {
-		return "Contact is missing"
-	}
 	return ""
 }
 

@@ -41,9 +41,11 @@ func parseVia(s string) (Via, bool) {
 	v.rest = rest
 	proto, after, ok := strings.Cut(first, "/")
 	version, after, ok2 := strings.Cut(after, "/")
-	if !ok || !ok2 || !strings.EqualFold(strings.TrimSpace(proto), "SIP") || strings.TrimSpace(version) != "2.0" {
+	if !ok || !ok2 {
 		return v, false
 	}
+	// Of another version the rest is still read, so that 505 can be sent.
+	served := strings.EqualFold(strings.TrimSpace(proto), "SIP") && strings.TrimSpace(version) == "2.0"
 	after = strings.TrimLeft(after, " \t")
 	i := strings.IndexAny(after, " \t")
 	if i < 0 {
@@ -59,7 +61,7 @@ func parseVia(s string) (Via, bool) {
 	v.Params, ok = parseParams(params)
 	v.Branch, _ = v.Params.Get("branch")
 	_, v.RPort = v.Params.Get("rport")
-	return v, ok
+	return v, ok && served
 }
 
 // parseHostPort reads "host", "host:port" or "[v6]:port", white space around
