@@ -50,7 +50,9 @@ func (c *Client) Upload(ctx context.Context, fileName string, data []byte) (file
 			r.Header.Set("Content-Type", contentType)
 		}
 		return r, err
-	}, func(resp *http.Response) error { return wantStatus(resp, http.StatusOK, http.StatusCreated, http.StatusNoContent) })
+	}, func(resp *http.Response) error {
+		return wantStatus(resp, http.StatusOK, http.StatusCreated, http.StatusNoContent)
+	})
 }
 
 // multipartBody is the form with the one part "Filedata".
