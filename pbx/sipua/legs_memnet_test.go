@@ -223,6 +223,14 @@ func (p *fakePort) Close() {
 	p.closed = true
 }
 
+// isClosed reports whether the leg closed its port, once all is at rest.
+func (p *fakePort) isClosed() bool {
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
 func (p *fakePort) last() media.Stream {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -41,7 +41,7 @@ func TestIncomingCallFromRingToBye(t *testing.T) {
 		p.do("BYE", "", "Reason: Q.850;cause=16")
 		w.expect("200 ")
 		w.told("over 0 q16 hung up")
-		if w.legs.count() != 0 || !w.ports[0].closed {
+		if w.legs.count() != 0 || !w.ports[0].isClosed() {
 			t.Error("the leg or its port is left")
 		}
 	})
@@ -173,7 +173,7 @@ func TestTheEngineRefuses(t *testing.T) {
 		if got := value(m, "Retry-After"); got != "30" {
 			t.Errorf("Retry-After is %q", got)
 		}
-		if w.calls.in.Leg.Media() == nil || !w.ports[0].closed {
+		if w.calls.in.Leg.Media() == nil || !w.ports[0].isClosed() {
 			t.Error("the port was not closed")
 		}
 	})
