@@ -26,7 +26,6 @@ import (
 	"github.com/dipcast/dipcast/pbx/metrics"
 	"github.com/dipcast/dipcast/pbx/sipua"
 	"github.com/dipcast/dipcast/pbx/store"
-	"github.com/dipcast/dipcast/pbx/trunk"
 	"github.com/dipcast/dipcast/pbx/web"
 )
 
@@ -156,13 +155,9 @@ func (s *Server) openMedia(_ context.Context, bind, advertise []netip.Addr) (err
 func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err error) {
 	s.agent, err = sipua.New(sipua.Config{
 		Document: s.document(), Advertise: advertise, Bind: bind, Port: s.document().Network.Ports.SIP,
-		Media: s.pool, Store: s.store, OnTrunk: s.trunkChanged, Log: s.log,
+		Media: s.pool, Store: s.store, Log: s.log,
 	})
 	return err
-}
-
-func (s *Server) trunkChanged(t trunk.Status) {
-	s.log.Info("trunk", "trunk", t.Name, "up", t.Up, "text", t.Text)
 }
 
 // fan hands events to sinks that are made after the engine.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/pbxtest/pgtest"
 )
 
 // suite is what both databases must do.
@@ -40,6 +41,23 @@ func TestSQLite(t *testing.T) {
 	suite(t, func(t *testing.T) *DB {
 		t.Helper()
 		return openFile(t, filepath.Join(t.TempDir(), "pbx.db"))
+	})
+}
+
+func TestPostgres(t *testing.T) {
+	server, err := pgtest.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	suite(t, func(t *testing.T) *DB {
+		t.Helper()
+		dsn, err := server.NewDatabase(t.Context())
+		must(t, err)
+		db, err := OpenPostgres(t.Context(), dsn)
+		must(t, err)
+		t.Cleanup(func() { must(t, db.Close()) })
+		return db
 	})
 }
 
