@@ -170,6 +170,8 @@ func TestDirections(t *testing.T) {
 	a.send(frame)
 	z.send(frame)
 	a.receive()
+	a.sendRaw([]byte{1}) // once this is counted, the packet before it is done with
+	until(t, "the packets of the first phone are handled", func() bool { return pa.Drops().Malformed == 1 })
 	hold.Direction = media.SendOnly // now it sends nothing that we would use
 	pb.Apply(hold)
 	z.send(frame)
