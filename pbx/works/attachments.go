@@ -140,12 +140,12 @@ func (c *Client) storageOnce(ctx context.Context, operation, token string,
 		c.opts.Observe(operation, 0, c.opts.Now().Sub(begin))
 		return false, &TransportError{Operation: operation, Sent: true, Err: withoutURL(err)}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	c.opts.Observe(operation, resp.StatusCode, c.opts.Now().Sub(begin))
 	if resp.StatusCode >= 400 {
 		data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)) // whatever came says more than nothing
 		return resp.StatusCode == http.StatusUnauthorized,
-			parseError(operation, resp.StatusCode, resp.Header, data, c.redact)
+			parseError(operation, reply{resp.StatusCode, resp.Header, data}, c.redact)
 	}
 	if err := read(resp); err != nil {
 		return false, &TransportError{Operation: operation, Sent: true, Err: withoutURL(err)}

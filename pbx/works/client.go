@@ -14,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -112,17 +113,17 @@ func (c *Client) do(ctx context.Context, k call) error {
 		if err != nil {
 			return err
 		}
-		resp, data, err := c.exchange(ctx, k.operation, func(ctx context.Context) (*http.Request, error) {
+		a, err := c.exchange(ctx, k.operation, func(ctx context.Context) (*http.Request, error) {
 			return newRequest(ctx, k.method, target, token, body)
 		})
 		if err != nil {
 			return err
 		}
-		if resp.StatusCode == http.StatusUnauthorized && try == 0 {
+		if a.status == http.StatusUnauthorized && try == 0 {
 			c.tokens.drop(token)
 			continue
 		}
-		return c.decode(k, resp, data)
+		return c.decode(k, a)
 	}
 }
 
@@ -158,14 +159,15 @@ func encode(k call) ([]byte, error) {
 }
 
 func (c *Client) target(k call) string {
-	s := c.cfg.APIURL
+	var b strings.Builder
+	b.WriteString(c.cfg.APIURL)
 	for _, p := range k.path {
-		s += "/" + url.PathEscape(p)
+		b.WriteString("/" + url.PathEscape(p))
 	}
 	if len(k.query) > 0 {
-		s += "?" + k.query.Encode()
+		b.WriteString("?" + k.query.Encode())
 	}
-	return s
+	return b.String()
 }
 
 func newRequest(ctx context.Context, method, target, token string, body []byte) (*http.Request, error) {
@@ -181,41 +183,48 @@ func newRequest(ctx context.Context, method, target, token string, body []byte) 
 	return r, nil
 }
 
+// reply is an answer that was read whole.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // exchange sends one request and reads the answer whole, within the request
 // time-out.
-func (c *Client) exchange(ctx context.Context, operation string, build func(context.Context) (*http.Request, error)) (*http.Response, []byte, error) {
+func (c *Client) exchange(ctx context.Context, operation string, build func(context.Context) (*http.Request, error)) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	req, err := build(ctx)
 	if err != nil {
-		return nil, nil, &TransportError{Operation: operation, Err: withoutURL(err)}
+		return reply{}, &TransportError{Operation: operation, Err: withoutURL(err)}
 	}
 	begin := c.opts.Now()
 	resp, err := c.http.Do(req)
 	if err != nil {
 		c.opts.Observe(operation, 0, c.opts.Now().Sub(begin))
-		return nil, nil, &TransportError{Operation: operation, Sent: sent.Load(), Err: withoutURL(err)}
+		return reply{}, &TransportError{Operation: operation, Sent: sent.Load(), Err: withoutURL(err)}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	c.opts.Observe(operation, resp.StatusCode, c.opts.Now().Sub(begin))
 	if err != nil {
-		return nil, nil, &TransportError{Operation: operation, Sent: true, Err: withoutURL(err)}
+		return reply{}, &TransportError{Operation: operation, Sent: true, Err: withoutURL(err)}
 	}
-	return resp, data, nil
+	return reply{resp.StatusCode, resp.Header, data}, nil
 }
 
-func (c *Client) decode(k call, resp *http.Response, data []byte) error {
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return parseError(k.operation, resp.StatusCode, resp.Header, data, c.redact)
+func (c *Client) decode(k call, a reply) error {
+	if a.status < 200 || a.status > 299 {
+		return parseError(k.operation, a, c.redact)
 	}
 	if k.out == nil {
 		return nil
 	}
-	if err := json.Unmarshal(data, k.out); err != nil {
-		return &APIError{Operation: k.operation, Status: resp.StatusCode, Description: "the answer is not the documented JSON"}
+	if err := json.Unmarshal(a.body, k.out); err != nil {
+		return &APIError{Operation: k.operation, Status: a.status, Description: "the answer is not the documented JSON"}
 	}
 	return nil
 }

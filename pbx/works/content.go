@@ -119,11 +119,11 @@ type (
 )
 
 // variants lists the variants in a fixed order.
-func variants[T any](w Words, make func(Language, string) T) []T {
+func variants[T any](w Words, build func(Language, string) T) []T {
 	var out []T
 	for _, l := range languages {
 		if v, ok := w.I18n[l]; ok {
-			out = append(out, make(l, v))
+			out = append(out, build(l, v))
 		}
 	}
 	return out
@@ -131,14 +131,18 @@ func variants[T any](w Words, make func(Language, string) T) []T {
 
 // MarshalJSON implements json.Marshaler.
 func (t Text) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wireText{Type: "text", Text: t.Text,
-		Texts: variants(t.Words, func(l Language, s string) wireI18n { return wireI18n{l, s} })})
+	return json.Marshal(wireText{
+		Type: "text", Text: t.Text,
+		Texts: variants(t.Words, func(l Language, s string) wireI18n { return wireI18n{l, s} }),
+	})
 }
 
 // MarshalJSON implements json.Marshaler.
 func (b Buttons) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wireButtons{Type: "button_template", Text: b.Text, Actions: b.Actions,
-		Texts: variants(b.Words, func(l Language, s string) wireI18nContent { return wireI18nContent{l, s} })})
+	return json.Marshal(wireButtons{
+		Type: "button_template", Text: b.Text, Actions: b.Actions,
+		Texts: variants(b.Words, func(l Language, s string) wireI18nContent { return wireI18nContent{l, s} }),
+	})
 }
 
 // MarshalJSON implements json.Marshaler.

@@ -244,8 +244,10 @@ func TestNameIndexHonoursPermissions(t *testing.T) {
 			{UserID: "gone", Name: PersonName{"이", "별"}, Telephone: "102", Deleted: true},
 		},
 		[]Contact{
-			{Name: PersonName{"홍", "길동"}, Telephones: phone("010-1234-5678"), Permission: ContactPermission{Range: "ALL"},
-				Organizations: []ContactOrganization{{Name: "다른"}, {Name: "고객사", Primary: true}}},
+			{
+				Name: PersonName{"홍", "길동"}, Telephones: phone("010-1234-5678"), Permission: ContactPermission{Range: "ALL"},
+				Organizations: []ContactOrganization{{Name: "다른"}, {Name: "고객사", Primary: true}},
+			},
 			{Name: PersonName{"Doe", "Jane"}, Telephones: phone("555-0199"), Permission: ContactPermission{Range: "MEMBER", Owner: "u1", Members: []string{"u2"}}},
 			{Name: PersonName{"Roe", "Rick"}, Telephones: phone("555-0198")}, // no range at all
 			{Telephones: phone("555-0197"), Permission: ContactPermission{Range: "ALL"}, Organizations: []ContactOrganization{{Name: "협력사"}}},

@@ -77,15 +77,15 @@ const maxDescription = 300
 
 // parseError reads the two error bodies that the service uses: {"code",
 // "description"} of the API and {"error","error_description"} of OAuth.
-func parseError(operation string, status int, h http.Header, body []byte, clean func(string) string) *APIError {
+func parseError(operation string, a reply, clean func(string) string) *APIError {
 	var b struct {
 		Code        string `json:"code"`
 		Description string `json:"description"`
 		Error       string `json:"error"`
 		ErrorText   string `json:"error_description"`
 	}
-	e := &APIError{Operation: operation, Status: status, RetryAfter: retryAfter(h)}
-	if json.Unmarshal(body, &b) == nil {
+	e := &APIError{Operation: operation, Status: a.status, RetryAfter: retryAfter(a.header)}
+	if json.Unmarshal(a.body, &b) == nil {
 		e.Code, e.Description = b.Code, b.Description
 		if e.Code == "" {
 			e.Code, e.Description = b.Error, b.ErrorText

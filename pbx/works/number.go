@@ -88,7 +88,7 @@ func cutInternational(digits string) (string, bool) {
 // isLocal reports whether digits are a subscriber's number without its area
 // code: seven or eight digits that begin with 2 to 9.
 func isLocal(digits string) bool {
-	return (len(digits) == 7 || len(digits) == 8) && digits[0] >= '2' && digits[0] <= '9' && strings.IndexAny(digits, "*#") < 0
+	return (len(digits) == 7 || len(digits) == 8) && digits[0] >= '2' && digits[0] <= '9' && !strings.ContainsAny(digits, "*#")
 }
 
 // isService reports whether digits are a nationwide service number (15xx,

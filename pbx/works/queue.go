@@ -63,7 +63,7 @@ type QueueStats struct {
 type Queue struct {
 	client *Client
 	opts   QueueOptions
-	ctx    context.Context //nolint:containedctx // the workers' life, ended by Close
+	ctx    context.Context // the workers' life, ended by Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 

@@ -262,10 +262,10 @@ func TestQueueBacksOffFurtherEachTime(t *testing.T) {
 		if err := q.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		want := []time.Duration{1, 2, 4, 8}
+		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
 		for i, w := range want {
-			if d := sc.times[i+1].Sub(sc.times[i]); d != w*time.Second {
-				t.Errorf("pause %d is %v, want %v", i+1, d, w*time.Second)
+			if d := sc.times[i+1].Sub(sc.times[i]); d != w {
+				t.Errorf("pause %d is %v, want %v", i+1, d, w)
 			}
 		}
 	})

@@ -124,7 +124,7 @@ func (s *tokenSource) request(ctx context.Context, now time.Time) (string, time.
 		"client_secret": {cfg.ClientSecret},
 		"scope":         {strings.Join(cfg.Scopes, " ")},
 	}.Encode()
-	resp, data, err := s.client.exchange(ctx, operationToken, func(ctx context.Context) (*http.Request, error) {
+	a, err := s.client.exchange(ctx, operationToken, func(ctx context.Context) (*http.Request, error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, cfg.AuthURL+"/token", strings.NewReader(form))
 		if err != nil {
 			return nil, err
@@ -136,11 +136,11 @@ func (s *tokenSource) request(ctx context.Context, now time.Time) (string, time.
 	if err != nil {
 		return "", 0, err
 	}
-	if resp.StatusCode != http.StatusOK {
+	if a.status != http.StatusOK {
 		clean := func(t string) string { return replaceAll(s.client.redact(t), assertion) }
-		return "", 0, parseError(operationToken, resp.StatusCode, resp.Header, data, clean)
+		return "", 0, parseError(operationToken, a, clean)
 	}
-	return parseToken(data)
+	return parseToken(a.body)
 }
 
 func (s *tokenSource) assertion(now time.Time) (string, error) {

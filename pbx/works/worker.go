@@ -182,7 +182,6 @@ func (q *Queue) settleAll(entries []*entry, err error) {
 
 // settle counts a message's end and tells its sender, once.
 func (q *Queue) settle(e *entry, err error) {
-	log := q.client.opts.Logger
 	q.mu.Lock()
 	dropped := false
 	switch {
@@ -203,7 +202,7 @@ func (q *Queue) settle(e *entry, err error) {
 	if dropped {
 		q.opts.Dropped(err)
 	} else if err != nil {
-		log.Warn("bot message was not sent", "bot", q.client.BotID(), "error", err)
+		q.client.opts.Logger.Warn("bot message was not sent", "bot", q.client.BotID(), "error", err)
 	}
 	if e.Done != nil {
 		e.Done(err)

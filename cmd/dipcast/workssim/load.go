@@ -51,7 +51,7 @@ func load(config string, from []string) (sim.Config, error) {
 }
 
 // demo is the company of the samples.
-func demo() sim.Config {
+func demo() sim.Config { //nolint:gosec // the secrets of a demo protect nothing
 	user := func(email, last, first, locale string, admin bool) works.User {
 		return works.User{
 			UserID: sim.UserID(email), DomainID: demoDomain, Email: email,
@@ -115,6 +115,10 @@ type manifest struct {
 		CredentialsRef struct {
 			Name string `json:"name"`
 		} `json:"credentialsRef"`
+		Extensions []struct {
+			DisplayName string `json:"displayName"`
+			WorksUser   string `json:"worksUser"`
+		} `json:"extensions"`
 	} `json:"spec"`
 }
 
@@ -156,6 +160,7 @@ func fromManifests(cfg *sim.Config, from []string) error {
 			}
 		}
 		take(cfg, secret, botID, domain)
+		takeUsers(cfg, objects, secret.Metadata.Namespace, domain)
 	}
 	if found == 0 {
 		return fmt.Errorf("no Secret with the keys %s in %s", strings.Join(credentialKeys, ", "), strings.Join(from, ", "))
@@ -181,34 +186,59 @@ func take(cfg *sim.Config, secret manifest, botID, domain int64) {
 	}
 }
 
+// takeUsers adds the people of a namespace's extensions who are not there yet.
+func takeUsers(cfg *sim.Config, objects []manifest, namespace string, domain int64) {
+	for _, o := range objects {
+		if o.Kind != "ExtensionPlan" || o.Metadata.Namespace != namespace {
+			continue
+		}
+		for _, e := range o.Spec.Extensions {
+			known := func(u works.User) bool { return u.Email == e.WorksUser || u.UserID == e.WorksUser }
+			if !strings.Contains(e.WorksUser, "@") || slices.ContainsFunc(cfg.Users, known) {
+				continue
+			}
+			cfg.Users = append(cfg.Users, works.User{
+				UserID: sim.UserID(e.WorksUser), DomainID: domain, Email: e.WorksUser,
+				Name: works.PersonName{First: e.DisplayName}, Locale: string(works.Korean),
+			})
+		}
+	}
+}
+
 // readManifests reads every object of the files, and of the *.yaml, *.yml and
 // *.json files below the folders.
 func readManifests(from []string) ([]manifest, error) {
 	var objects []manifest
 	for _, root := range from {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			if path != root && !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
-				return nil
-			}
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			found, err := decodeManifests(data)
-			if err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
-			objects = append(objects, found...)
-			return nil
-		})
+		files, err := manifestFiles(root)
 		if err != nil {
 			return nil, err
 		}
+		for _, path := range files {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			found, err := decodeManifests(data)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			objects = append(objects, found...)
+		}
 	}
 	return objects, nil
+}
+
+// manifestFiles is root itself, or the manifests below it if it is a folder.
+func manifestFiles(root string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && (path == root || slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path))) {
+			files = append(files, path)
+		}
+		return err
+	})
+	return files, err
 }
 
 // decodeManifests reads the documents of one file. The errors of the decoder
@@ -226,7 +256,7 @@ func decodeManifests(data []byte) ([]manifest, error) {
 		if err := yaml.Unmarshal(doc, &kind); err != nil {
 			return nil, errors.New("not YAML")
 		}
-		if kind.Kind != "Secret" && kind.Kind != "NaverWorksBot" {
+		if kind.Kind != "Secret" && kind.Kind != "NaverWorksBot" && kind.Kind != "ExtensionPlan" {
 			continue
 		}
 		var m manifest

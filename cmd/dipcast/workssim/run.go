@@ -32,9 +32,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	base := flags.String("url", "", "base `URL` that others reach the simulator at (default: http://ADDRESS)")
 	config := flags.String("config", "", "YAML `file` with apps, bots, users, contacts and ratePerMinute (default: the demo's company)")
 	var from paths
-	flags.Var(&from, "from", "manifest `file or folder`: the app's and bot's secrets are taken from the NaverWorksBot's Secret; may be given several times")
+	flags.Var(&from, "from", "manifest `file or folder`: the bot's secrets and the people are taken from it; may be given several times")
 	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: dipcast works-sim [flags]\n\nA NAVER WORKS to develop and test against, with a chat page in the browser.\n\n")
+		_, _ = fmt.Fprint(stderr, "Usage: dipcast works-sim [flags]\n\nA NAVER WORKS to develop and test against, with a chat page in the browser.\n\n")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -44,7 +44,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(stderr, "works-sim takes no arguments: %q\n", flags.Args())
+		_, _ = fmt.Fprintf(stderr, "works-sim takes no arguments: %q\n", flags.Args())
 		return 2
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
@@ -57,7 +57,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = serve(ctx, cfg, *listen, stdout)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "works-sim: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "works-sim: %v\n", err)
 		return 1
 	}
 	return 0
@@ -72,10 +72,10 @@ func serve(ctx context.Context, cfg sim.Config, listen string, stdout io.Writer)
 	if err := s.Start(listen); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	fmt.Fprintf(stdout, "chat:  %s/chat\n", s.URL())
-	fmt.Fprintf(stdout, "api:   %s\nauth:  %s\nissuer: %s\n", s.APIURL(), s.AuthURL(), s.URL())
+	_, _ = fmt.Fprintf(stdout, "chat:  %s/chat\n", s.URL())
+	_, _ = fmt.Fprintf(stdout, "api:   %s\nauth:  %s\nissuer: %s\n", s.APIURL(), s.AuthURL(), s.URL())
 	for _, u := range cfg.Users {
-		fmt.Fprintf(stdout, "user:  %s %s\n", u.Email, u.Name.Full())
+		_, _ = fmt.Fprintf(stdout, "user:  %s %s\n", u.Email, u.Name.Full())
 	}
 	<-ctx.Done()
 	return s.Close()

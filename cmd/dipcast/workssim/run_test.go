@@ -69,6 +69,10 @@ spec: {anything: [goes, here]}
 kind: NaverWorksBot
 metadata: {name: bot, namespace: acme}
 spec: {botID: 2000009, domainID: 77, credentialsRef: {name: acme-works}}
+---
+kind: ExtensionPlan
+metadata: {name: seoul, namespace: acme}
+spec: {extensions: [{number: "101", displayName: 김하늘, worksUser: haneul@acme.example}, {number: "109", displayName: 한별, worksUser: byeol@acme.example}, {number: "110"}]}
 `
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "demo.yaml"), []byte(text), 0o600); err != nil {
@@ -93,6 +97,9 @@ func TestCredentialsComeFromManifests(t *testing.T) {
 		}
 		if bot.BotID != 2000009 || bot.Secret != "hmac" || bot.DomainID != 77 {
 			t.Errorf("bot %+v", bot)
+		}
+		if last := cfg.Users[len(cfg.Users)-1]; len(cfg.Users) != 4 || last.Email != "byeol@acme.example" || last.Name.Full() != "한별" || last.DomainID != 77 {
+			t.Errorf("users %+v", cfg.Users)
 		}
 		if _, err := sim.New(cfg); err != nil {
 			t.Error(err)
@@ -181,12 +188,12 @@ type lines struct {
 func (l *lines) Write(p []byte) (int, error) {
 	l.buf.Write(p)
 	for {
-		line, err := l.buf.ReadString('\n')
-		if err != nil {
-			l.buf.WriteString(line)
+		line, rest, whole := bytes.Cut(l.buf.Bytes(), []byte("\n"))
+		if !whole {
 			return len(p), nil
 		}
-		l.ch <- strings.TrimSpace(line)
+		l.ch <- strings.TrimSpace(string(line))
+		l.buf = *bytes.NewBuffer(bytes.Clone(rest))
 	}
 }
 

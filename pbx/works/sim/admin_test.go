@@ -104,7 +104,7 @@ func TestEventStream(t *testing.T) {
 	open := func(headers ...string) *bufio.Scanner {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		t.Cleanup(cancel)
-		req, err := http.NewRequestWithContext(ctx, "GET", s.URL()+"/sim/events", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+"/sim/events", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

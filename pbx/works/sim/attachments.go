@@ -68,7 +68,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "MISSING_PARAMETER", "The part Filedata is missing.")
 		return
 	}
-	defer part.Close()
+	defer func() { _ = part.Close() }()
 	data, err := io.ReadAll(part)
 	if err != nil {
 		fail(w, http.StatusBadRequest, "BAD_REQUEST", err.Error())

@@ -100,7 +100,7 @@ func (s *Server) deliverOnce(ctx context.Context, target string, botID int64, si
 	if err != nil {
 		return fmt.Errorf("callback of bot %d: %w", botID, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // so that the connection can be used again
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("callback of bot %d: HTTP %d, want 200", botID, resp.StatusCode)

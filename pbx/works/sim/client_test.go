@@ -340,7 +340,6 @@ func TestQueueAgainstFaultsOfTheService(t *testing.T) {
 		"token": {Operation: "token", Hang: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			s := start(t)
 			s.SetFault(fault)
 			q := works.NewQueue(client(t, s), works.QueueOptions{Limit: 16})

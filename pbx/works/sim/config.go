@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,7 +132,7 @@ func (c Config) check() error {
 		}
 	}
 	for _, b := range c.Bots {
-		unique("bot", fmt.Sprint(b.BotID))
+		unique("bot", strconv.FormatInt(b.BotID, 10))
 		if b.Secret == "" {
 			errs = append(errs, fmt.Errorf("bot %d has no secret", b.BotID))
 		}

@@ -88,7 +88,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if code := authorizeError(q); code != "" {
-		http.Redirect(w, r, withQuery(redirect, url.Values{"error": {code}, "state": {q.Get("state")}}), http.StatusFound)
+		http.Redirect(w, r, withQuery(redirect, url.Values{"error": {code}, "state": {q.Get("state")}}), http.StatusFound) //nolint:gosec // checkAuthorize accepted the address
 		return
 	}
 	user, ok := s.userByName(q.Get("login_hint"))
@@ -107,7 +107,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	if q.Has("state") {
 		back.Set("state", q.Get("state"))
 	}
-	http.Redirect(w, r, withQuery(redirect, back), http.StatusFound)
+	http.Redirect(w, r, withQuery(redirect, back), http.StatusFound) //nolint:gosec // checkAuthorize accepted the address
 }
 
 // checkAuthorize checks what must hold before anything is sent back.

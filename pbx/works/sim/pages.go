@@ -270,6 +270,7 @@ func (s *Server) adminEvents(w http.ResponseWriter, r *http.Request) {
 	out := http.NewResponseController(w)
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
+	// A failed write shows at the next Flush.
 	for live := false; ; {
 		events, changed := s.eventsAfter(last)
 		for _, e := range events {
@@ -278,11 +279,11 @@ func (s *Server) adminEvents(w http.ResponseWriter, r *http.Request) {
 			if err != nil {
 				return
 			}
-			fmt.Fprintf(w, "id: %d\ndata: %s\n\n", e.ID, data)
+			_, _ = fmt.Fprintf(w, "id: %d\ndata: %s\n\n", e.ID, data)
 		}
 		if !live { // what came so far is history
 			live = true
-			fmt.Fprint(w, "event: live\ndata: {}\n\n")
+			_, _ = fmt.Fprint(w, "event: live\ndata: {}\n\n")
 		}
 		if out.Flush() != nil {
 			return
@@ -290,7 +291,7 @@ func (s *Server) adminEvents(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-changed:
 		case <-ticker.C:
-			fmt.Fprint(w, ": alive\n\n")
+			_, _ = fmt.Fprint(w, ": alive\n\n")
 		case <-r.Context().Done():
 			return
 		case <-s.ctx.Done():

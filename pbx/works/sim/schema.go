@@ -56,12 +56,12 @@ func link(schemes ...string) check {
 	}
 }
 
-// list is an array of least to most items.
-func list(least, most int, item check) check {
+// list is an array of 1 to most items.
+func list(most int, item check) check {
 	return func(path string, v any) error {
 		items, ok := v.([]any)
-		if !ok || len(items) < least || len(items) > most {
-			return fmt.Errorf("%s must be an array of %d to %d items", path, least, most)
+		if !ok || len(items) < 1 || len(items) > most {
+			return fmt.Errorf("%s must be an array of 1 to %d items", path, most)
 		}
 		for i, it := range items {
 			if err := item(fmt.Sprintf("%s[%d]", path, i), it); err != nil {
@@ -116,7 +116,7 @@ func byType(kinds map[string]check) check {
 
 // i18n is a list of variants: {"language", field}.
 func i18n(field string, most int) check {
-	return list(1, 5, object(map[string]check{
+	return list(5, object(map[string]check{
 		"language": oneOfText("ko_KR", "ja_JP", "zh_CN", "zh_TW", "en_US"), field: text(most),
 	}, nil))
 }
@@ -157,7 +157,7 @@ func fileOr(urls fields) check {
 // contents are the kinds of message that the simulator shows. The others of
 // the documents are refused as unknown.
 func contents() check {
-	column := object(fields{"text": text(120), "actions": list(1, 3, actions(20, "message", "uri", "copy", "postback"))},
+	column := object(fields{"text": text(120), "actions": list(3, actions(20, "message", "uri", "copy", "postback"))},
 		fields{"title": text(40), "originalContentUrl": link("https"), "fileId": text(1000), "defaultAction": actions(20, "message", "uri", "copy", "postback")})
 	return byType(fields{
 		"text": object(fields{"type": chosen, "text": text(2000)}, fields{"i18nTexts": i18n("text", 2000)}),
@@ -166,16 +166,16 @@ func contents() check {
 		"image":    fileOr(fields{"previewImageUrl": link("https"), "originalContentUrl": link("https")}),
 		"file":     fileOr(fields{"originalContentUrl": link("https")}),
 		"location": object(fields{"type": chosen, "title": text(100), "address": text(100), "latitude": number, "longitude": number}, nil),
-		"button_template": object(fields{"type": chosen, "contentText": text(1000), "actions": list(1, 10, actions(20, "message", "uri", "copy"))},
+		"button_template": object(fields{"type": chosen, "contentText": text(1000), "actions": list(10, actions(20, "message", "uri", "copy"))},
 			fields{"i18nContentTexts": i18n("contentText", 1000)}),
-		"carousel": object(fields{"type": chosen, "columns": list(1, 10, column)},
+		"carousel": object(fields{"type": chosen, "columns": list(10, column)},
 			fields{"imageAspectRatio": oneOfText("rectangle", "square"), "imageSize": oneOfText("cover", "contain")}),
 	})
 }
 
 var (
 	messageCheck = object(fields{"content": contents()}, nil)
-	menuCheck    = object(fields{"content": object(fields{"actions": list(1, 4, actions(1000, "message", "uri", "copy"))}, nil)}, nil)
+	menuCheck    = object(fields{"content": object(fields{"actions": list(4, actions(1000, "message", "uri", "copy"))}, nil)}, nil)
 )
 
 // validate decodes a body and checks it.

@@ -37,7 +37,7 @@ func login(t *testing.T, s *sim.Server, set ...string) *http.Response {
 func codeOf(t *testing.T, resp *http.Response) string {
 	t.Helper()
 	u, err := url.Parse(resp.Header.Get("Location"))
-	if err != nil || resp.StatusCode != 302 || u.Query().Get("state") != "st&te" || !strings.HasPrefix(u.String(), redirect+"?") {
+	if err != nil || resp.StatusCode != http.StatusFound || u.Query().Get("state") != "st&te" || !strings.HasPrefix(u.String(), redirect+"?") {
 		t.Fatalf("%d to %q: %v", resp.StatusCode, u, err)
 	}
 	return u.Query().Get("code")
@@ -79,10 +79,10 @@ func TestSignInWithAnOrdinaryLibrary(t *testing.T) {
 	if err != nil || info.Subject != id.Subject || info.Email != haneul {
 		t.Errorf("user info %+v, %v", info, err)
 	}
-	if resp, body := get(t, "GET", s.APIURL()+"/users/"+haneul, "", "Authorization", "Bearer "+token.AccessToken); resp.StatusCode != 403 {
+	if resp, body := get(t, "GET", s.APIURL()+"/users/"+haneul, "", "Authorization", "Bearer "+token.AccessToken); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("a sign-in may read the directory: %d %s", resp.StatusCode, body)
 	}
-	if resp, body := get(t, "POST", s.APIURL()+"/bots/2000001/users/"+haneul+"/messages", "{}", "Authorization", "Bearer "+token.AccessToken); resp.StatusCode != 403 {
+	if resp, body := get(t, "POST", s.APIURL()+"/bots/2000001/users/"+haneul+"/messages", "{}", "Authorization", "Bearer "+token.AccessToken); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("a sign-in may send: %d %s", resp.StatusCode, body)
 	}
 }
@@ -147,7 +147,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 	} {
 		resp := login(t, s, test.set...)
 		u, _ := url.Parse(resp.Header.Get("Location"))
-		if test.wants == "" && (resp.StatusCode != 400 || u.String() != "") {
+		if test.wants == "" && (resp.StatusCode != http.StatusBadRequest || u.String() != "") {
 			t.Errorf("%s: %d to %q, want 400 and no redirect", test.name, resp.StatusCode, u)
 		}
 		if test.wants != "" && u.Query().Get("error") != test.wants {
@@ -160,7 +160,7 @@ func TestSignInPageEscapes(t *testing.T) {
 	s := start(t)
 	q := url.Values{"client_id": {"demo-client"}, "redirect_uri": {redirect}, "response_type": {"code"}, "scope": {"openid"}, "state": {`"><script>alert(1)</script>`}}
 	resp, body := get(t, "GET", s.AuthURL()+"/authorize?"+q.Encode(), "")
-	if resp.StatusCode != 200 || !strings.Contains(body, "김하늘") || !strings.Contains(body, "이바다") {
+	if resp.StatusCode != http.StatusOK || !strings.Contains(body, "김하늘") || !strings.Contains(body, "이바다") {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
 	if strings.Contains(body, "<script") {

@@ -222,19 +222,19 @@ func TestRateLimitIsPerOperationAndMinute(t *testing.T) {
 			t.Errorf("request %d: %d %v, want %d", i+1, resp.StatusCode, resp.Header, want)
 		}
 	}
-	if resp := list("/bots/2000001"); resp.StatusCode != 200 {
+	if resp := list("/bots/2000001"); resp.StatusCode != http.StatusOK {
 		t.Errorf("another operation: %d", resp.StatusCode)
 	}
 	now = now.Add(59500 * time.Millisecond)
-	if resp := list("/users"); resp.StatusCode != 429 || resp.Header.Get("rateLimit-reset") != "1" {
+	if resp := list("/users"); resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("rateLimit-reset") != "1" {
 		t.Errorf("before the minute is over: %d %v", resp.StatusCode, resp.Header)
 	}
 	now = now.Add(time.Second)
-	if resp := list("/users"); resp.StatusCode != 200 {
+	if resp := list("/users"); resp.StatusCode != http.StatusOK {
 		t.Errorf("in the next minute: %d", resp.StatusCode)
 	}
 	now = now.Add(2 * time.Hour)
-	if resp := list("/users"); resp.StatusCode != 401 {
+	if resp := list("/users"); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("with an expired token: %d", resp.StatusCode)
 	}
 }
@@ -266,10 +266,10 @@ func TestUploadAddressIsForOneUse(t *testing.T) {
 		}
 	}
 	resp, _ := get(t, "GET", s.APIURL()+"/bots/2000001/attachments/"+slot.FileID, "", "Authorization", "Bearer "+token)
-	if resp.StatusCode != 302 {
+	if resp.StatusCode != http.StatusFound {
 		t.Fatalf("download: %d, want 302", resp.StatusCode)
 	}
-	if resp, _ := get(t, "GET", resp.Header.Get("Location"), ""); resp.StatusCode != 401 {
+	if resp, _ := get(t, "GET", resp.Header.Get("Location"), ""); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("download without token: %d", resp.StatusCode)
 	}
 }
