@@ -250,12 +250,11 @@ func (r *BaresipRun) Stop() {
 	r.wg.Wait()
 }
 
-// Heard returns the WAV files of what was heard, one a call, oldest first.
-// They are complete when the call is closed.
-func (r *BaresipRun) Heard() ([]string, error) { return r.recordings("dec") }
-
-func (r *BaresipRun) recordings(way string) ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(r.dir, "dump-*-"+way+".wav"))
+// Heard returns the WAV files of what was heard, oldest first. baresip begins
+// a new one after each hold, overwrites one that is less than a second old, and
+// completes the last one when the call is closed or by Stop.
+func (r *BaresipRun) Heard() ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(r.dir, "dump-*-dec.wav"))
 	slices.Sort(found)
 	return found, err
 }
