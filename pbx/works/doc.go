@@ -7,8 +7,8 @@
 //	                                                     tokenSource (single flight)
 //
 // A Client has no goroutine of its own: each method works in the caller's
-// and ends with its context. A Queue owns its workers from NewQueue to Close,
-// which waits for them. Callbacks (VerifyCallback, DecodeCallback), contents
+// and ends with its context. A Queue owns its workers, and the goroutine that
+// keeps the access token fresh, from NewQueue to Close, which waits for them. Callbacks (VerifyCallback, DecodeCallback), contents
 // (Validate) and numbers (NormalizeNumber) are pure functions.
 //
 // The package imports nothing of ours: it knows nothing of calls, tenants or

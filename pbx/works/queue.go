@@ -93,6 +93,7 @@ func NewQueue(c *Client, o QueueOptions) *Queue {
 	}
 	q := &Queue{client: c, opts: o, changed: make(chan struct{})}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
+	q.wg.Go(q.keepWarm)
 	for range o.Workers {
 		q.wg.Go(q.work)
 	}

@@ -26,6 +26,9 @@ const (
 	// refusalRests is how long a refusal is repeated without asking again,
 	// so that a wrong secret does not become a storm of requests.
 	refusalRests = 5 * time.Second
+	// warmAhead is how long before its renewal is due a token is renewed by
+	// a Queue, so that no card waits for one.
+	warmAhead = time.Minute
 )
 
 // tokenSource keeps one access token. Whoever holds turn asks for a new one;
@@ -91,6 +94,32 @@ func (s *tokenSource) drop(token string) {
 	if s.token == token {
 		s.renewAt = time.Time{}
 	}
+}
+
+// warm sees to it that a token is there and good for a while yet, and returns
+// when to look again. Meanwhile others go on with the token that is there.
+func (s *tokenSource) warm(ctx context.Context) (time.Duration, error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	if left := s.warmFor(); left > 0 {
+		return left, nil
+	}
+	if _, err := s.fetch(ctx); err != nil {
+		return 0, err
+	}
+	return max(s.warmFor(), warmAhead), nil
+}
+
+// warmFor returns how long the token is good before it is worth renewing
+// ahead of its time.
+func (s *tokenSource) warmFor() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.renewAt.Add(-warmAhead).Sub(s.client.opts.Now())
 }
 
 // fetch asks for a token; the caller holds the turn.

@@ -56,6 +56,24 @@ func (q *Queue) work() {
 	}
 }
 
+// keepWarm renews the access token before a message needs it. While that
+// fails it tries ever more rarely; messages ask on their own then.
+func (q *Queue) keepWarm() {
+	for try := 0; ; try++ {
+		wait, err := q.client.tokens.warm(q.ctx)
+		switch {
+		case q.ctx.Err() != nil:
+			return
+		case err != nil:
+			wait = time.Minute << min(try, 4)
+			q.client.opts.Logger.Warn("NAVER WORKS gives no access token", "bot", q.client.BotID(), "again", wait, "error", err)
+		default:
+			try = -1
+		}
+		q.sleep(wait, nil)
+	}
+}
+
 // take waits for the next message that may be sent; nil when the queue closed.
 func (q *Queue) take() *entry {
 	for {

@@ -51,7 +51,7 @@ func load(config string, from []string) (sim.Config, error) {
 }
 
 // demo is the company of the samples.
-func demo() sim.Config { //nolint:gosec // the secrets of a demo protect nothing
+func demo() sim.Config {
 	user := func(email, last, first, locale string, admin bool) works.User {
 		return works.User{
 			UserID: sim.UserID(email), DomainID: demoDomain, Email: email,
@@ -65,10 +65,9 @@ func demo() sim.Config { //nolint:gosec // the secrets of a demo protect nothing
 	}
 	return sim.Config{
 		Apps: []sim.App{{
-			ClientID: "demo-client", ClientSecret: "demo-client-secret", DomainID: demoDomain,
-			ServiceAccount: "demo.serviceaccount@acme.example",
+			ClientID: "demo-client", DomainID: demoDomain, ServiceAccount: "demo.serviceaccount@acme.example",
 		}},
-		Bots:  []sim.Bot{{BotID: demoBot, Name: "DIPCAST", Secret: "demo-bot-secret", DomainID: demoDomain}},
+		Bots:  []sim.Bot{{BotID: demoBot, Name: "DIPCAST", DomainID: demoDomain}},
 		Users: users,
 		Contacts: []works.Contact{{
 			ContactID: "demo-contact-1", Permission: works.ContactPermission{Range: "ALL"},
@@ -80,10 +79,18 @@ func demo() sim.Config { //nolint:gosec // the secrets of a demo protect nothing
 	}
 }
 
-// completeKeys gives an app without a key one that nobody has, so that the
-// chat page can be looked at without a PBX.
+// completeKeys gives apps and bots without a key or secret one that nobody
+// has, so that the chat page can be looked at without a PBX.
 func completeKeys(cfg *sim.Config) error {
+	for i := range cfg.Bots {
+		if cfg.Bots[i].Secret == "" {
+			cfg.Bots[i].Secret = rand.Text()
+		}
+	}
 	for i := range cfg.Apps {
+		if cfg.Apps[i].ClientSecret == "" {
+			cfg.Apps[i].ClientSecret = rand.Text()
+		}
 		if cfg.Apps[i].PublicKey != "" {
 			continue
 		}

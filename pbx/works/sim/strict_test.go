@@ -12,6 +12,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/dipcast/dipcast/pbx/works"
 	"github.com/dipcast/dipcast/pbx/works/sim"
 )
 
@@ -165,6 +166,41 @@ func TestMessagesAreCheckedAsDocumented(t *testing.T) {
 		}
 		if test.status == 201 && body != "" {
 			t.Errorf("%s: body %s, want none", test.name, body)
+		}
+	}
+}
+
+// A postback action comes back as a postback event, and shows only what its
+// displayText says.
+func TestPostbackActions(t *testing.T) {
+	s := start(t)
+	callbacks := receiver(t, s, http.StatusOK)
+	resp, body := get(t, "POST", s.APIURL()+"/bots/2000001/users/"+haneul+"/messages", `{"content":{"type":"carousel","columns":[{"title":"전화","text":"02-555-0100",
+		"actions":[{"type":"postback","label":"받기","data":"v1.a"},{"type":"postback","label":"거절","data":"v1.b","displayText":"거절했습니다"}]}]}}`,
+		"Authorization", "Bearer "+accessToken(t, s))
+	if resp.StatusCode != http.StatusCreated {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	for button, want := range []string{"v1.a", "v1.b"} {
+		if err := s.Press(t.Context(), haneul, 0, button); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := works.DecodeCallback(next(t, callbacks).body); err != nil || e.Type != works.EventPostback || e.Postback != want {
+			t.Errorf("the press came as %+v, %v", e, err)
+		}
+	}
+}
+
+// More than a hundred users a page yields none, as seen on the service.
+func TestPagesHaveTheirLimits(t *testing.T) {
+	s := start(t)
+	token := accessToken(t, s)
+	for query, want := range map[string]string{
+		"count=100": `"email":"haneul@acme.example"`, "count=101": `"users":[]`, "count=1": `"nextCursor":"1"`, "count=1&cursor=1": `"nextCursor":""`,
+		"count=0": "INVALID_PARAMETER", "cursor=x": "INVALID_PARAMETER", "domainId=x": "INVALID_PARAMETER", "domainId=99": "ACCESS_DENIED",
+	} {
+		if _, body := get(t, "GET", s.APIURL()+"/users?"+query, "", "Authorization", "Bearer "+token); !strings.Contains(body, want) {
+			t.Errorf("%s: %s, want %s", query, body, want)
 		}
 	}
 }
