@@ -135,7 +135,10 @@ func newHash(algorithm string) func() hash.Hash {
 
 // answer computes the Authorization header's value (RFC 7616 §3.4).
 func (c challenge) answer(user, password, method, uri string) string {
-	cnonce := rand.Text()
+	return c.answerWith(rand.Text(), user, password, method, uri)
+}
+
+func (c challenge) answerWith(cnonce, user, password, method, uri string) string {
 	const nc = "00000001"
 	h := func(s string) string {
 		sum := newHash(c.algorithm)()
@@ -152,7 +155,7 @@ func (c challenge) answer(user, password, method, uri string) string {
 	fmt.Fprintf(&b, `Digest username=%s, realm=%s, nonce=%s, uri=%s, response="%s", algorithm=%s`,
 		quote(user), quote(c.realm), quote(c.nonce), quote(uri), response, c.algorithm)
 	if c.qopAuth {
-		fmt.Fprintf(&b, `, qop=auth, nc=%s, cnonce="%s"`, nc, cnonce)
+		fmt.Fprintf(&b, `, qop=auth, nc=%s, cnonce=%s`, nc, quote(cnonce))
 	}
 	if c.opaque != "" {
 		b.WriteString(", opaque=" + quote(c.opaque))
