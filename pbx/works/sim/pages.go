@@ -74,10 +74,11 @@ func (s *Server) adminUsers(w http.ResponseWriter, _ *http.Request) {
 		Email  string `json:"email"`
 		Name   string `json:"name"`
 		Locale string `json:"locale"`
+		Domain int64  `json:"domainId"`
 	}
 	rows := []row{}
 	for _, u := range s.cfg.Users {
-		rows = append(rows, row{u.UserID, u.Email, u.Name.Full(), u.Locale})
+		rows = append(rows, row{u.UserID, u.Email, u.Name.Full(), u.Locale, u.DomainID})
 	}
 	writeJSON(w, http.StatusOK, rows)
 }
@@ -85,12 +86,13 @@ func (s *Server) adminUsers(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) adminBots(w http.ResponseWriter, _ *http.Request) {
 	type row struct {
 		works.Bot
-		Menu []Button `json:"menu"`
+		Domain int64    `json:"domainId"`
+		Menu   []Button `json:"menu"`
 	}
 	rows := []row{}
 	for _, b := range s.cfg.Bots {
 		settings, _ := s.BotSettings(b.BotID)
-		rows = append(rows, row{settings, s.menuButtons(b.BotID)})
+		rows = append(rows, row{settings, b.DomainID, s.menuButtons(b.BotID)})
 	}
 	writeJSON(w, http.StatusOK, rows)
 }

@@ -38,7 +38,7 @@ function make(tag, className, text) {
 
 const initial = (name) => [...name.trim()].at(0) ?? "?";
 const current = () => state.users.find((u) => u.userId === state.user);
-const botOf = () => state.bots[0];
+const botOf = () => state.bots.find((b) => b.domainId === current()?.domainId) ?? state.bots[0];
 
 function clock(iso) {
   return new Intl.DateTimeFormat(state.language.replace("_", "-"), { hour: "numeric", minute: "2-digit" }).format(new Date(iso));
