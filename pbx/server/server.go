@@ -67,6 +67,7 @@ type Server struct {
 
 	apply    sync.Mutex // one Apply at a time
 	draining atomic.Bool
+	ran      bool
 	closers  []func() // in the order of opening
 }
 
@@ -157,7 +158,19 @@ func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err e
 		Document: s.document(), Advertise: advertise, Bind: bind, Port: s.document().Network.Ports.SIP,
 		Media: s.pool, Store: s.store, Log: s.log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	s.onClose(func() {
+		if s.ran {
+			return
+		}
+		// Run was never called: it is what closes the sockets.
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.agent.Run(ended)
+	})
+	return nil
 }
 
 // fan hands events to sinks that are made after the engine.
@@ -168,7 +181,8 @@ func (f *fan) Handle(e pbx.Event) { f.sinks.Handle(e) }
 func (s *Server) openCalls(_ context.Context, _, _ []netip.Addr) error {
 	prompts, err := audiofile.LoadPrompts(filepath.Join(s.opts.DataDir, "prompts"), s.document().Tenant.Locale)
 	if err != nil {
-		return err
+		// A damaged recording is no reason to take no calls: tones stand in.
+		s.log.Error("a recorded prompt cannot be used", "error", err)
 	}
 	s.works = &worksLink{log: s.log, observe: s.metrics.Works, dropped: func(error) { s.metrics.Dropped() }}
 	s.onClose(s.works.Close)
@@ -232,6 +246,7 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 
 // Run serves until ctx ends, drains, and returns when everything has ended.
 func (s *Server) Run(ctx context.Context) error {
+	s.ran = true
 	defer s.close()
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
