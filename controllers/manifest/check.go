@@ -3,7 +3,6 @@ package manifest
 import (
 	"crypto/sha256"
 	"fmt"
-	"slices"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/compile"
@@ -38,15 +37,13 @@ func checkTenants(set *Set) []compile.Problem {
 	}
 	problems = set.withoutEchoes(problems)
 	set.Locate(problems)
-	if len(tenants) == 0 && len(set.refused) == 0 && !compile.HasErrors(problems) && !slices.ContainsFunc(problems, isTenant) {
+	if len(tenants) == 0 && len(set.refused) == 0 && !compile.HasErrors(problems) {
 		problems = append(problems, compile.Problem{
 			Message: "the manifests hold no PBXTenant that is right: write one", Severity: compile.Error, Reason: v1alpha1.ReasonNotFound,
 		})
 	}
 	return problems
 }
-
-func isTenant(p compile.Problem) bool { return p.Object.Kind == v1alpha1.KindPBXTenant }
 
 // placeholder is a value that is the same on each run and fits the rules.
 func placeholder(w compile.SecretWanted) []byte {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -244,7 +245,9 @@ func (l *Loader) addOurs(set *Set, d *document, o compile.Object, obj map[string
 func addSecret(set *Set, d *document, o compile.Object, raw []byte) []compile.Problem {
 	o.Namespace = cmp.Or(o.Namespace, "default")
 	var s corev1.Secret
-	if err := yaml.UnmarshalStrict(raw, &s); err != nil {
+	strict := stdjson.NewDecoder(bytes.NewReader(raw))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&s); err != nil {
 		set.refused[o] = true
 		// The decoder's words may quote the secret.
 		return []compile.Problem{d.problem(o, "", "is no valid Secret: data must be base64, stringData plain text in quotes, and no field unknown", v1alpha1.ReasonSchemaViolation)}

@@ -102,9 +102,12 @@ func (s *kindSchema) judge(ctx context.Context, obj map[string]any) field.ErrorL
 	defaulting.Default(obj, s.structural)
 	delete(obj, "status")
 
-	meta, _, err2 := objectmeta.GetObjectMeta(obj, false)
-	if err2 != nil {
-		return append(errs, field.Invalid(field.NewPath("metadata"), "", err2.Error()))
+	meta, found, wrong := objectmeta.GetObjectMeta(obj, false)
+	if wrong != nil {
+		return append(errs, field.Invalid(field.NewPath("metadata"), "", wrong.Error()))
+	}
+	if !found || meta == nil {
+		return append(errs, field.Required(field.NewPath("metadata"), ""))
 	}
 	errs = append(errs, apivalidation.ValidateObjectMeta(meta, s.namespaced, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))...)
 	errs = append(errs, validation.ValidateCustomResource(nil, obj, s.openAPI)...)

@@ -113,16 +113,6 @@ func (s *Set) Tenants() []compile.Input {
 	return out
 }
 
-// Blocking reports whether a problem forbids a new document for the tenants
-// of a namespace: an Error of an object there, of a cluster-scoped object, or
-// of a file. Compile alone cannot know, since a refused object is not in its
-// input.
-func Blocking(problems []compile.Problem, namespace string) bool {
-	return slices.ContainsFunc(problems, func(p compile.Problem) bool {
-		return p.Severity == compile.Error && (p.Object.Namespace == "" || p.Object.Namespace == namespace)
-	})
-}
-
 // AssignPorts gives each tenant the lowest free slot of its class, in order.
 // Tenants that have ports already keep them; slots that these touch are passed
 // over. A tenant without a class gets none: Compile tells why.
