@@ -46,7 +46,7 @@ func NewLink(tb testing.TB, server netip.AddrPort, f Faults) *Link {
 	}
 	l := &Link{
 		front: front, server: server, faults: f,
-		chance: rand.New(rand.NewPCG(f.Seed, 1)), //nolint:gosec // faults want to be repeatable
+		chance: rand.New(rand.NewPCG(f.Seed, 1)),
 		back:   map[netip.AddrPort]*net.UDPConn{},
 	}
 	l.wg.Go(func() {

@@ -32,7 +32,7 @@ func WriteTone(tb testing.TB, hz float64, length time.Duration) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := audiofile.Write(f, audiofile.NewSound(Tone(hz, length)), audiofile.PCM16); err != nil {
 		tb.Fatal(err)
 	}

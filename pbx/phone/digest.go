@@ -4,6 +4,7 @@ import (
 	"crypto/md5" //nolint:gosec // RFC 3261 digest with MD5 is what old servers ask for
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -143,7 +144,7 @@ func (c challenge) answerWith(cnonce, user, password, method, uri string) string
 	h := func(s string) string {
 		sum := newHash(c.algorithm)()
 		sum.Write([]byte(s))
-		return fmt.Sprintf("%x", sum.Sum(nil))
+		return hex.EncodeToString(sum.Sum(nil))
 	}
 	a1 := h(user + ":" + c.realm + ":" + password)
 	a2 := h(method + ":" + uri)

@@ -33,8 +33,10 @@ func TestParseChallenge(t *testing.T) {
 	}{
 		{"plain", `Digest realm="a", nonce="b"`, challenge{realm: "a", nonce: "b", algorithm: MD5}, true},
 		{
-			"everything", `digest realm="a, \"b\"", nonce="n=1", opaque="o", algorithm=sha-256, qop="auth-int, auth", stale=TRUE`,
-			challenge{realm: `a, "b"`, nonce: "n=1", opaque: "o", algorithm: SHA256, qopAuth: true, stale: true}, true,
+			"everything",
+			`digest realm="a, \"b\"", nonce="n=1", opaque="o", algorithm=sha-256, qop="auth-int, auth", stale=TRUE`,
+			challenge{realm: `a, "b"`, nonce: "n=1", opaque: "o", algorithm: SHA256, qopAuth: true, stale: true},
+			true,
 		},
 		{"no realm", `Digest nonce="b"`, challenge{}, false},
 		{"no nonce", `Digest realm="b"`, challenge{}, false},
@@ -94,7 +96,7 @@ func FuzzParseChallenge(f *testing.F) {
 			t.Errorf("%q: accepted without realm or nonce", value)
 		}
 		if newHash(c.algorithm) != nil {
-			if a := c.answer("u", "p", "INVITE", "sip:x"); strings.ContainsAny(c.nonce, "\r\n") == false && strings.Count(a, "response=") < 1 {
+			if a := c.answer("u", "p", "INVITE", "sip:x"); !strings.Contains(a, "response=") {
 				t.Errorf("%q: answer %q", value, a)
 			}
 		}

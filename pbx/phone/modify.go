@@ -55,7 +55,7 @@ func (c *Call) reoffer(ctx context.Context, method sip.RequestMethod) error {
 		switch {
 		case res.IsSuccess():
 			return nil
-		case res.StatusCode == 481 || res.StatusCode == 408:
+		case res.StatusCode == sip.StatusCallTransactionDoesNotExists || res.StatusCode == sip.StatusRequestTimeout:
 			return errors.Join(fmt.Errorf("%s: %w", method, statusError(res)), c.bye(ctx, Cause{Code: res.StatusCode, Text: res.Reason, Remote: true}))
 		case res.StatusCode != 491:
 			return fmt.Errorf("%s: %w", method, statusError(res))

@@ -185,7 +185,7 @@ func (c *Call) isCancelled() bool {
 
 // provisional takes a 1xx.
 func (c *Call) provisional(res *sip.Response) {
-	if res.StatusCode == 100 {
+	if res.StatusCode == sip.StatusTrying {
 		return
 	}
 	b, bodyErr := parseBody(res.Body())
@@ -275,10 +275,10 @@ func (c *Call) accepted(tx *sip.ClientTx, res *sip.Response, req *sip.Request) {
 	c.write(ack)
 	switch {
 	case cancelled:
-		c.bye(c.phone.ctx, Cause{Code: 487, Text: "cancelled, but it was answered meanwhile"})
+		_ = c.bye(c.phone.ctx, Cause{Code: 487, Text: "cancelled, but it was answered meanwhile"})
 	case bodyErr != nil:
 		c.phone.log.Debug("answer without usable audio", "error", bodyErr)
-		c.bye(c.phone.ctx, Cause{Code: 488, Text: bodyErr.Error()})
+		_ = c.bye(c.phone.ctx, Cause{Code: 488, Text: bodyErr.Error()})
 	default:
 		c.established()
 	}

@@ -3,7 +3,6 @@ package phone
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -30,14 +29,16 @@ func newRegistrar(t *testing.T, challenges ...string) *registrar {
 		t.Fatal(err)
 	}
 	r := &registrar{addr: c.LocalAddr().String(), challenges: challenges, seen: make(chan *sip.Request, 64)}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(context.Background())
 	tp := sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet),
 		sip.WithTransportLayerReadFilter(func(_ sip.TransportReadProps, b []byte) ([]byte, error) {
-			if ctx.Err() != nil {
+			select {
+			case <-ctx.Done():
 				return nil, nil
+			default:
+				return b, nil
 			}
-			return b, nil
 		}))
 	tx := sip.NewTransactionLayer(tp, sip.WithTransactionLayerLogger(quiet))
 	tx.OnRequest(r.handle)

@@ -159,12 +159,14 @@ func final(ctx context.Context, tx *sip.ClientTx) (*sip.Response, error) {
 	}
 }
 
-func challenged(res *sip.Response) bool { return res.StatusCode == 401 || res.StatusCode == 407 }
+func challenged(res *sip.Response) bool {
+	return res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired
+}
 
 // authorize adds credentials to the draft for the challenge in res.
 func (p *Phone) authorize(d *draft, res *sip.Response) error {
 	ask, say := "WWW-Authenticate", "Authorization"
-	if res.StatusCode == 407 {
+	if res.StatusCode == sip.StatusProxyAuthRequired {
 		ask, say = "Proxy-Authenticate", "Proxy-Authorization"
 	}
 	if !p.server.IsValid() || p.cfg.Password == "" {

@@ -2,7 +2,6 @@ package trunk
 
 import (
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -18,6 +17,15 @@ const (
 	maxRetryAfter   = time.Hour
 	refreshEarliest = 0.70 // of the granted time, plus up to refreshSpread by chance
 	refreshSpread   = 0.15
+)
+
+// SIP status codes that are told apart (RFC 3261 §21).
+const (
+	statusUnauthorized        = 401
+	statusForbidden           = 403
+	statusNotFound            = 404
+	statusProxyAuthentication = 407
+	statusIntervalTooBrief    = 423
 )
 
 // registration is the state of one trunk's binding at its carrier. It is a
@@ -46,7 +54,7 @@ func (r registration) answered(now time.Time, host int, res RegisterResult, err 
 	switch {
 	case res.Status >= 200 && res.Status < 300:
 		return r.accepted(now, host, res, chance)
-	case res.Status == 423 && res.MinExpires > r.wanted && res.MinExpires <= maxExpires:
+	case res.Status == statusIntervalTooBrief && res.MinExpires > r.wanted && res.MinExpires <= maxExpires:
 		r.wanted = res.MinExpires
 		r.left = append([]int{host}, r.left...)
 		r.next = now
@@ -68,7 +76,7 @@ func (r registration) answered(now time.Time, host int, res RegisterResult, err 
 // host of the same carrier, will not help until somebody corrects something.
 func refuses(status int) bool {
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusProxyAuthRequired:
+	case statusUnauthorized, statusForbidden, statusNotFound, statusProxyAuthentication:
 		return true
 	}
 	return false

@@ -127,6 +127,9 @@ func (s *Set) Apply(trunks []conf.Trunk) (map[string]Plan, error) {
 	plans := make(map[string]Plan, len(trunks))
 	var fresh, replaced []*owner
 	for _, t := range trunks {
+		if _, twice := next.byName[t.Name]; twice {
+			continue // conf.Validate refuses this; the first one counts
+		}
 		e := &entry{trunk: t, calls: new(atomic.Int64)}
 		plans[t.Name] = PlanStart
 		if o, ok := old[t.Name]; ok {

@@ -288,6 +288,16 @@ func TestApplyPlans(t *testing.T) {
 	}
 }
 
+func TestApplyTakesANameOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second := registering("b.example")
+		s := started(t, newCarrier(), registering("a.example"), second)
+		if got := one(t, s); got.Host != "a.example" {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
 func TestApplyRemoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCarrier()

@@ -79,18 +79,15 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitUsage
 	}
 	if err := o.complete(); err != nil {
-		fmt.Fprintf(stderr, "dipcast phone: %v\n", err)
-		return exitUsage
+		return complain(stderr, err, exitUsage)
 	}
 	commands, err := o.commands()
 	if err != nil {
-		fmt.Fprintf(stderr, "dipcast phone: %v\n", err)
-		return exitUsage
+		return complain(stderr, err, exitUsage)
 	}
 	s, err := newSession(o.cfg, stdout)
 	if err != nil {
-		fmt.Fprintf(stderr, "dipcast phone: %v\n", err)
-		return exitFailed
+		return complain(stderr, err, exitFailed)
 	}
 	defer s.close(ctx)
 	if commands != nil {
@@ -99,12 +96,19 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return s.interactive(ctx, stdin)
 }
 
+// complain says what is wrong and returns the exit code. An error stream that
+// cannot be written to leaves only the code.
+func complain(stderr io.Writer, err error, code int) int {
+	_, _ = fmt.Fprintf(stderr, "dipcast phone: %v\n", err)
+	return code
+}
+
 func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("dipcast phone", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
+		_, _ = io.WriteString(stderr, usage)
 		fs.PrintDefaults()
 	}
 	fs.StringVar(&o.cfg.User, "user", "", "user name: the extension's `NUMBER`")
@@ -125,7 +129,7 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	}
 	if fs.NArg() > 0 {
 		err := fmt.Errorf("unexpected argument %q; commands go into -c or --script", fs.Arg(0))
-		fmt.Fprintf(stderr, "dipcast phone: %v\n", err)
+		complain(stderr, err, exitUsage)
 		return nil, err
 	}
 	return o, nil

@@ -60,7 +60,7 @@ func sourceFor(server string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("--server %q: %w", server, err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	local, ok := c.LocalAddr().(*net.UDPAddr)
 	if !ok {
 		return "127.0.0.1:0", nil
@@ -73,7 +73,8 @@ func (s *session) say(format string, args ...any) {
 	line := strings.TrimRight(fmt.Sprintf(format, args...), " ")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintln(s.out, printable(line))
+	// A reader that is gone does not end the call.
+	_, _ = fmt.Fprintln(s.out, printable(line))
 }
 
 // printable takes control characters out: names come from the network, and a
@@ -209,15 +210,15 @@ func (s *session) dial(ctx context.Context, target string) error {
 	if err != nil {
 		return err
 	}
-	s.take(call)
 	s.say("dialling %s", target)
-	return nil
+	return s.take(call)
 }
 
 // take makes a call the present one.
-func (s *session) take(call *phone.Call) {
-	s.finishRecording()
+func (s *session) take(call *phone.Call) error {
+	err := s.finishRecording()
 	s.call, s.played = call, nil
+	return err
 }
 
 // respond answers the present incoming call, or the next one that comes.
@@ -246,8 +247,7 @@ func (s *session) nextCall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.take(call)
-	return nil
+	return s.take(call)
 }
 
 // inCall executes a command that needs a call.

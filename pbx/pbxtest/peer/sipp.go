@@ -173,7 +173,7 @@ func (r *SippRun) result() Result {
 	if err != nil {
 		return res
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	in := csv.NewReader(f)
 	in.Comma, in.FieldsPerRecord, in.LazyQuotes = ';', -1, true
 	rows, err := in.ReadAll()
