@@ -143,7 +143,9 @@ func (s *sealer) open(text string) (token, error) {
 		return token{}, errToken
 	}
 	sealed, err := base64.RawURLEncoding.DecodeString(body)
-	if err != nil || len(sealed) < s.aead.NonceSize() {
+	// Exactly one text stands for a token: the decoder would pass over line
+	// breaks and idle bits.
+	if err != nil || len(sealed) < s.aead.NonceSize() || base64.RawURLEncoding.EncodeToString(sealed) != body {
 		return token{}, errToken
 	}
 	nonce, box := sealed[:s.aead.NonceSize()], sealed[s.aead.NonceSize():]
