@@ -29,9 +29,7 @@ func (c *Client) Upload(ctx context.Context, fileName string, data []byte) (file
 	}
 	err = c.do(ctx, call{
 		operation: "bot.attachment.create", method: http.MethodPost, path: c.botPath("attachments"),
-		in: struct {
-			FileName string `json:"fileName"`
-		}{fileName}, out: &slot,
+		in: map[string]string{"fileName": fileName}, out: &slot,
 	})
 	if err != nil {
 		return "", err

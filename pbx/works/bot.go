@@ -44,15 +44,6 @@ func (c *Client) PatchBot(ctx context.Context, p BotPatch) error {
 	return c.alter(ctx, call{operation: "bot.patch", method: http.MethodPatch, path: c.botPath(), in: p})
 }
 
-// menuBody is the persistent menu as the API carries it.
-type menuBody struct {
-	Content menuContent `json:"content"`
-}
-
-type menuContent struct {
-	Actions []Action `json:"actions"`
-}
-
 // SetPersistentMenu shows up to four buttons below the chat's input.
 func (c *Client) SetPersistentMenu(ctx context.Context, actions []Action) error {
 	if err := errors.Join(checkActions(actions, MaxMenuActions, MaxMenuLabel)...); err != nil {
@@ -60,7 +51,7 @@ func (c *Client) SetPersistentMenu(ctx context.Context, actions []Action) error 
 	}
 	return c.alter(ctx, call{
 		operation: "bot.menu.set", method: http.MethodPost, path: c.botPath("persistentmenu"),
-		in: menuBody{menuContent{actions}},
+		in: map[string]any{"content": map[string]any{"actions": actions}},
 	})
 }
 
@@ -91,7 +82,7 @@ func (a wireAction) action() Action {
 		if label.I18n == nil {
 			label.I18n = make(map[Language]string)
 		}
-		label.I18n[v.Language] = v.Label
+		label.I18n[Language(v["language"])] = v["label"]
 	}
 	switch a.Type {
 	case "message":

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -229,15 +228,14 @@ func (c *Client) decode(k call, a reply) error {
 	return nil
 }
 
+const redacted = "[redacted]"
+
 // redact takes out of a server's words whatever secret they repeat.
 func (c *Client) redact(s string) string {
 	for _, secret := range []string{c.cfg.ClientSecret, c.cfg.BotSecret, c.tokens.current()} {
 		if secret != "" {
-			s = replaceAll(s, secret)
+			s = strings.ReplaceAll(s, secret, redacted)
 		}
 	}
 	return s
 }
-
-// LogValue implements slog.LogValuer.
-func (c *Client) LogValue() slog.Value { return c.cfg.LogValue() }

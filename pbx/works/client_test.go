@@ -153,7 +153,9 @@ func TestQueueRenewsTheTokenAhead(t *testing.T) {
 func TestObserverIsToldOfEveryExchange(t *testing.T) {
 	var got []string
 	c := newClient(t, &service{api: status(403)}, func(_ *Config, o *Options) {
-		o.Observe = func(operation string, status int, _ time.Duration) { got = append(got, fmt.Sprint(operation, " ", status)) }
+		o.Observe = func(operation string, status int, _ time.Duration) {
+			got = append(got, fmt.Sprint(operation, " ", status))
+		}
 	})
 	err := c.SendMessage(t.Context(), "u", Text{Plain("x")})
 	if want := []string{"token 200", "bot.message.user 403"}; err == nil || !slices.Equal(got, want) {

@@ -83,47 +83,38 @@ type Link struct {
 // wire forms, in the order of the documents.
 type (
 	wireText struct {
-		Type  string     `json:"type"`
-		Text  string     `json:"text"`
-		Texts []wireI18n `json:"i18nTexts,omitempty"`
+		Type  string    `json:"type"`
+		Text  string    `json:"text"`
+		Texts []variant `json:"i18nTexts,omitempty"`
 	}
 	wireButtons struct {
-		Type    string            `json:"type"`
-		Text    string            `json:"contentText"`
-		Texts   []wireI18nContent `json:"i18nContentTexts,omitempty"`
-		Actions []Action          `json:"actions"`
+		Type    string    `json:"type"`
+		Text    string    `json:"contentText"`
+		Texts   []variant `json:"i18nContentTexts,omitempty"`
+		Actions []Action  `json:"actions"`
 	}
 	wireFile struct {
 		Type   string `json:"type"`
 		FileID string `json:"fileId"`
 	}
 	wireAction struct {
-		Type     string          `json:"type"`
-		Label    string          `json:"label"`
-		Postback string          `json:"postback,omitempty"`
-		URI      string          `json:"uri,omitempty"`
-		Labels   []wireI18nLabel `json:"i18nLabels,omitempty"`
-	}
-	wireI18n struct {
-		Language Language `json:"language"`
-		Text     string   `json:"text"`
-	}
-	wireI18nContent struct {
-		Language Language `json:"language"`
-		Text     string   `json:"contentText"`
-	}
-	wireI18nLabel struct {
-		Language Language `json:"language"`
-		Label    string   `json:"label"`
+		Type     string    `json:"type"`
+		Label    string    `json:"label"`
+		Postback string    `json:"postback,omitempty"`
+		URI      string    `json:"uri,omitempty"`
+		Labels   []variant `json:"i18nLabels,omitempty"`
 	}
 )
 
+// variant is one text of another language: {"language": ..., FIELD: ...}.
+type variant map[string]string
+
 // variants lists the variants in a fixed order.
-func variants[T any](w Words, build func(Language, string) T) []T {
-	var out []T
+func (w Words) variants(field string) []variant {
+	var out []variant
 	for _, l := range languages {
 		if v, ok := w.I18n[l]; ok {
-			out = append(out, build(l, v))
+			out = append(out, variant{"language": string(l), field: v})
 		}
 	}
 	return out
@@ -133,7 +124,7 @@ func variants[T any](w Words, build func(Language, string) T) []T {
 func (t Text) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireText{
 		Type: "text", Text: t.Text,
-		Texts: variants(t.Words, func(l Language, s string) wireI18n { return wireI18n{l, s} }),
+		Texts: t.variants("text"),
 	})
 }
 
@@ -141,7 +132,7 @@ func (t Text) MarshalJSON() ([]byte, error) {
 func (b Buttons) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireButtons{
 		Type: "button_template", Text: b.Text, Actions: b.Actions,
-		Texts: variants(b.Words, func(l Language, s string) wireI18nContent { return wireI18nContent{l, s} }),
+		Texts: b.variants("contentText"),
 	})
 }
 
@@ -153,14 +144,10 @@ func (i Image) MarshalJSON() ([]byte, error) { return json.Marshal(wireFile{"ima
 
 // MarshalJSON implements json.Marshaler.
 func (p Press) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wireAction{Type: "message", Label: p.Label.Text, Postback: p.Postback, Labels: labels(p.Label)})
+	return json.Marshal(wireAction{Type: "message", Label: p.Label.Text, Postback: p.Postback, Labels: p.Label.variants("label")})
 }
 
 // MarshalJSON implements json.Marshaler.
 func (l Link) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wireAction{Type: "uri", Label: l.Label.Text, URI: l.URI, Labels: labels(l.Label)})
-}
-
-func labels(w Words) []wireI18nLabel {
-	return variants(w, func(l Language, s string) wireI18nLabel { return wireI18nLabel{l, s} })
+	return json.Marshal(wireAction{Type: "uri", Label: l.Label.Text, URI: l.URI, Labels: l.Label.variants("label")})
 }

@@ -93,7 +93,7 @@ func parseError(operation string, a reply, clean func(string) string) *APIError 
 	}
 	e.Code = Truncate(clean(printable(e.Code)), 64)
 	e.Description = Truncate(clean(printable(e.Description)), maxDescription)
-	e.Cure = cure(e)
+	e.Cure = cures[e.Code]
 	return e
 }
 
@@ -107,6 +107,7 @@ func printable(s string) string {
 	}, s)
 }
 
+// cures says what to do about an error code.
 var cures = map[string]string{
 	"invalid_scope":               "the app lacks one of the requested scopes: add it in the Developer Console (it takes some minutes to work) or take it out of the bot's scopes",
 	"invalid_client":              "the client ID or the client secret is wrong: copy both again from the app in the Developer Console",
@@ -118,5 +119,3 @@ var cures = map[string]string{
 	"TOO_MANY_REQUESTS":           "the rate limit of the domain is used up, the request waits",
 	"UNAUTHORIZED":                "the access token was refused although it was new: check the service account",
 }
-
-func cure(e *APIError) string { return cures[e.Code] }

@@ -17,8 +17,6 @@ func (c *Client) SendMessage(ctx context.Context, user string, content Content) 
 		operation: "bot.message.user",
 		method:    http.MethodPost,
 		path:      c.botPath("users", user, "messages"),
-		in: struct {
-			Content Content `json:"content"`
-		}{content},
+		in:        map[string]any{"content": content},
 	})
 }

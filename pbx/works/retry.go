@@ -63,5 +63,3 @@ func (c *Client) exponential(try int) time.Duration {
 	full := time.Second << min(try, 5)
 	return full/2 + time.Duration(c.opts.Jitter()*float64(full/2))
 }
-
-func replaceAll(s, secret string) string { return strings.ReplaceAll(s, secret, "[redacted]") }

@@ -166,7 +166,7 @@ func (s *tokenSource) request(ctx context.Context, now time.Time) (string, time.
 		return "", 0, err
 	}
 	if a.status != http.StatusOK {
-		clean := func(t string) string { return replaceAll(s.client.redact(t), assertion) }
+		clean := func(t string) string { return strings.ReplaceAll(s.client.redact(t), assertion, redacted) }
 		return "", 0, parseError(operationToken, a, clean)
 	}
 	return parseToken(a.body)

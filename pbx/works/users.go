@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -100,7 +101,7 @@ func (c *Client) User(ctx context.Context, idOrEmail string) (User, error) {
 	return u, err
 }
 
-// page is one page of any list: the items under a name of their own.
+// page is one page of a list; the items come under the name of their kind.
 type page[T any] struct {
 	Users    []T `json:"users"`
 	Contacts []T `json:"contacts"`
@@ -109,18 +110,11 @@ type page[T any] struct {
 	} `json:"responseMetaData"`
 }
 
-func (p page[T]) items() []T {
-	if p.Users != nil {
-		return p.Users
-	}
-	return p.Contacts
-}
-
 // paged walks a list by its cursor.
 func paged[T any](ctx context.Context, c *Client, operation string, path []string, query url.Values, name string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		query := cloneValues(query)
+		query := maps.Clone(query)
 		for range maxPages {
 			var p page[T]
 			err := c.read(ctx, call{operation: operation, method: http.MethodGet, path: path, query: query, out: &p})
@@ -128,7 +122,7 @@ func paged[T any](ctx context.Context, c *Client, operation string, path []strin
 				yield(zero, err)
 				return
 			}
-			for _, item := range p.items() {
+			for _, item := range append(p.Users, p.Contacts...) {
 				if !yield(item, nil) {
 					return
 				}
@@ -140,12 +134,4 @@ func paged[T any](ctx context.Context, c *Client, operation string, path []strin
 		}
 		yield(zero, &APIError{Operation: operation, Status: http.StatusOK, Description: "the list of " + name + " has no end"})
 	}
-}
-
-func cloneValues(v url.Values) url.Values {
-	out := make(url.Values, len(v)+1)
-	for k, s := range v {
-		out[k] = append([]string(nil), s...)
-	}
-	return out
 }
