@@ -3,20 +3,14 @@ package phone
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	mrand "math/rand/v2"
 	"net/netip"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 
-	"github.com/dipcast/dipcast/pbx/media"
-	"github.com/dipcast/dipcast/pbx/media/audiofile"
-	"github.com/dipcast/dipcast/pbx/media/codec"
-	"github.com/dipcast/dipcast/pbx/media/dtmf"
 	"github.com/dipcast/dipcast/pbx/phone/audio"
 )
 
@@ -294,82 +288,6 @@ func (c *Call) identify(m identified, first bool) (changed bool) {
 	return !first
 }
 
-// Play says the source until it ends; nil is silence. The channel is closed
-// when it came to its end, was replaced, or the call ended.
-func (c *Call) Play(src media.Source) <-chan struct{} { return c.audio.Play(src) }
-
-// Audio returns the call's sound.
-func (c *Call) Audio() *audio.Session { return c.audio }
-
-// Stats returns the RTP counters; they stay readable after the end.
-func (c *Call) Stats() audio.Stats { return c.audio.Stats() }
-
-// Heard returns all that was heard so far.
-func (c *Call) Heard() *audiofile.Sound { return c.audio.Heard() }
-
-// WaitTone returns when the tone dominates what is heard for 300 ms.
-func (c *Call) WaitTone(ctx context.Context, hz float64) error { return c.audio.WaitTone(ctx, hz) }
-
-// WaitNoTone returns when the tone is not heard for 300 ms.
-func (c *Call) WaitNoTone(ctx context.Context, hz float64) error { return c.audio.WaitNoTone(ctx, hz) }
-
-// Digits yields the keys that the peer presses, by RFC 4733 or INFO.
-func (c *Call) Digits() <-chan rune { return c.audio.Digits() }
-
-// WaitDigits collects n keys that the peer presses.
-func (c *Call) WaitDigits(ctx context.Context, n int) (string, error) {
-	var got strings.Builder
-	for got.Len() < n {
-		select {
-		case d := <-c.audio.Digits():
-			got.WriteRune(d)
-		case <-ctx.Done():
-			return got.String(), fmt.Errorf("got keys %q, want %d: %w", got.String(), n, context.Cause(ctx))
-		case <-c.life.Done():
-			return got.String(), fmt.Errorf("got keys %q, want %d, before the call ended", got.String(), n)
-		}
-	}
-	return got.String(), nil
-}
-
-// SendDTMF presses keys, by RFC 4733 if the peer agreed to it, else by INFO,
-// and returns when all have been sent.
-func (c *Call) SendDTMF(ctx context.Context, digits string) error {
-	for _, d := range digits {
-		if _, ok := dtmf.Code(d); !ok {
-			return fmt.Errorf("key %q: must be one of 0-9 * # A-D", d)
-		}
-	}
-	sent, err := c.audio.SendDTMF(digits)
-	if errors.Is(err, audio.ErrNoEvents) {
-		return c.sendInfo(ctx, digits)
-	}
-	if err != nil {
-		return err
-	}
-	select {
-	case <-sent:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (c *Call) sendInfo(ctx context.Context, digits string) error {
-	for _, digit := range digits {
-		d := c.inDialog(sip.INFO)
-		d.kind, d.body = dtmf.FormatInfo(digit, 160*time.Millisecond)
-		res, _, err := c.phone.exchange(ctx, d)
-		if err != nil {
-			return err
-		}
-		if !res.IsSuccess() {
-			return fmt.Errorf("INFO with key %c: %w", digit, statusError(res))
-		}
-	}
-	return nil
-}
-
 // inDialog begins a request inside the dialog.
 func (c *Call) inDialog(method sip.RequestMethod) *draft {
 	c.mu.Lock()
@@ -412,69 +330,4 @@ func (c *Call) hop() netip.AddrPort {
 		port = 5060
 	}
 	return netip.AddrPortFrom(a.Unmap(), uint16(port))
-}
-
-// offer returns our description as an offer; the lock is held.
-func (c *Call) offer() []byte {
-	c.sdpNow++
-	l := local{
-		addr: c.audio.Local(), id: c.sdpID, version: c.sdpNow, laws: c.phone.laws,
-		sends: true, hears: !c.state.Holding,
-	}
-	if !c.phone.cfg.NoDTMF {
-		l.dtmf = codec.PayloadTelephoneEvent
-	}
-	return l.text()
-}
-
-// answerTo returns our description as the answer to the peer's offer; the lock
-// is held. Errors: nothing in common.
-func (c *Call) answerTo(offer body) ([]byte, error) {
-	law, ok := offer.common(c.phone.laws)
-	if !ok {
-		return nil, errNothingInCommon
-	}
-	c.sdpNow++
-	l := local{
-		addr: c.audio.Local(), id: c.sdpID, version: c.sdpNow, laws: []codec.Law{law}, dtmf: offer.dtmf,
-		sends: offer.hears, hears: offer.sends && !c.state.Holding, others: offer.streams, at: offer.audio,
-	}
-	if c.phone.cfg.NoDTMF {
-		l.dtmf = 0
-	}
-	return l.text(), nil
-}
-
-// apply takes the peer's description; the lock is held. It reports whether the
-// peer's hold began or ended, which only an offer of the peer can tell.
-func (c *Call) apply(b body, offered bool) (turned bool) {
-	law, ok := b.common(c.phone.laws)
-	if !ok {
-		return false
-	}
-	c.peer = b
-	c.flow = audio.Flow{Remote: b.remote, RTCP: b.rtcp, Law: law, DTMF: b.dtmf, Send: b.hears && !c.state.Holding, Receive: b.sends}
-	if c.phone.cfg.NoDTMF {
-		c.flow.DTMF = 0
-	}
-	c.audio.Apply(c.flow)
-	// A peer that puts us on hold says sendonly or inactive.
-	held := c.state.Held
-	if offered {
-		held = !b.hears
-	}
-	turned = held != c.state.Held
-	c.set(func(s *State) { s.Held, s.Codec = held, law.String() })
-	return turned
-}
-
-func (c *Call) tellHold(turned bool) {
-	if !turned {
-		return
-	}
-	kind := EventResumed
-	if c.State().Held {
-		kind = EventHeld
-	}
-	c.phone.notify(Event{Call: c, Kind: kind})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/phone/digest"
 )
 
 // Config is what a phone is.
@@ -32,7 +33,7 @@ type Config struct {
 	Listen    string // "127.0.0.1:0" (default), "[::1]:0"
 	// Codecs in order of preference, "PCMA" and "PCMU"; empty = both.
 	Codecs []string
-	// Digest forces an algorithm, MD5 or SHA256; empty = the strongest offered.
+	// Digest forces an algorithm, "MD5" or "SHA-256"; empty = the strongest offered.
 	Digest     string
 	AutoAnswer bool // answer at once
 	// NoDTMF offers no telephone events, so that keys go by INFO.
@@ -135,8 +136,8 @@ func (p *Phone) check() error {
 	if p.transport != "UDP" && p.transport != "TCP" {
 		return fmt.Errorf("transport %q: must be UDP or TCP", p.cfg.Transport)
 	}
-	if d := p.cfg.Digest; d != "" && d != MD5 && d != SHA256 {
-		return fmt.Errorf("digest %q: must be %s or %s", d, MD5, SHA256)
+	if d := p.cfg.Digest; d != "" && !digest.Known(d) {
+		return fmt.Errorf("digest %q: must be %s or %s", d, digest.MD5, digest.SHA256)
 	}
 	for _, name := range p.cfg.Codecs {
 		law, ok := codec.LawOf(name)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx/phone/digest"
 )
 
 const allow = "INVITE, ACK, CANCEL, BYE, UPDATE, INFO, OPTIONS, PRACK, NOTIFY"
@@ -179,16 +181,16 @@ func (p *Phone) authorize(d *draft, res *sip.Response) error {
 	for _, h := range res.GetHeaders(ask) {
 		values = append(values, h.Value())
 	}
-	c, err := pick(values, p.cfg.Digest)
+	c, err := digest.Pick(values, p.cfg.Digest)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.method, err)
 	}
-	answer := sip.NewHeader(say, c.answer(p.cfg.User, p.cfg.Password, string(d.method), d.uri.String()))
+	answer := sip.NewHeader(say, c.Answer(p.cfg.User, p.cfg.Password, string(d.method), d.uri.String()))
 	for i, h := range d.headers {
 		if h.Name() != say {
 			continue
 		}
-		if !c.stale {
+		if !c.Stale() {
 			return fmt.Errorf("%s: the password is refused (%d)", d.method, res.StatusCode)
 		}
 		d.headers[i] = answer

@@ -1,4 +1,7 @@
-package phone
+// Package digest answers digest challenges (RFC 7616, RFC 8760) with MD5 or
+// SHA-256. It is the phone's own, written apart from the PBX's, so that each
+// checks the other. Pure functions; the only input from outside is chance.
+package digest
 
 import (
 	"crypto/md5" //nolint:gosec // RFC 3261 digest with MD5 is what old servers ask for
@@ -11,34 +14,38 @@ import (
 	"strings"
 )
 
-// The digest algorithms that the phone knows (RFC 8760).
+// The algorithms (RFC 8760).
 const (
 	MD5    = "MD5"
 	SHA256 = "SHA-256"
 )
 
-// challenge is one WWW-Authenticate or Proxy-Authenticate header.
-type challenge struct {
+// Challenge is one WWW-Authenticate or Proxy-Authenticate header.
+type Challenge struct {
 	realm, nonce, opaque, algorithm string
 	qopAuth                         bool
 	stale                           bool
 }
+
+// Stale reports whether the credentials were right and only the nonce is too
+// old, so that it makes sense to answer again.
+func (c Challenge) Stale() bool { return c.stale }
 
 // maxChallenge bounds what is parsed of a challenge.
 const maxChallenge = 4096
 
 // parseChallenge reads the value of a challenge header (RFC 7616 §3.3). Errors
 // name what is missing.
-func parseChallenge(value string) (challenge, error) {
+func parseChallenge(value string) (Challenge, error) {
 	if len(value) > maxChallenge {
-		return challenge{}, fmt.Errorf("a challenge of %d octets: at most %d are read", len(value), maxChallenge)
+		return Challenge{}, fmt.Errorf("a challenge of %d octets: at most %d are read", len(value), maxChallenge)
 	}
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(value), " ")
 	if !strings.EqualFold(scheme, "Digest") {
-		return challenge{}, fmt.Errorf("challenge of scheme %.20q: only Digest is known", scheme)
+		return Challenge{}, fmt.Errorf("challenge of scheme %.20q: only Digest is known", scheme)
 	}
 	params := parseParams(rest)
-	c := challenge{
+	c := Challenge{
 		realm: params["realm"], nonce: params["nonce"], opaque: params["opaque"],
 		algorithm: strings.ToUpper(params["algorithm"]), stale: strings.EqualFold(params["stale"], "true"),
 	}
@@ -49,7 +56,7 @@ func parseChallenge(value string) (challenge, error) {
 		c.algorithm = MD5
 	}
 	if c.nonce == "" || c.realm == "" {
-		return challenge{}, errors.New("a challenge without realm or nonce")
+		return Challenge{}, errors.New("a challenge without realm or nonce")
 	}
 	return c, nil
 }
@@ -98,10 +105,10 @@ func quoted(s string) (value, rest string) {
 	return b.String(), ""
 }
 
-// pick chooses the strongest challenge that is allowed: forced, or, if forced
+// Pick chooses the strongest challenge that is allowed: forced, or, if forced
 // is empty, SHA-256 before MD5 (RFC 8760 §2.4).
-func pick(values []string, forced string) (challenge, error) {
-	var best challenge
+func Pick(values []string, forced string) (Challenge, error) {
+	var best Challenge
 	for _, v := range values {
 		c, err := parseChallenge(v)
 		if err != nil || newHash(c.algorithm) == nil || (forced != "" && c.algorithm != forced) {
@@ -124,6 +131,9 @@ func orAny(forced string) string {
 	return forced
 }
 
+// Known reports whether the algorithm can be answered.
+func Known(algorithm string) bool { return newHash(algorithm) != nil }
+
 func newHash(algorithm string) func() hash.Hash {
 	switch algorithm {
 	case MD5:
@@ -134,12 +144,12 @@ func newHash(algorithm string) func() hash.Hash {
 	return nil
 }
 
-// answer computes the Authorization header's value (RFC 7616 §3.4).
-func (c challenge) answer(user, password, method, uri string) string {
+// Answer computes the Authorization header's value (RFC 7616 §3.4).
+func (c Challenge) Answer(user, password, method, uri string) string {
 	return c.answerWith(rand.Text(), user, password, method, uri)
 }
 
-func (c challenge) answerWith(cnonce, user, password, method, uri string) string {
+func (c Challenge) answerWith(cnonce, user, password, method, uri string) string {
 	const nc = "00000001"
 	h := func(s string) string {
 		sum := newHash(c.algorithm)()

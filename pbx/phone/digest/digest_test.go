@@ -1,4 +1,4 @@
-package phone
+package digest
 
 import (
 	"strings"
@@ -12,14 +12,14 @@ func TestDigestVectors(t *testing.T) {
 		MD5:    "8ca523f5e9506fed4657c9700eebdbec",
 		SHA256: "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
 	} {
-		c := challenge{realm: "http-auth@example.org", nonce: nonce, algorithm: algorithm, qopAuth: true}
+		c := Challenge{realm: "http-auth@example.org", nonce: nonce, algorithm: algorithm, qopAuth: true}
 		got := c.answerWith(cnonce, "Mufasa", "Circle of Life", "GET", "/dir/index.html")
 		if !strings.Contains(got, `response="`+want+`"`) {
 			t.Errorf("%s: %s", algorithm, got)
 		}
 	}
 	// RFC 2069 form, without qop: RFC 2617's example credentials.
-	c := challenge{realm: "testrealm@host.com", nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093", algorithm: MD5}
+	c := Challenge{realm: "testrealm@host.com", nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093", algorithm: MD5}
 	if got := c.answerWith("", "Mufasa", "Circle Of Life", "GET", "/dir/index.html"); !strings.Contains(got, `response="670fd8c2df070c60b045671b8b24ff02"`) {
 		t.Errorf("without qop: %s", got)
 	}
@@ -28,22 +28,22 @@ func TestDigestVectors(t *testing.T) {
 func TestParseChallenge(t *testing.T) {
 	tests := []struct {
 		name, value string
-		want        challenge
+		want        Challenge
 		ok          bool
 	}{
-		{"plain", `Digest realm="a", nonce="b"`, challenge{realm: "a", nonce: "b", algorithm: MD5}, true},
+		{"plain", `Digest realm="a", nonce="b"`, Challenge{realm: "a", nonce: "b", algorithm: MD5}, true},
 		{
 			"everything",
 			`digest realm="a, \"b\"", nonce="n=1", opaque="o", algorithm=sha-256, qop="auth-int, auth", stale=TRUE`,
-			challenge{realm: `a, "b"`, nonce: "n=1", opaque: "o", algorithm: SHA256, qopAuth: true, stale: true},
+			Challenge{realm: `a, "b"`, nonce: "n=1", opaque: "o", algorithm: SHA256, qopAuth: true, stale: true},
 			true,
 		},
-		{"no realm", `Digest nonce="b"`, challenge{}, false},
-		{"no nonce", `Digest realm="b"`, challenge{}, false},
-		{"basic", `Basic realm="b"`, challenge{}, false},
-		{"empty", ``, challenge{}, false},
-		{"open quote", `Digest realm="a", nonce="b`, challenge{realm: "a", nonce: "b", algorithm: MD5}, true},
-		{"long", `Digest realm="` + strings.Repeat("a", maxChallenge) + `"`, challenge{}, false},
+		{"no realm", `Digest nonce="b"`, Challenge{}, false},
+		{"no nonce", `Digest realm="b"`, Challenge{}, false},
+		{"basic", `Basic realm="b"`, Challenge{}, false},
+		{"empty", ``, Challenge{}, false},
+		{"open quote", `Digest realm="a", nonce="b`, Challenge{realm: "a", nonce: "b", algorithm: MD5}, true},
+		{"long", `Digest realm="` + strings.Repeat("a", maxChallenge) + `"`, Challenge{}, false},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestPick(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := pick(tc.values, tc.forced)
+			got, err := Pick(tc.values, tc.forced)
 			if got.nonce != tc.want || (err == nil) != (tc.want != "") {
 				t.Errorf("picked nonce %q, %v; want %q", got.nonce, err, tc.want)
 			}
@@ -96,7 +96,7 @@ func FuzzParseChallenge(f *testing.F) {
 			t.Errorf("%q: accepted without realm or nonce", value)
 		}
 		if newHash(c.algorithm) != nil {
-			if a := c.answer("u", "p", "INVITE", "sip:x"); !strings.Contains(a, "response=") {
+			if a := c.Answer("u", "p", "INVITE", "sip:x"); !strings.Contains(a, "response=") {
 				t.Errorf("%q: answer %q", value, a)
 			}
 		}
