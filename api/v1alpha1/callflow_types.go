@@ -53,7 +53,7 @@ type Day string
 
 // Hours are business hours.
 type Hours struct {
-	// Open hours; they may not overlap on one day. 1 to 50.
+	// Open hours; where two overlap the flow is open. 1 to 50.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=atomic

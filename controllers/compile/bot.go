@@ -35,7 +35,7 @@ func (c *compiler) bot() {
 		c.doc.Bot = c.oneBot(o, b)
 	}
 	if len(c.in.Bots) == 0 && len(c.users) > 0 {
-		c.warnf(c.tenantObject(), "", "", v1alpha1.ReasonNotFound,
+		c.warn(c.tenantObject(), "", "", v1alpha1.ReasonNotFound,
 			"extensions name NAVER WORKS users and no NaverWorksBot names this tenant, so no cards are sent: create one")
 	}
 }

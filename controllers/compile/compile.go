@@ -95,9 +95,8 @@ func newCompiler(in Input) *compiler {
 
 // settle puts the document into its one order.
 func (c *compiler) settle() {
-	byNumber := func(a, b string) int { return cmp.Compare(a, b) }
-	slices.SortFunc(c.doc.Extensions, func(a, b conf.Extension) int { return byNumber(a.Number, b.Number) })
-	slices.SortFunc(c.doc.Groups, func(a, b conf.Group) int { return byNumber(a.Number, b.Number) })
+	slices.SortFunc(c.doc.Extensions, func(a, b conf.Extension) int { return cmp.Compare(a.Number, b.Number) })
+	slices.SortFunc(c.doc.Groups, func(a, b conf.Group) int { return cmp.Compare(a.Number, b.Number) })
 }
 
 func (c *compiler) tenantObject() Object {
@@ -105,16 +104,14 @@ func (c *compiler) tenantObject() Object {
 }
 
 func (c *compiler) errorf(o Object, path, value, reason, format string, args ...any) {
-	c.report(Error, o, path, value, reason, format, args...)
-}
-
-func (c *compiler) warnf(o Object, path, value, reason, format string, args ...any) {
-	c.report(Warning, o, path, value, reason, format, args...)
-}
-
-func (c *compiler) report(s Severity, o Object, path, value, reason, format string, args ...any) {
 	c.problems = append(c.problems, Problem{
-		Object: o, Path: path, Value: value, Message: fmt.Sprintf(format, args...), Severity: s, Reason: reason,
+		Object: o, Path: path, Value: value, Message: fmt.Sprintf(format, args...), Severity: Error, Reason: reason,
+	})
+}
+
+func (c *compiler) warn(o Object, path, value, reason, message string) {
+	c.problems = append(c.problems, Problem{
+		Object: o, Path: path, Value: value, Message: message, Severity: Warning, Reason: reason,
 	})
 }
 

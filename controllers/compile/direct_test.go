@@ -14,9 +14,9 @@ import (
 
 // whole returns an input without a problem, which tests then spoil in ways
 // that the schema would have stopped: the compiler does not rely on it.
-func whole(t *testing.T) compile.Input {
+func whole(t *testing.T, loader *manifest.Loader) compile.Input {
 	t.Helper()
-	set, problems := manifest.Load([]string{"testdata/good/whole.in.yaml"})
+	set, problems := loader.Load([]string{"testdata/good/whole.in.yaml"})
 	tenants := set.Tenants()
 	problems = append(problems, manifest.AssignPorts(tenants)...)
 	if len(problems) > 0 || len(tenants) != 1 {
@@ -30,7 +30,17 @@ func whole(t *testing.T) compile.Input {
 	return in
 }
 
+func newLoader(t *testing.T) *manifest.Loader {
+	t.Helper()
+	loader, err := manifest.NewLoader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loader
+}
+
 func TestCompilerDoesNotRelyOnTheSchema(t *testing.T) {
+	loader := newLoader(t)
 	for _, tc := range []struct {
 		name  string
 		spoil func(in *compile.Input)
@@ -94,7 +104,7 @@ func TestCompilerDoesNotRelyOnTheSchema(t *testing.T) {
 		{"what only the document refuses", func(in *compile.Input) { in.Generation = "a\nb" }, "the document made of it is wrong: generation"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			in := whole(t)
+			in := whole(t, loader)
 			tc.spoil(&in)
 			doc, problems := compile.Compile(in)
 			if (doc == nil) != compile.HasErrors(problems) {
@@ -112,7 +122,8 @@ func TestCompilerDoesNotRelyOnTheSchema(t *testing.T) {
 }
 
 func TestDefaultsHoldWithoutTheSchema(t *testing.T) {
-	in := whole(t)
+	loader := newLoader(t)
+	in := whole(t, loader)
 	in.Tenant.Spec = v1alpha1.PBXTenantSpec{ClassName: "small", Domain: "acme.pbx.example.com"}
 	doc, problems := compile.Compile(in)
 	if len(problems) > 0 {
@@ -184,7 +195,8 @@ func TestOf(t *testing.T) {
 }
 
 func TestMissingSecrets(t *testing.T) {
-	in := whole(t)
+	loader := newLoader(t)
+	in := whole(t, loader)
 	if got := compile.MissingSecrets(in); len(got) != 0 {
 		t.Errorf("nothing is missing: %v", got)
 	}

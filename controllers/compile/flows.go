@@ -112,7 +112,7 @@ func (c *compiler) hours(o Object, h *v1alpha1.Hours) *conf.Hours {
 		return out
 	}
 	if h.Holidays.Calendar != "" {
-		c.warnf(o, "spec.hours.holidays.calendar", h.Holidays.Calendar, v1alpha1.ReasonNotServed,
+		c.warn(o, "spec.hours.holidays.calendar", h.Holidays.Calendar, v1alpha1.ReasonNotServed,
 			"calendars of public holidays are not served yet: on them the flow keeps its weekday hours; list the days in holidays.dates")
 	}
 	for i, d := range h.Holidays.Dates {
@@ -133,8 +133,10 @@ func (c *compiler) action(o Object, path string, numbers []string, a v1alpha1.Ac
 		name string
 		set  bool
 	}{
-		{"menu", a.Menu != nil}, {"announce", a.Announce != nil},
-		{voicemail, a.Voicemail != ""}, {"queue", a.Queue != nil},
+		{"menu", a.Menu != nil},
+		{"announce", a.Announce != nil},
+		{voicemail, a.Voicemail != ""},
+		{"queue", a.Queue != nil},
 	} {
 		if other.set {
 			c.errorf(o, path+"."+other.name, "", v1alpha1.ReasonNotServed,

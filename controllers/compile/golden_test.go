@@ -26,10 +26,7 @@ type golden struct {
 }
 
 func TestGolden(t *testing.T) {
-	loader, err := manifest.NewLoader()
-	if err != nil {
-		t.Fatal(err)
-	}
+	loader := newLoader(t)
 	inputs, err := filepath.Glob("testdata/*/*.in.yaml")
 	if err != nil || len(inputs) < 40 {
 		t.Fatalf("%d golden inputs, %v; want at least 40", len(inputs), err)

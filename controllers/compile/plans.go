@@ -72,6 +72,11 @@ func (c *compiler) dialable(number string, p place) bool {
 			return false
 		}
 	}
+	if did, taken := c.dids[number]; taken {
+		c.errorf(p.object, p.path, number, v1alpha1.ReasonConflict,
+			"is also an outside number of the company (%s): choose another number", did)
+		return false
+	}
 	prefix := c.doc.Numbering.OutsidePrefix
 	if prefix != "" && strings.HasPrefix(number, prefix) {
 		c.errorf(p.object, p.path, number, v1alpha1.ReasonConflict,
@@ -110,14 +115,14 @@ func (c *compiler) plan(p *v1alpha1.ExtensionPlan) {
 		c.extensionRange(o, index("spec.ranges", i), r)
 	}
 	if p.Spec.Directory != nil {
-		c.warnf(o, "spec.directory", "", v1alpha1.ReasonNotServed,
+		c.warn(o, "spec.directory", "", v1alpha1.ReasonNotServed,
 			"extensions are not taken from the directory yet: write them under spec.extensions")
 	}
 	for i := range p.Spec.Groups {
 		c.group(o, index("spec.groups", i), &p.Spec.Groups[i])
 	}
 	for i, r := range p.Spec.Conferences {
-		c.warnf(o, index("spec.conferences", i), r.Number, v1alpha1.ReasonNotServed,
+		c.warn(o, index("spec.conferences", i), r.Number, v1alpha1.ReasonNotServed,
 			"conference rooms are not served yet: the number is kept and leads nowhere")
 	}
 	for i, r := range p.Spec.Pages {
@@ -232,7 +237,7 @@ func (c *compiler) group(o Object, path string, g *v1alpha1.RingGroup) {
 		NoAnswer: c.forward(o, path+".noAnswer", g.Number, g.NoAnswer),
 	}
 	if out.Strategy != conf.RingAll && out.Strategy != conf.Sequential {
-		c.warnf(o, path+".strategy", string(out.Strategy), v1alpha1.ReasonNotServed,
+		c.warn(o, path+".strategy", string(out.Strategy), v1alpha1.ReasonNotServed,
 			"this strategy is not served yet: the group rings all members at once (RingAll)")
 		out.Strategy = conf.RingAll
 	}
@@ -278,7 +283,7 @@ func (c *compiler) page(o Object, path string, p v1alpha1.Page) {
 				"must be a multicast address and a port, e.g. 239.10.0.1:5004")
 		}
 	}
-	c.warnf(o, path, p.Number, v1alpha1.ReasonNotServed,
+	c.warn(o, path, p.Number, v1alpha1.ReasonNotServed,
 		"pages are not served yet: the number is kept and leads nowhere")
 }
 
@@ -289,7 +294,7 @@ func (c *compiler) forward(o Object, path, from, to string) string {
 		return ""
 	}
 	if to == voicemail {
-		c.warnf(o, path, to, v1alpha1.ReasonNotServed, "voicemail is not served yet: the call ends instead")
+		c.warn(o, path, to, v1alpha1.ReasonNotServed, "voicemail is not served yet: the call ends instead")
 		return ""
 	}
 	if p, ok := c.internal[to]; ok {

@@ -46,7 +46,7 @@ func (c *compiler) tenant() {
 	c.web(o)
 	c.database(o)
 	if t.Spec.SIPTLS != nil {
-		c.warnf(o, "spec.sipTLS", "", v1alpha1.ReasonNotServed,
+		c.warn(o, "spec.sipTLS", "", v1alpha1.ReasonNotServed,
 			"SIP over TLS is not served yet: phones and trunks reach the PBX over UDP and TCP, unencrypted")
 	}
 }
@@ -64,7 +64,7 @@ func (c *compiler) locale(o Object) {
 		return
 	}
 	if lang, _, _ := strings.Cut(locale, "-"); lang != "ko" && lang != "en" && lang != "ja" {
-		c.warnf(o, "spec.locale", locale, v1alpha1.ReasonNotServed,
+		c.warn(o, "spec.locale", locale, v1alpha1.ReasonNotServed,
 			"there are no texts in this language yet: people see English; ko, en and ja are served")
 	}
 }
@@ -105,7 +105,7 @@ func (c *compiler) numbering(o Object) {
 		OutsidePrefix: prefix, Emergency: slices.Clone(emergency),
 	}
 	if !slices.Contains(emergency, "119") || !slices.Contains(emergency, "112") {
-		c.warnf(o, "spec.numbering.emergency", strings.Join(emergency, ","), v1alpha1.ReasonInsecure,
+		c.warn(o, "spec.numbering.emergency", strings.Join(emergency, ","), v1alpha1.ReasonInsecure,
 			"does not hold both 112 and 119: calls to a number that is missing obey the outbound policy; add it")
 	}
 }
@@ -133,7 +133,7 @@ func (c *compiler) codecs(o Object, path string, wanted []v1alpha1.Codec) []stri
 			out = append(out, string(codec))
 			continue
 		}
-		c.warnf(o, index(path, i), string(codec), v1alpha1.ReasonNotServed,
+		c.warn(o, index(path, i), string(codec), v1alpha1.ReasonNotServed,
 			"this codec is not served yet: calls use PCMA or PCMU")
 	}
 	if len(out) == 0 {
@@ -146,7 +146,7 @@ func (c *compiler) recording(o Object) {
 	mode := cmp.Or(c.in.Tenant.Spec.Recording.Mode, v1alpha1.RecordingOff)
 	c.doc.Recording = conf.Recording{Mode: string(v1alpha1.RecordingOff)}
 	if mode != v1alpha1.RecordingOff {
-		c.warnf(o, "spec.recording.mode", string(mode), v1alpha1.ReasonNotServed,
+		c.warn(o, "spec.recording.mode", string(mode), v1alpha1.ReasonNotServed,
 			"recording is not served yet: calls are not recorded")
 	}
 }
@@ -243,7 +243,7 @@ func (c *compiler) rtpPorts(o Object, p conf.Ports) {
 		c.errorf(o, path, value, v1alpha1.ReasonLimitExceeded,
 			"is too small: %d calls need %d ports; widen it or choose a smaller class", c.doc.Limits.ConcurrentCalls, need)
 	case p.RTPTo >= 32768:
-		c.warnf(o, path, value, v1alpha1.ReasonConflict,
+		c.warn(o, path, value, v1alpha1.ReasonConflict,
 			"reaches into the kernel's ephemeral ports (32768 and above): other programs may take them; stay below")
 	}
 }

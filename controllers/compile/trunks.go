@@ -32,7 +32,7 @@ func (c *compiler) trunk(t *v1alpha1.SIPTrunk) {
 	c.trunkNumbers(o, t, &out)
 	c.callerID(o, t, &out)
 	if fax := cmp.Or(t.Spec.Fax, v1alpha1.FaxOff); fax != v1alpha1.FaxOff {
-		c.warnf(o, "spec.fax", string(fax), v1alpha1.ReasonNotServed, "fax is not served yet: faxes fail")
+		c.warn(o, "spec.fax", string(fax), v1alpha1.ReasonNotServed, "fax is not served yet: faxes fail")
 	}
 	c.doc.Trunks = append(c.doc.Trunks, out)
 }
@@ -173,7 +173,7 @@ func (c *compiler) unusedNumbers() {
 				continue
 			}
 			if _, used := c.answered[digits]; !used && c.dids[digits].object == o {
-				c.warnf(o, index("spec.numbers", i), n, v1alpha1.ReasonNotFound,
+				c.warn(o, index("spec.numbers", i), n, v1alpha1.ReasonNotFound,
 					"leads nowhere, callers hear that the number does not exist: name it in a CallFlow or as did of an extension")
 			}
 		}

@@ -17,19 +17,27 @@ func TestLayout(t *testing.T) {
 		last        hostport.Ports // of the last slot
 	}{
 		{
-			"25 calls, slot 0 at the start", hostport.Pool{From: 20014, To: 20219}, 25, 1, 206,
+			"25 calls, slot 0 at the start",
+			hostport.Pool{From: 20014, To: 20219},
+			25, 1, 206,
 			hostport.Ports{SIP: 20014, SIPS: 20015, WSS: 20016, HTTP: 20017, Admin: 20018, RTPFrom: 20020, RTPTo: 20219},
 		},
 		{
-			"an odd start is rounded up", hostport.Pool{From: 10001, To: 10030}, 1, 2, 14,
+			"an odd start is rounded up",
+			hostport.Pool{From: 10001, To: 10030},
+			1, 2, 14,
 			hostport.Ports{SIP: 10016, SIPS: 10017, WSS: 10018, HTTP: 10019, Admin: 10020, RTPFrom: 10022, RTPTo: 10029},
 		},
 		{
-			"the rest of the pool is left", hostport.Pool{From: 10000, To: 10026}, 1, 1, 14,
+			"the rest of the pool is left",
+			hostport.Pool{From: 10000, To: 10026},
+			1, 1, 14,
 			hostport.Ports{SIP: 10000, SIPS: 10001, WSS: 10002, HTTP: 10003, Admin: 10004, RTPFrom: 10006, RTPTo: 10013},
 		},
 		{
-			"the whole pool for 50 calls", hostport.Pool{From: 1024, To: 32767}, 50, 78, 406,
+			"the whole pool for 50 calls",
+			hostport.Pool{From: 1024, To: 32767},
+			50, 78, 406,
 			hostport.Ports{SIP: 32286, SIPS: 32287, WSS: 32288, HTTP: 32289, Admin: 32290, RTPFrom: 32292, RTPTo: 32691},
 		},
 	} {

@@ -235,10 +235,10 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 			}
 		}
 	}
-	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "document", d, "token", d.Web.APIToken)
-	if strings.Contains(log.String(), secret) || !strings.Contains(log.String(), "acme/acme generation 7") {
-		t.Errorf("log: %s", log.String())
+	var out bytes.Buffer
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "document", d, "token", d.Web.APIToken)
+	if strings.Contains(out.String(), secret) || !strings.Contains(out.String(), "acme/acme generation 7") {
+		t.Errorf("log: %s", out.String())
 	}
 	if got := fmt.Sprint((*conf.Bot)(nil)); got != "no bot" {
 		t.Error(got)

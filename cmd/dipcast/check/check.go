@@ -43,7 +43,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.Var(&files, "f", "file or folder with manifests; may be repeated, and more `paths` may follow")
 	strict := flags.Bool("strict", false, "let warnings fail, too")
 	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
+		say(stderr, usage)
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -54,7 +54,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	files = append(files, flags.Args()...)
 	if len(files) == 0 {
-		fmt.Fprintln(stderr, "dipcast check: no path: name files or folders with -f PATH")
+		say(stderr, "dipcast check: no path: name files or folders with -f PATH\n")
 		return 2
 	}
 	set, problems := manifest.Check(files)
@@ -65,6 +65,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func report(w io.Writer, set *manifest.Set, problems []compile.Problem, strict bool) int {
+	var out strings.Builder
 	count := map[compile.Severity]int{}
 	for _, p := range problems {
 		count[p.Severity]++
@@ -72,11 +73,11 @@ func report(w io.Writer, set *manifest.Set, problems []compile.Problem, strict b
 		if p.Severity == compile.Warning {
 			mark = "warning: "
 		}
-		fmt.Fprintln(w, mark+p.String())
+		out.WriteString(mark + p.String() + "\n")
 	}
-	fmt.Fprintf(w, "%s, %s, %s\n", many(len(set.Fleet.Tenants), "tenant"),
+	fmt.Fprintf(&out, "%s, %s, %s\n", many(len(set.Fleet.Tenants), "tenant"),
 		many(count[compile.Error], "error"), many(count[compile.Warning], "warning"))
-	if count[compile.Error] > 0 || (strict && count[compile.Warning] > 0) {
+	if !say(w, out.String()) || count[compile.Error] > 0 || (strict && count[compile.Warning] > 0) {
 		return 1
 	}
 	return 0
@@ -87,4 +88,10 @@ func many(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// say writes text and reports whether anybody could read it.
+func say(w io.Writer, text string) bool {
+	_, err := io.WriteString(w, text)
+	return err == nil
 }
