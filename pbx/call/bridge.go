@@ -74,7 +74,6 @@ func (m *machine) connect(l *Leg) {
 	s := m.s
 	c := s.leg(s.Caller)
 	s.Peer = l.ID
-	l.Pulled = false
 	m.endOthers(func(o *Leg) bool { return o.ID == s.Caller || o.ID == s.Peer })
 	if c.State != pbx.LegConfirmed {
 		c.State, c.Answered = pbx.LegConfirmed, m.now

@@ -183,6 +183,9 @@ func (m *machine) pulled(l *Leg) {
 	p := s.Pull
 	s.Pull, s.PullAt = nil, time.Time{}
 	s.PulledBy, s.PulledTo = p.Phone.Extension, p.To
+	for i := range s.Legs {
+		s.Legs[i].Pulled = false
+	}
 	m.connect(l)
 	m.emit(pbx.EventPulled, ofLeg(l.ID), ofExtension(s.PulledBy), ofPull(s.PulledTo))
 }

@@ -1,0 +1,77 @@
+package mailbox
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestOrderAndClose(t *testing.T) {
+	b := New[int]()
+	if _, ok := b.Take(); ok {
+		t.Error("an empty box gives something")
+	}
+	for i := range 3 {
+		if !b.Put(i) {
+			t.Error("an open box refuses")
+		}
+	}
+	if b.Len() != 3 {
+		t.Errorf("length %d", b.Len())
+	}
+	if v, ok := b.Take(); !ok || v != 0 {
+		t.Errorf("took %d, %t", v, ok)
+	}
+	if rest := b.Close(); !slices.Equal(rest, []int{1, 2}) {
+		t.Errorf("rest %v", rest)
+	}
+	if b.Put(4) || b.Len() != 0 {
+		t.Error("a closed box takes something")
+	}
+	if rest := b.Close(); rest != nil {
+		t.Errorf("rest %v of a closed box", rest)
+	}
+}
+
+func TestManyPutOneTakes(t *testing.T) {
+	const writers, each = 8, 500
+	b := New[[2]int]()
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				b.Put([2]int{w, i})
+			}
+		})
+	}
+	var next [writers]int
+	timeout := time.After(20 * time.Second)
+	for got := 0; got < writers*each; {
+		v, ok := b.Take()
+		if !ok {
+			select {
+			case <-b.Ready():
+			case <-timeout:
+				t.Fatalf("%d items never came", writers*each-got)
+			}
+			continue
+		}
+		if next[v[0]] != v[1] {
+			t.Fatalf("writer %d: %d before %d", v[0], v[1], next[v[0]])
+		}
+		next[v[0]]++
+		got++
+	}
+	wg.Wait()
+}
+
+func TestTakingAllocatesNothing(t *testing.T) {
+	b := New[int]()
+	for i := range 1001 {
+		b.Put(i)
+	}
+	if n := testing.AllocsPerRun(1000, func() { b.Take() }); n != 0 {
+		t.Errorf("%.1f allocations", n)
+	}
+}
