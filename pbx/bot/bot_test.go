@@ -402,8 +402,10 @@ func TestNewRefuses(t *testing.T) {
 	if err == nil {
 		t.Error("a bot without anything was made")
 	}
-	_, err = New(Options{Control: &engine{}, Messenger: &outbox{}, Key: []byte("short"),
-		ResolveUser: func(context.Context, string) (string, error) { return "", nil }})
+	_, err = New(Options{
+		Control: &engine{}, Messenger: &outbox{}, Key: []byte("short"),
+		ResolveUser: func(context.Context, string) (string, error) { return "", nil },
+	})
 	if err == nil || !strings.Contains(err.Error(), "5 bytes") {
 		t.Errorf("error %v must name the key's length", err)
 	}

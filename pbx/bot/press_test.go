@@ -408,8 +408,10 @@ func TestResolver(t *testing.T) {
 
 func TestTokenFits(t *testing.T) {
 	r := newRig(t)
-	longest := token{Action: CallBack, Issued: time.Now(), Call: pbx.CallID(strings.Repeat("c", maxCallID)),
-		Extension: strings.Repeat("1", maxNumber), Number: strings.Repeat("2", maxNumber)}
+	longest := token{
+		Action: CallBack, Issued: time.Now(), Call: pbx.CallID(strings.Repeat("c", maxCallID)),
+		Extension: strings.Repeat("1", maxNumber), Number: strings.Repeat("2", maxNumber),
+	}
 	s, err := r.sealer.seal(longest)
 	if err != nil || len(s) > works.MaxPostback {
 		t.Errorf("%d bytes, %v", len(s), err)

@@ -154,7 +154,7 @@ func (s *Server) startCall(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "invalid", "the body must be JSON like {\"extension\":\"101\",\"number\":\"010-1234-5678\"}: "+jsonFault(err))
 		return
 	}
-	if d.Decode(new(any)) != io.EOF { //nolint:errorlint // Decode returns io.EOF itself
+	if d.Decode(new(any)) != io.EOF {
 		refuse(w, http.StatusBadRequest, "invalid", "the body must hold one JSON object")
 		return
 	}
@@ -244,7 +244,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) //nolint:errcheck // the client is gone, nothing can be told to it
+	_, _ = w.Write(append(b, '\n'))
 }
 
 // jsonFault says what is wrong with a body without repeating it.

@@ -135,8 +135,10 @@ func TestAPIRefusals(t *testing.T) {
 		code               string
 		fields             string
 	}{
-		{"GET", "/api/v1/cdrs?limit=0&direction=up&from=yesterday&number=x&disposition=lost&extension=a&page=2", "", 400, "invalid",
-			"direction disposition extension from limit number page"},
+		{
+			"GET", "/api/v1/cdrs?limit=0&direction=up&from=yesterday&number=x&disposition=lost&extension=a&page=2", "", 400, "invalid",
+			"direction disposition extension from limit number page",
+		},
 		{"GET", "/api/v1/cdrs?limit=1001", "", 400, "invalid", "limit"},
 		{"GET", "/api/v1/cdrs?from=2026-11-24&to=2026-11-22", "", 400, "invalid", "to"},
 		{"GET", "/api/v1/cdrs?number=1&number=2", "", 400, "invalid", "number"},

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -204,7 +205,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, view
 	h.Set("Cache-Control", "no-store")
 	h.Set("Vary", "Accept-Language, Cookie")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(b.String())) //nolint:errcheck // the browser is gone, nothing can be told to it
+	_, _ = io.WriteString(w, b.String())
 }
 
 // page is what every page shows around its content.
@@ -263,13 +264,13 @@ func languageOf(r *http.Request, locale string) text.Lang {
 func (s *Server) language(w http.ResponseWriter, r *http.Request) {
 	for _, l := range text.Pages() {
 		if r.PathValue("language") == string(l) {
-			http.SetCookie(w, &http.Cookie{
+			http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever the console is https; plain http is for loopback alone
 				Name: languageCookie, Value: string(l), Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true,
 				SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(s.site.Load().BaseURL, "https://"),
 			})
 		}
 	}
-	http.Redirect(w, r, signin.LocalPath(r.URL.Query().Get("next")), http.StatusSeeOther)
+	http.Redirect(w, r, signin.LocalPath(r.URL.Query().Get("next")), http.StatusSeeOther) //nolint:gosec // LocalPath lets only paths of this console through
 }
 
 func asset(w http.ResponseWriter, r *http.Request) {
@@ -280,5 +281,5 @@ func asset(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write(data) //nolint:errcheck // the browser is gone, nothing can be told to it
+	_, _ = w.Write(data) //nolint:gosec // an embedded file
 }

@@ -87,7 +87,7 @@ func TestTenantWalls(t *testing.T) {
 	} {
 		t.Run(tt.email, func(t *testing.T) {
 			p := newPerson(t)
-			if resp := p.signIn(b, tt.email, "/"); resp.StatusCode != 200 || resp.Request.URL.Path != "/" {
+			if resp := p.signIn(b, tt.email, "/"); resp.StatusCode != http.StatusOK || resp.Request.URL.Path != "/" {
 				t.Fatalf("the sign-in ended at %s with %d", resp.Request.URL, resp.StatusCode)
 			}
 			_, list, _ := p.get(b.http.URL + "/")

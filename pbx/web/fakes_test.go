@@ -279,10 +279,14 @@ func record(id, extension string, n int) pbx.CDR {
 		ID: pbx.CallID(id), Direction: pbx.Inbound, From: from, To: to, Dialled: "02-555-0" + extension, Started: start,
 		Answered: answered, Ended: ended, Disposition: pbx.Answered, Cause: pbx.Cause{SIP: 200, Q850: 16}, AnsweredBy: to, Offered: []string{extension},
 		Legs: []pbx.Leg{
-			{ID: "a", Role: pbx.RoleCaller, State: pbx.LegEnded, Party: from, Created: start, Answered: answered, Ended: ended,
-				Cause: pbx.Cause{SIP: 200, Q850: 16}, Quality: pbx.Quality{PacketsIn: 3250, PacketsOut: 3251, LostIn: 4, JitterIn: 3 * time.Millisecond, Codec: "PCMA"}},
-			{ID: "b", Role: pbx.RoleDesk, State: pbx.LegEnded, Party: to, Created: start.Add(time.Second), Answered: answered, Ended: ended,
-				Cause: pbx.Cause{SIP: 200, Q850: 16}, Quality: pbx.Quality{PacketsIn: 3250, PacketsOut: 3246, LostIn: 80, JitterIn: 34 * time.Millisecond, RoundTrip: 28 * time.Millisecond, Codec: "PCMU"}},
+			{
+				ID: "a", Role: pbx.RoleCaller, State: pbx.LegEnded, Party: from, Created: start, Answered: answered, Ended: ended,
+				Cause: pbx.Cause{SIP: 200, Q850: 16}, Quality: pbx.Quality{PacketsIn: 3250, PacketsOut: 3251, LostIn: 4, JitterIn: 3 * time.Millisecond, Codec: "PCMA"},
+			},
+			{
+				ID: "b", Role: pbx.RoleDesk, State: pbx.LegEnded, Party: to, Created: start.Add(time.Second), Answered: answered, Ended: ended,
+				Cause: pbx.Cause{SIP: 200, Q850: 16}, Quality: pbx.Quality{PacketsIn: 3250, PacketsOut: 3246, LostIn: 80, JitterIn: 34 * time.Millisecond, RoundTrip: 28 * time.Millisecond, Codec: "PCMU"},
+			},
 		},
 	}
 }

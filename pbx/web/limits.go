@@ -98,14 +98,14 @@ func (l *limiter) take(source string) bool {
 
 // evict makes room: every whole bucket goes, or one at random if none is.
 func (l *limiter) evict(now time.Time) {
-	var any string
+	var last string
 	for source, full := range l.buckets {
-		any = source
+		last = source
 		if !full.After(now) {
 			delete(l.buckets, source)
 		}
 	}
 	if len(l.buckets) >= maxSources {
-		delete(l.buckets, any)
+		delete(l.buckets, last)
 	}
 }

@@ -14,7 +14,7 @@ func (s *Server) signInPage(w http.ResponseWriter, r *http.Request) {
 	c := s.site.Load()
 	next := signin.LocalPath(r.URL.Query().Get("next"))
 	if _, ok := c.signIn.Session(r); ok {
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // LocalPath lets only paths of this console through
 		return
 	}
 	if !c.signIn.Enabled() {
@@ -51,7 +51,7 @@ func (s *Server) signInFinish(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.opts.Log.InfoContext(r.Context(), "signed in", "user", who.ID, "source", s.sources.of(r))
-	http.Redirect(w, r, next, http.StatusSeeOther)
+	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // Finish returns only paths of this console
 }
 
 func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) bool {

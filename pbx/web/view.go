@@ -26,8 +26,8 @@ func (s *Server) historyView(r *http.Request, v viewer, values url.Values) pages
 			h.Lines = append(h.Lines, pages.Option{Value: e.Number, Label: label, Selected: e.Number == h.Extension})
 		}
 	}
-	any := h.T("filter.any")
-	h.Directions, h.Outcomes = []pages.Option{{Label: any}}, []pages.Option{{Label: any}}
+	all := h.T("filter.any")
+	h.Directions, h.Outcomes = []pages.Option{{Label: all}}, []pages.Option{{Label: all}}
 	for _, d := range directions() {
 		h.Directions = append(h.Directions, pages.Option{
 			Value: string(d), Label: h.T("direction." + string(d)), Selected: values.Get("direction") == string(d),

@@ -74,7 +74,7 @@ func (j *jar) mac(body string) []byte {
 
 // set writes the value as a cookie; nil takes the cookie away.
 func (j *jar) set(w http.ResponseWriter, v any) error {
-	c := &http.Cookie{Name: j.name, Path: "/", HttpOnly: true, Secure: j.secure, SameSite: http.SameSiteLaxMode, MaxAge: -1}
+	c := &http.Cookie{Name: j.name, Path: "/", HttpOnly: true, Secure: j.secure, SameSite: http.SameSiteLaxMode, MaxAge: -1} //nolint:gosec // Secure wherever the console is https; plain http is for loopback alone
 	if v != nil {
 		b, err := json.Marshal(v)
 		if err != nil {
