@@ -3,8 +3,8 @@ package works
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
-	"net/url"
 )
 
 // Bot is the part of a bot's settings that the PBX looks at.
@@ -36,9 +36,8 @@ func (c *Client) Bot(ctx context.Context) (Bot, error) {
 // for each other.
 func (c *Client) PatchBot(ctx context.Context, p BotPatch) error {
 	if p.CallbackURL != nil && *p.CallbackURL != "" {
-		u, err := url.Parse(*p.CallbackURL)
-		if err != nil || u.Host == "" || !secureURL(u) {
-			return errors.New("callback URL: must be an absolute https URL; http is accepted for loopback addresses alone")
+		if err := CheckURI(*p.CallbackURL); err != nil {
+			return fmt.Errorf("callback URL: %w", err)
 		}
 	}
 	return c.alter(ctx, call{operation: "bot.patch", method: http.MethodPatch, path: c.botPath(), in: p})
@@ -59,7 +58,7 @@ func (c *Client) SetPersistentMenu(ctx context.Context, actions []Action) error 
 func (c *Client) PersistentMenu(ctx context.Context) ([]Action, error) {
 	var out struct {
 		Content struct {
-			Actions []wireAction `json:"actions"`
+			Actions []menuAction `json:"actions"`
 		} `json:"content"`
 	}
 	err := c.read(ctx, call{operation: "bot.menu.get", method: http.MethodGet, path: c.botPath("persistentmenu"), out: &out})
@@ -75,14 +74,23 @@ func (c *Client) PersistentMenu(ctx context.Context) ([]Action, error) {
 	return actions, err
 }
 
+// menuAction reads an action that was set before.
+type menuAction struct {
+	wireAction
+	Labels []struct {
+		Language Language `json:"language"`
+		Label    string   `json:"label"`
+	} `json:"i18nLabels"`
+}
+
 // action turns the wire form back; nil for kinds that the PBX never sets.
-func (a wireAction) action() Action {
+func (a menuAction) action() Action {
 	label := Words{Text: a.Label}
 	for _, v := range a.Labels {
 		if label.I18n == nil {
 			label.I18n = make(map[Language]string)
 		}
-		label.I18n[Language(v["language"])] = v["label"]
+		label.I18n[v.Language] = v.Label
 	}
 	switch a.Type {
 	case "message":

@@ -34,7 +34,6 @@ type Client struct {
 	// botTurn is held while the bot's settings are changed: the API forbids
 	// parallel changes of one bot.
 	botTurn chan struct{}
-	closed  atomic.Bool
 }
 
 // New checks the configuration and returns a client. Nothing is sent. The
@@ -73,11 +72,7 @@ func newTransport() *http.Transport {
 }
 
 // Close lets go of idle connections. Requests under way go on.
-func (c *Client) Close() {
-	if !c.closed.Swap(true) {
-		c.http.CloseIdleConnections()
-	}
-}
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // BotID returns the bot that the client speaks for.
 func (c *Client) BotID() int64 { return c.cfg.BotID }

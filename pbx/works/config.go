@@ -24,7 +24,7 @@ const (
 	DefaultStorageHost = ".worksmobile.com"
 )
 
-// DefaultScopes lets the bot send, read its settings, the directory and the
+// defaultScopes let the bot send, read its settings, the directory and the
 // contacts. One scope that the app lacks fails the whole token request.
 var defaultScopes = []string{"bot.message", "bot.read", "user.read", "contact.read"}
 

@@ -1,6 +1,9 @@
 package works
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Language is a language code as the API writes it.
 type Language string
@@ -106,15 +109,25 @@ type (
 	}
 )
 
-// variant is one text of another language: {"language": ..., FIELD: ...}.
-type variant map[string]string
+// variant is one text of another language. On the wire the text's property
+// has the name of the property that it is a variant of.
+type variant struct {
+	language    Language
+	field, text string
+}
+
+// MarshalJSON implements json.Marshaler.
+func (v variant) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(v.text)
+	return fmt.Appendf(nil, `{"language":%q,%q:%s}`, v.language, v.field, text), err
+}
 
 // variants lists the variants in a fixed order.
 func (w Words) variants(field string) []variant {
 	var out []variant
 	for _, l := range languages {
 		if v, ok := w.I18n[l]; ok {
-			out = append(out, variant{"language": string(l), field: v})
+			out = append(out, variant{l, field, v})
 		}
 	}
 	return out

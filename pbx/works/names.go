@@ -70,6 +70,3 @@ func (x *NameIndex) Lookup(number, viewer string) (Who, bool) {
 	}
 	return Who{}, false
 }
-
-// Len returns how many numbers are known.
-func (x *NameIndex) Len() int { return len(x.entries) }
