@@ -139,11 +139,11 @@ func TestTrunkFailover(t *testing.T) {
 
 func TestNoTrunkIsUp(t *testing.T) {
 	drama(t, nil, func(r *rig) {
-		r.w.down["one"], r.w.down["two"] = true, true
+		r.w.fail("one", "two")
 		r.wantEnd(r.extension("101", "901023456789"), 503, false)
 	})
 	drama(t, nil, func(r *rig) {
-		r.w.down["one"] = true
+		r.w.fail("one")
 		r.extension("101", "112")
 		if d := r.w.to(t, "112").dial; d.Target.Trunk != "two" {
 			t.Errorf("dialled %+v", d)
@@ -508,9 +508,9 @@ func TestCloseWaitsAShortWhile(t *testing.T) {
 func TestAFaultEndsOneCallOnly(t *testing.T) {
 	drama(t, []string{"101", "102", "103"}, func(r *rig) {
 		good := r.extension("101", "102")
-		r.w.onDial = func(*fakeLeg) { panic("a bug") }
+		r.w.beforeDial(func(*fakeLeg) { panic("a bug") })
 		bad := r.extension("101", "103")
-		r.w.onDial = nil
+		r.w.beforeDial(nil)
 		r.wantEnd(bad, 500, false)
 		r.wantEvents(pbx.EventEnded, 1)
 		r.answers(r.w.to(t, "102"))

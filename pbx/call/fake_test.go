@@ -53,6 +53,21 @@ func (w *world) TrunkUp(trunk string) bool {
 	return !w.down[trunk]
 }
 
+func (w *world) beforeDial(f func(*fakeLeg)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.onDial = f
+}
+
+// fail takes trunks down.
+func (w *world) fail(trunks ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range trunks {
+		w.down[t] = true
+	}
+}
+
 func (w *world) Dial(d leg.Dial, l leg.Listener) leg.Leg {
 	f := &fakeLeg{id: d.Leg, dial: d, listener: l, world: w}
 	w.mu.Lock()

@@ -204,8 +204,16 @@ func (m *model) someLeg(t *rapid.T) pbx.LegID {
 func (m *model) anyLeg(t *rapid.T) {
 	id := m.someLeg(t)
 	m.take(rapid.SampledFrom([]input{
-		legRinging{id}, legProgress{id}, legAnswered{id}, legHeld{id, true}, legHeld{id, false},
-		legDigit{id, '1'}, legDigit{id, '1'}, legDigit{id, '5'}, legPlayed{id}, legSilent{id},
+		legRinging{id},
+		legProgress{id},
+		legAnswered{id},
+		legHeld{id, true},
+		legHeld{id, false},
+		legDigit{id, '1'},
+		legDigit{id, '1'},
+		legDigit{id, '5'},
+		legPlayed{id},
+		legSilent{id},
 	}).Draw(t, "input"))
 }
 

@@ -283,7 +283,7 @@ func TestMobileThatCannotBeCalled(t *testing.T) {
 		"emergency":     {func(d *conf.Document, _ *world) { d.Extensions[0].Mobile = "112" }, pbx.CodeForbidden},
 		"suspended":     {func(d *conf.Document, _ *world) { d.Tenant.Suspend = true }, pbx.CodeForbidden},
 		"no trunk":      {func(d *conf.Document, _ *world) { d.Trunks = d.Trunks[:1]; d.Trunks[0].CallerID = conf.CallerID{} }, pbx.CodeNoTrunk},
-		"trunk is down": {func(_ *conf.Document, w *world) { w.down["one"], w.down["two"] = true, true }, pbx.CodeNoTrunk},
+		"trunk is down": {func(_ *conf.Document, w *world) { w.fail("one", "two") }, pbx.CodeNoTrunk},
 		"tap is closed": {func(d *conf.Document, _ *world) { d.Outbound.MaxCallsPerMinute = 1 }, pbx.CodeLimit},
 	} {
 		t.Run(name, func(t *testing.T) {

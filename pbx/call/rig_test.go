@@ -72,8 +72,11 @@ func (r *rig) incoming(from pbx.Party, dialled string) *fakeLeg {
 func (r *rig) try(from pbx.Party, dialled string) (*fakeLeg, *leg.Refusal) {
 	r.n++
 	f := &fakeLeg{id: pbx.LegID("in-" + string(rune('a'+r.n))), world: r.w}
-	listener, refusal := r.e.Receive(context.Background(), leg.Incoming{Leg: f, From: from, Dialled: dialled})
+	listener := &late{ready: make(chan struct{})}
 	f.listener = listener
+	l, refusal := r.e.Receive(context.Background(), leg.Incoming{Leg: f, From: from, Dialled: dialled})
+	listener.Listener = l
+	close(listener.ready)
 	synctest.Wait()
 	return f, refusal
 }
@@ -94,6 +97,7 @@ func (r *rig) press(f *fakeLeg, d rune) {
 	f.listener.LegDigit(f.id, d)
 	synctest.Wait()
 }
+
 func (r *rig) fails(f *fakeLeg, status int) {
 	f.hangUp(pbx.Cause{SIP: status})
 	synctest.Wait()

@@ -105,7 +105,12 @@ func inputs(m *sim) []input {
 		}
 	}
 	all := []input{
-		start{}, tick{}, found{Ask: 99}, replanned{Ask: 99}, hangup{Ticket: 1}, shutdown{},
+		start{},
+		tick{},
+		found{Ask: 99},
+		replanned{Ask: 99},
+		hangup{Ticket: 1},
+		shutdown{},
 		m.press("101", pbx.ToDesk), m.press("101", pbx.ToMobile), m.press("102", pbx.ToDesk), m.press("101", pbx.ToAssistant),
 	}
 	for _, id := range ids {
@@ -136,12 +141,12 @@ func name(in input) string {
 // it with testdata/edges: one line per edge that leads somewhere, and all the
 // inputs that mean nothing there.
 func TestEdges(t *testing.T) {
-	for situation, make := range situations() {
+	for situation, prepare := range situations() {
 		t.Run(situation, func(t *testing.T) {
 			var b strings.Builder
 			var nothing []string
-			for _, in := range inputs(make()) {
-				m := make()
+			for _, in := range inputs(prepare()) {
+				m := prepare()
 				before := asJSON(&m.s)
 				actions := m.feed(in)
 				after := asJSON(&m.s)
@@ -174,12 +179,12 @@ func TestEdges(t *testing.T) {
 
 // TestDeadlines lets each situation time out until the call is over.
 func TestDeadlines(t *testing.T) {
-	for situation, make := range situations() {
+	for situation, prepare := range situations() {
 		if strings.HasSuffix(situation, "new") {
 			continue // has no deadline before it starts
 		}
 		t.Run(situation, func(t *testing.T) {
-			m := make()
+			m := prepare()
 			for range 20 {
 				at := m.s.next()
 				if at.IsZero() {
@@ -203,8 +208,8 @@ func TestDeadlines(t *testing.T) {
 }
 
 func TestStepKeepsItsInput(t *testing.T) {
-	for situation, make := range situations() {
-		m := make()
+	for situation, prepare := range situations() {
+		m := prepare()
 		for _, in := range inputs(m) {
 			before := string(asJSON(&m.s))
 			after, actions := step(m.s, m.now.Add(time.Second), in)
