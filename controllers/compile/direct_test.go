@@ -110,15 +110,19 @@ func TestCompilerDoesNotRelyOnTheSchema(t *testing.T) {
 			if (doc == nil) != compile.HasErrors(problems) {
 				t.Errorf("document %v with %v", doc, problems)
 			}
-			var lines []string
-			for _, p := range problems {
-				lines = append(lines, p.String())
-			}
-			if all := strings.Join(lines, "\n"); !strings.Contains(all, tc.want) {
+			if all := lines(problems); !strings.Contains(all, tc.want) {
 				t.Errorf("no problem has %q:\n%s", tc.want, all)
 			}
 		})
 	}
+}
+
+func lines(problems []compile.Problem) string {
+	var b strings.Builder
+	for _, p := range problems {
+		b.WriteString(p.String() + "\n")
+	}
+	return b.String()
 }
 
 func TestDefaultsHoldWithoutTheSchema(t *testing.T) {

@@ -84,11 +84,14 @@ func TestValidateAcceptsTheWholeDocument(t *testing.T) {
 	}
 }
 
+// spoilt is one way to make a good document wrong, and what Validate says.
+type spoilt struct {
+	spoil func(d *conf.Document)
+	want  string
+}
+
 func TestValidateNamesFieldAndCure(t *testing.T) {
-	for _, tc := range []struct {
-		spoil func(d *conf.Document)
-		want  string
-	}{
+	refused(t, []spoilt{
 		{func(d *conf.Document) { d.Version = 2 }, "version 2: this program reads version 1"},
 		{func(d *conf.Document) { d.Tenant.Namespace = "" }, "tenant.namespace: must not be empty"},
 		{func(d *conf.Document) { d.Tenant.Name = "a\r\nb" }, `tenant.name "a\r\nb": must be at most 253 characters without control`},
@@ -131,6 +134,11 @@ func TestValidateNamesFieldAndCure(t *testing.T) {
 		{func(d *conf.Document) { d.Extensions[1].DIDs = []string{"025550101"} }, `extensions[1].dids[0] "025550101": is the same as extensions[0].dids[0]`},
 		{func(d *conf.Document) { d.Extensions[0].NoAnswer.After = 1 }, "extensions[0].noAnswer.after 1ns: must be 5s to 180s"},
 		{func(d *conf.Document) { d.Extensions[0].NoAnswer.To = "sip:x" }, `extensions[0].noAnswer.to "sip:x": must be`},
+	})
+}
+
+func TestValidateNamesFieldAndCureOfRouting(t *testing.T) {
+	refused(t, []spoilt{
 		{func(d *conf.Document) { d.Groups[0].Number = "101" }, `groups[0].number "101": is the same as`},
 		{func(d *conf.Document) { d.Groups[0].Strategy = "RoundRobin" }, `groups[0].strategy "RoundRobin": must be one of RingAll, Sequential`},
 		{func(d *conf.Document) { d.Groups[0].Members = nil }, "groups[0].members: must name an extension"},
@@ -163,7 +171,12 @@ func TestValidateNamesFieldAndCure(t *testing.T) {
 		{func(d *conf.Document) { d.Bot.DomainID = 0 }, "bot.domainID 0: must be at least 1"},
 		{func(d *conf.Document) { d.Bot.AuthURL = "ftp://x" }, `bot.authURL "ftp://x": must be an https URL`},
 		{func(d *conf.Document) { d.Bot.Credentials.PrivateKey = "" }, "bot.credentials.privateKey: must not be empty"},
-	} {
+	})
+}
+
+func refused(t *testing.T, list []spoilt) {
+	t.Helper()
+	for _, tc := range list {
 		t.Run(tc.want, func(t *testing.T) {
 			d := good()
 			tc.spoil(d)
