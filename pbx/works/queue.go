@@ -123,18 +123,12 @@ func (q *Queue) Send(m Message) {
 	}
 	q.seq++
 	e.seq = q.seq
-	q.insert(e)
-	victims := q.takeStale(now)
-	var oldest *entry
-	if n := len(q.waiting); n > q.opts.Limit {
-		oldest, q.waiting = q.waiting[n-1], q.waiting[:n-1]
-	}
+	stale := q.takeStale(now)
+	full := q.insert(e)
 	q.wake()
 	q.mu.Unlock()
-	q.settleAll(victims, ErrStale)
-	if oldest != nil {
-		q.settle(oldest, ErrFull)
-	}
+	q.settleAll(stale, ErrStale)
+	q.settleAll(full, ErrFull)
 }
 
 func validateMessage(m Message) error {

@@ -178,6 +178,39 @@ func TestQueueIsBoundedAndSendNeverBlocks(t *testing.T) {
 	})
 }
 
+// What comes back from the service to be sent again counts, too.
+func TestQueueIsBoundedWhenMessagesComeBack(t *testing.T) {
+	testKey()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := &service{api: func(*http.Request) (*http.Response, error) {
+			<-release
+			return answer(429, nil, "rateLimit-reset", "60"), nil
+		}}
+		q := NewQueue(newClient(t, s), QueueOptions{Workers: 4, Limit: 10})
+		defer q.Close()
+		var out outcomes
+		begin := time.Now()
+		for i := range 14 {
+			q.Send(out.message(fmt.Sprint("m", i), begin.Add(time.Duration(i)*time.Second)))
+			synctest.Wait()
+		}
+		if s := q.Stats(); s.Waiting != 10 || s.Sending != 4 || s.Full != 0 {
+			t.Fatalf("stats %+v, want 10 waiting and 4 in sending", s)
+		}
+		close(release)
+		synctest.Wait()
+		if s := q.Stats(); s.Waiting != 10 || s.Sending != 0 || s.Full != 4 {
+			t.Errorf("stats %+v, want 10 waiting and 4 given up", s)
+		}
+		for _, text := range []string{"m0", "m1", "m2", "m3"} {
+			if got := out.of(text); len(got) != 1 || !errors.Is(got[0], ErrFull) {
+				t.Errorf("%s, of the oldest: told %v, want ErrFull", text, got)
+			}
+		}
+	})
+}
+
 func TestQueueDoesNotSendAgainWhatMayHaveArrived(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -26,10 +26,15 @@ func newestFirst(a, b *entry) int {
 	return cmp.Compare(a.seq, b.seq)
 }
 
-// insert puts e in its place; the caller holds mu.
-func (q *Queue) insert(e *entry) {
+// insert puts e in its place and takes out the oldest if the queue is too
+// long then; the caller holds mu.
+func (q *Queue) insert(e *entry) (full []*entry) {
 	i, _ := slices.BinarySearchFunc(q.waiting, e, newestFirst)
 	q.waiting = slices.Insert(q.waiting, i, e)
+	n := min(len(q.waiting), q.opts.Limit)
+	full = slices.Clone(q.waiting[n:])
+	q.waiting = slices.Delete(q.waiting, n, len(q.waiting))
+	return full
 }
 
 // takeStale takes out what is past its deadline; the caller holds mu.
@@ -143,10 +148,11 @@ func (q *Queue) deliver(e *entry) {
 	ctx, cancel := context.WithTimeout(q.ctx, e.Deadline.Sub(q.client.opts.Now()))
 	err := q.client.SendMessage(ctx, e.To, e.Content)
 	cancel()
-	again := q.retry(e, err)
+	full, again := q.retry(e, err)
 	if !again {
 		q.settle(e, err)
 	}
+	q.settleAll(full, ErrFull)
 	q.mu.Lock()
 	q.stats.Sending--
 	q.wake()
@@ -155,8 +161,8 @@ func (q *Queue) deliver(e *entry) {
 
 // retry puts a message back that may be sent again. A refusal by the rate
 // limit holds up the whole queue, since the limit is the domain's; anything
-// else holds up this message alone.
-func (q *Queue) retry(e *entry, err error) bool {
+// else holds up this message alone. What has no room any more is returned.
+func (q *Queue) retry(e *entry, err error) (full []*entry, again bool) {
 	limited := isRateLimit(err)
 	now := q.client.opts.Now()
 	q.mu.Lock()
@@ -178,13 +184,12 @@ func (q *Queue) retry(e *entry, err error) bool {
 		e.tries++
 	}
 	if !again || q.closed || e.tries >= q.opts.Tries || !now.Before(e.Deadline) {
-		return false
+		return nil, false
 	}
 	if !limited {
 		e.notBefore = now.Add(wait)
 	}
-	q.insert(e)
-	return true
+	return q.insert(e), true
 }
 
 func isRateLimit(err error) bool {
