@@ -25,9 +25,11 @@ type (
 		Leg   pbx.LegID
 		Party pbx.Party
 	}
+	// sendDigit passes a key press of From's peer on, unless the media plane
+	// has carried it already.
 	sendDigit struct {
-		Leg   pbx.LegID
-		Digit rune
+		From, To pbx.LegID
+		Digit    rune
 	}
 
 	// hear lets To hear what From's peer says; an empty To stops it.

@@ -175,8 +175,8 @@ func (in legDigit) apply(m *machine) {
 	}
 	switch l.ID {
 	case s.Caller:
-		m.do(sendDigit{s.Peer, in.Digit})
+		m.do(sendDigit{l.ID, s.Peer, in.Digit})
 	case s.Peer:
-		m.do(sendDigit{s.Caller, in.Digit})
+		m.do(sendDigit{l.ID, s.Caller, in.Digit})
 	}
 }

@@ -339,6 +339,14 @@ func TestKeysReachTheOtherSide(t *testing.T) {
 		if string(phone.digits) != "2" || string(caller.digits) != "#" {
 			t.Errorf("phone got %q, caller %q", string(phone.digits), string(caller.digits))
 		}
+		phone.events = true // the caller's INFO still needs us
+		r.press(caller, '3')
+		caller.events = true // now the media plane carries them
+		r.press(caller, '4')
+		r.press(phone, '5')
+		if string(phone.digits) != "23" || string(caller.digits) != "#" {
+			t.Errorf("phone got %q, caller %q", string(phone.digits), string(caller.digits))
+		}
 	})
 }
 

@@ -29,7 +29,6 @@
 //     While a pull is under way the stage's time stands still.
 //   - A call that its presser moves goes on at the old phone until the new
 //     one answers; if the presser hangs up meanwhile the caller hears ringing.
-//   - A key press that a leg tells (LegDigit) has not reached the other side:
-//     the media plane carries RFC 4733 events between two peers that take
-//     them and tells only what it could not carry. So it is sent on.
+//   - A key press that a leg tells is sent on to the other side unless both
+//     peers take RFC 4733 events: then the media plane has carried it.
 package call

@@ -134,6 +134,7 @@ type fakeLeg struct {
 	hears   media.Port
 	playing media.Source
 	digits  []rune
+	events  bool // its peer takes RFC 4733 events
 	shown   []pbx.Party
 }
 
@@ -223,6 +224,8 @@ func (*fakePort) Apply(media.Stream)                 {}
 func (*fakePort) Quality() pbx.Quality               { return pbx.Quality{} }
 func (*fakePort) SendDigit(rune, time.Duration) bool { return true }
 func (*fakePort) Close()                             {}
+
+func (p *fakePort) TakesKeys() bool { return p.events }
 
 func (p *fakePort) Hear(to media.Port) {
 	p.mu.Lock()

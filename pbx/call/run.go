@@ -175,7 +175,7 @@ func (r *run) execute(a action) {
 	case present:
 		r.on(a.Leg, func(l leg.Leg) { l.Present(a.Party) })
 	case sendDigit:
-		r.on(a.Leg, func(l leg.Leg) { l.SendDigit(a.Digit) })
+		r.sendDigit(a)
 	case hear:
 		r.hear(a)
 	case play:
@@ -224,6 +224,23 @@ func (r *run) hear(a hear) {
 		to = l.Media()
 	}
 	from.Media().Hear(to)
+}
+
+// sendDigit is the one place that decides who carries a key press. A port
+// tells every press, those of RFC 4733 and those of INFO. Between two peers
+// that take RFC 4733 events the media plane has relayed the press, and sending
+// it again would double it; in every other case only we can pass it on.
+func (r *run) sendDigit(a sendDigit) {
+	from, to := r.legs[a.From], r.legs[a.To]
+	if from == nil || to == nil || takesKeys(from) && takesKeys(to) {
+		return
+	}
+	to.SendDigit(a.Digit)
+}
+
+func takesKeys(l leg.Leg) bool {
+	k, ok := l.Media().(media.KeyTaker)
+	return !ok || k.TakesKeys()
 }
 
 func (r *run) sound(name string) media.Source {

@@ -125,7 +125,7 @@ func text(a action) string {
 	case present:
 		return fmt.Sprintf("present %s %s", a.Leg, a.Party.Number)
 	case sendDigit:
-		return fmt.Sprintf("sendDigit %s %c", a.Leg, a.Digit)
+		return fmt.Sprintf("sendDigit %s %c", a.To, a.Digit)
 	case emit:
 		e := a.Event
 		var err string

@@ -94,6 +94,12 @@ type Port interface {
 	Close()
 }
 
+// KeyTaker is a Port that tells whether its peer takes RFC 4733 events now.
+// Between two such peers the media plane carries key presses by itself.
+type KeyTaker interface {
+	TakesKeys() bool
+}
+
 // Allocator hands out ports.
 type Allocator interface {
 	// Allocate returns a port on the address family of `peer` (an invalid
