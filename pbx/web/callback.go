@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	maxCallback     = 1 << 20
-	callbackQueue   = 512
-	callbackWorkers = 4
+	maxCallback   = 1 << 20
+	callbackQueue = 512
+	// callbackWorkers is generous: a press may have to wait for the directory
+	// to say who pressed, and must not hold up the others meanwhile.
+	callbackWorkers = 16
 	// maxSeen and replayWindow bound the memory for duplicates. The window
 	// is longer than the age at which the bot refuses a press, so that a
 	// recorded callback never works a second time.
