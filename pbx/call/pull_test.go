@@ -408,16 +408,18 @@ func TestTwoPressAtTheSameInstant(t *testing.T) {
 	})
 }
 
+// callBack presses the button that rings the extension's own phones.
+func callBack(r *rig, extension, number string) (pbx.CallID, error) {
+	id, err := r.e.CallBack(context.Background(), pbx.CallBack{Extension: extension, Number: number, Name: "홍길동"})
+	synctest.Wait()
+	return id, err
+}
+
 func TestCallBack(t *testing.T) {
-	call := func(r *rig, extension, number string) (pbx.CallID, error) {
-		id, err := r.e.CallBack(context.Background(), pbx.CallBack{Extension: extension, Number: number, Name: "홍길동"})
-		synctest.Wait()
-		return id, err
-	}
 	t.Run("to the outside", func(t *testing.T) {
 		drama(t, []string{"101"}, func(r *rig) {
 			r.w.register("101", "app")
-			if _, err := call(r, "101", "010-9999-8888"); err != nil {
+			if _, err := callBack(r, "101", "010-9999-8888"); err != nil {
 				t.Fatal(err)
 			}
 			first, second := r.w.legs()[0], r.w.legs()[1]
@@ -447,7 +449,7 @@ func TestCallBack(t *testing.T) {
 	})
 	t.Run("inside, and the called one pulls it", func(t *testing.T) {
 		drama(t, []string{"101", "102"}, func(r *rig) {
-			if _, err := call(r, "102", "101"); err != nil {
+			if _, err := callBack(r, "102", "101"); err != nil {
 				t.Fatal(err)
 			}
 			presser := r.w.to(t, "102")
@@ -464,7 +466,7 @@ func TestCallBack(t *testing.T) {
 	})
 	t.Run("early media", func(t *testing.T) {
 		drama(t, []string{"101"}, func(r *rig) {
-			_, _ = call(r, "101", "01099998888")
+			_, _ = callBack(r, "101", "01099998888")
 			presser := r.w.to(t, "101")
 			r.answers(presser)
 			out := r.w.to(t, "01099998888")
@@ -477,9 +479,12 @@ func TestCallBack(t *testing.T) {
 			r.wantEnd(presser, 486, false)
 		})
 	})
+}
+
+func TestCallBackThatComesToNothing(t *testing.T) {
 	t.Run("not lifted", func(t *testing.T) {
 		drama(t, []string{"101"}, func(r *rig) {
-			_, _ = call(r, "101", "102")
+			_, _ = callBack(r, "101", "102")
 			r.pass(30 * time.Second)
 			r.wantEnd(r.w.to(t, "101"), 480, false)
 			r.wantEvents(pbx.EventEnded, 1)
@@ -489,7 +494,7 @@ func TestCallBack(t *testing.T) {
 	t.Run("declined", func(t *testing.T) {
 		drama(t, []string{"101"}, func(r *rig) {
 			r.w.register("101", "app")
-			_, _ = call(r, "101", "102")
+			_, _ = callBack(r, "101", "102")
 			r.fails(r.w.legs()[0], 486)
 			r.wantEvents(pbx.EventEnded, 0)
 			r.fails(r.w.legs()[1], 603)
@@ -509,7 +514,7 @@ func TestCallBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			drama(t, []string{"101"}, func(r *rig) {
-				_, err := call(r, tt.extension, tt.number)
+				_, err := callBack(r, tt.extension, tt.number)
 				r.wantCode(err, tt.code)
 				r.wantEvents(pbx.EventStarted, 0)
 			})
