@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// bench is one run.
+type bench struct {
+	plan plan
+	bin  string
+	out  *table
+	dir  string
+
+	works   *worksSim
+	carrier *carrier
+	pbx     *target
+}
+
+// run prepares what every measurement needs and does the work.
+func (b *bench) run(ctx context.Context, work func(context.Context) error) (err error) {
+	if b.dir, err = os.MkdirTemp("", "dipcast-bench"); err != nil {
+		return err
+	}
+	if b.works, err = startWorks(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.works.Close()) }()
+	if b.carrier, err = newCarrier(); err != nil {
+		return err
+	}
+	defer b.carrier.close()
+	if err = work(ctx); err == nil {
+		return os.RemoveAll(b.dir)
+	}
+	return fmt.Errorf("%w\n(logs are in %s)", err, b.dir)
+}
+
+// fresh starts a PBX that has done nothing yet.
+func (b *bench) fresh(ctx context.Context) (stop func(), err error) {
+	if b.pbx, err = startPBX(ctx, b.bin, b.dir, b.works, b.carrier.local); err != nil {
+		return nil, err
+	}
+	b.carrier.serverAt(b.pbx.sip)
+	return b.pbx.stop, nil
+}
+
+// all measures every row. Memory comes first, while the process is fresh.
+func (b *bench) all(ctx context.Context) error {
+	for _, part := range []struct {
+		name string
+		run  func(context.Context) error
+	}{{"memory", b.memory}, {"signalling", b.signalling}, {"media", b.media}, {"cards", b.latency}} {
+		began := time.Now()
+		stop, err := b.fresh(ctx)
+		if err != nil {
+			return err
+		}
+		err = part.run(ctx)
+		stop()
+		if err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "%s: %.0f s\n", part.name, time.Since(began).Seconds())
+	}
+	return nil
+}
+
+// one runs a single load long enough for a profiler to look at it.
+func (b *bench) one(ctx context.Context, name string) error {
+	stop, err := b.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	fmt.Fprintln(os.Stderr, "process", b.pbx.cmd.Process.Pid)
+	switch name {
+	case "register":
+		r, err := registrations(ctx, b.pbx, b.plan.load)
+		b.out.add(compare("registrations", "%.0f", r.perCPU))
+		return err
+	case "calls":
+		r, err := setups(ctx, b.pbx, b.plan.load)
+		b.out.add(compare("call set-ups", "%.0f", r.perCPU))
+		return err
+	case "rtp":
+		r, err := dipcastRelay(ctx, b.pbx, b.plan.calls[len(b.plan.calls)-1], b.plan)
+		b.out.add(compare("ms per call-second", "%.3f", r.perCall))
+		return err
+	}
+	return fmt.Errorf("no load %q: register, calls or rtp", name)
+}
+
+const kib = 1024
+
+// memory of a fresh process: idle, with registrations, with calls.
+func (b *bench) memory(ctx context.Context) error {
+	if err := b.pbx.wait(ctx, time.Second); err != nil {
+		return err
+	}
+	idle := b.pbx.rss()
+	phones, err := phonesAt(b.pbx, numbers)
+	if err != nil {
+		return err
+	}
+	for _, p := range phones {
+		p.contacts = b.plan.contacts
+	}
+	err = together(phones, func(p *phone) error { return p.register(ctx) })
+	hangUp(phones)
+	if err != nil {
+		return err
+	}
+	if err := b.pbx.wait(ctx, time.Second); err != nil {
+		return err
+	}
+	registered := b.pbx.rss()
+	const calls = 100
+	x, err := newExchange("127.0.0.1", calls)
+	if err != nil {
+		return err
+	}
+	// These calls come and go before the figure is taken: what stays after
+	// the first calls is the process's, not theirs.
+	end, err := talkers(ctx, b.pbx, x, calls)
+	if err != nil {
+		x.close()
+		return err
+	}
+	before := registered
+	if _, err := x.measure(ctx, b.pbx.process, 2*time.Second); err != nil {
+		end()
+		return err
+	}
+	with := b.pbx.rss()
+	end()
+	bindings := numbers * b.plan.contacts
+	b.out.add(compare("memory idle, MiB RSS", "%.1f", idle/kib/kib))
+	b.out.add(compare(fmt.Sprintf("memory per registration, KiB (at %d)", bindings), "%.1f", (registered-idle)/kib/float64(bindings)))
+	b.out.add(compare(fmt.Sprintf("memory per call, KiB (at %d, with audio)", calls), "%.0f", (with-before)/kib/calls))
+	return nil
+}
+
+// signalling loads PBX and proxy alike.
+func (b *bench) signalling(ctx context.Context) error {
+	peer, err := startKamailio(ctx, b.dir)
+	if err != nil {
+		return err
+	}
+	if peer != nil {
+		defer peer.stop()
+	}
+	for _, l := range []struct {
+		name, of string
+		load     func(context.Context, *target, time.Duration) (result, error)
+	}{
+		{"registrations with digest, per CPU-second", "one registration", registrations},
+		{"call set-ups with digest, per CPU-second", "call set-up (INVITE to 200)", setups},
+	} {
+		ours, err := l.load(ctx, b.pbx, b.plan.load)
+		if err != nil {
+			return err
+		}
+		theirs := result{}
+		who := "kamailio is not installed"
+		if peer != nil {
+			who = "kamailio"
+			if theirs, err = l.load(ctx, peer, b.plan.load); err != nil {
+				return err
+			}
+		}
+		b.out.add(compare(l.name, "%.0f", ours.perCPU, figure{who, theirs.perCPU}))
+		for _, q := range []float64{0.5, 0.99} {
+			b.out.add(compare(fmt.Sprintf("- %s, p%.0f, ms", l.of, q*100), "%.1f", quantile(ours.delays, q), figure{who, quantile(theirs.delays, q)}))
+		}
+		if ours.failed+theirs.failed > 0 {
+			b.out.note("%s: %d failed here, %d at kamailio.", l.name, ours.failed, theirs.failed)
+		}
+	}
+	return nil
+}
+
+// media relays the same calls through each relay in turn.
+func (b *bench) media(ctx context.Context) error {
+	for _, calls := range b.plan.calls {
+		ours, err := dipcastRelay(ctx, b.pbx, calls, b.plan)
+		if err != nil {
+			return err
+		}
+		bare, err := bareForwarder(ctx, b.dir, calls, b.plan)
+		if err != nil {
+			return err
+		}
+		engine, err := rtpengineRelay(ctx, b.dir, calls, b.plan)
+		who := "rtpengine"
+		if errors.Is(err, errNotInstalled) {
+			who, err = "rtpengine is not installed", nil
+		}
+		if err != nil {
+			return err
+		}
+		line := func(name, format string, of func(relayed) float64) {
+			b.out.add(compare(name, format, of(ours), figure{"forwarder", of(bare)}, figure{who, of(engine)}))
+		}
+		line(fmt.Sprintf("RTP, %d calls: ms CPU per call-second", calls), "%.2f", func(r relayed) float64 { return r.perCall })
+		line("- packets per CPU-second", "%.0f", func(r relayed) float64 { return r.packets })
+		line("- delay p50, ms", "%.2f", func(r relayed) float64 { return r.p50 })
+		line("- delay p99, ms", "%.2f", func(r relayed) float64 { return r.p99 })
+		b.out.add(row{
+			name: "- packets lost", ours: fmt.Sprintf("%d of %d", ours.lost, ours.sent),
+			peers: fmt.Sprintf("forwarder %d, %s %d", bare.lost, who, engine.lost),
+		})
+	}
+	return nil
+}
+
+// latency of cards and presses.
+func (b *bench) latency(ctx context.Context) error {
+	l, err := cards(ctx, b.pbx, b.works, b.carrier, b.plan.cards)
+	if err != nil {
+		return err
+	}
+	for _, r := range []struct {
+		name string
+		list []time.Duration
+	}{{"INVITE to card in the chat", l.card}, {"press to INVITE at the mobile", l.press}} {
+		for _, q := range []float64{0.5, 0.99} {
+			b.out.add(compare(fmt.Sprintf("%s, p%.0f, ms (%d calls)", r.name, q*100, len(r.list)), "%.1f", quantile(r.list, q)))
+		}
+	}
+	return nil
+}

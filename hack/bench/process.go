@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// clockTick is the unit of /proc/PID/stat (USER_HZ, 100 on every Linux).
+const clockTick = 10 * time.Millisecond
+
+// process is a program that is measured. It dies with the benchmark.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	log  string // file with its output
+	done chan struct{}
+	err  error // valid once done
+}
+
+// start runs a program with its output in a file of dir; stdout, if not nil,
+// gets the standard output instead.
+func start(dir, name string, stdout io.Writer, bin string, args ...string) (*process, error) {
+	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	out, err := os.Create(p.log)
+	if err != nil {
+		return nil, err
+	}
+	p.cmd = exec.Command(bin, args...) //nolint:noctx // ended by stop, in order
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	if stdout != nil {
+		p.cmd.Stdout = stdout
+	}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if err := p.cmd.Start(); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	go func() {
+		p.err = errors.Join(p.cmd.Wait(), out.Close())
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// stop asks the process to end and waits; one that does not is killed.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// failed describes the end of a process that should have gone on.
+func (p *process) failed() error {
+	text, _ := os.ReadFile(p.log)
+	return fmt.Errorf("%s has ended: %w\n%s", p.name, p.err, text[max(0, len(text)-2000):])
+}
+
+// until asks again and again until ready says yes or the process has ended.
+func (p *process) until(ctx context.Context, ready func(context.Context) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for !ready(ctx) {
+		select {
+		case <-again.C:
+		case <-p.done:
+			return p.failed()
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not get ready: %w (see %s)", p.name, ctx.Err(), p.log)
+		}
+	}
+	return nil
+}
+
+func answers(ctx context.Context, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// cpu is what the process and its children have used, user and system time of
+// all threads.
+func (p *process) cpu() time.Duration {
+	used := map[int]time.Duration{}
+	parents := map[int]int{}
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		if parent, d, ok := stat(dir); ok {
+			used[pid], parents[pid] = d, parent
+		}
+	}
+	var sum time.Duration
+	for pid, d := range used {
+		for q := pid; q > 1; q = parents[q] {
+			if q == p.cmd.Process.Pid {
+				sum += d
+				break
+			}
+		}
+	}
+	return sum
+}
+
+// stat reads parent and CPU time of one process (proc(5): fields 4, 14, 15).
+func stat(dir string) (parent int, used time.Duration, ok bool) {
+	text, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return 0, 0, false
+	}
+	// The name in parentheses may hold anything.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 13 {
+		return 0, 0, false
+	}
+	parent, _ = strconv.Atoi(fields[1])
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return parent, time.Duration(user+system) * clockTick, true
+}
+
+// rss is the resident memory in bytes.
+func (p *process) rss() float64 {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = f.Close() }()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if v, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
+			kb, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(v, "kB")), 64)
+			return kb * 1024
+		}
+	}
+	return 0
+}
+
+// wait lets d pass, or ends early with an error if ctx or the process ends.
+func (p *process) wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-p.done:
+		return p.failed()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

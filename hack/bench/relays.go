@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// forwarder is the least that a relay written in Go can do, in a process of
+// its own: two sockets a call, a goroutine each; what one receives the other
+// sends to whoever spoke to it. It writes the ports to w, a line a call.
+func forwarder(ctx context.Context, calls int, w io.Writer) error {
+	var wg sync.WaitGroup
+	var all []*net.UDPConn
+	for range calls {
+		var socks [2]*net.UDPConn
+		var peers [2]atomic.Pointer[netip.AddrPort]
+		for i := range socks {
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				return err
+			}
+			socks[i], all = c, append(all, c)
+		}
+		for i := range socks {
+			wg.Go(func() {
+				buf := make([]byte, 2048)
+				var known netip.AddrPort
+				for {
+					n, from, err := socks[i].ReadFromUDPAddrPort(buf)
+					if err != nil {
+						return
+					}
+					if from != known {
+						known = from
+						peers[i].Store(&from)
+					}
+					if to := peers[1-i].Load(); to != nil {
+						_, _ = socks[1-i].WriteToUDPAddrPort(buf[:n], *to)
+					}
+				}
+			})
+		}
+		if _, err := fmt.Fprintln(w, port(socks[0]), port(socks[1])); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	for _, c := range all {
+		_ = c.Close()
+	}
+	wg.Wait()
+	return nil
+}
+
+func port(c *net.UDPConn) uint16 {
+	a, ok := c.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return 0
+	}
+	return a.AddrPort().Port()
+}
+
+func loopback(port int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
+}
+
+// bareForwarder measures the forwarder.
+func bareForwarder(ctx context.Context, dir string, calls int, p plan) (relayed, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return relayed{}, err
+	}
+	r, w := io.Pipe()
+	defer func() { _ = r.Close() }()
+	proc, err := start(dir, "forwarder", w, self, "-forward", strconv.Itoa(calls))
+	if err != nil {
+		return relayed{}, err
+	}
+	defer proc.stop()
+	x, err := newExchange("127.0.0.1", calls)
+	if err != nil {
+		return relayed{}, err
+	}
+	lines := bufio.NewScanner(r)
+	for i := range calls {
+		var a, b int
+		if !lines.Scan() {
+			x.close()
+			return relayed{}, proc.failed()
+		}
+		if _, err := fmt.Sscan(lines.Text(), &a, &b); err != nil {
+			x.close()
+			return relayed{}, err
+		}
+		x.streams[2*i].to, x.streams[2*i+1].to = loopback(a), loopback(b)
+	}
+	return x.measure(ctx, proc, p.media)
+}
+
+// dipcastRelay measures calls between extensions.
+func dipcastRelay(ctx context.Context, t *target, calls int, p plan) (relayed, error) {
+	x, err := newExchange("127.0.0.1", calls)
+	if err != nil {
+		return relayed{}, err
+	}
+	hangUpAll, err := talkers(ctx, t, x, calls)
+	if err != nil {
+		x.close()
+		return relayed{}, err
+	}
+	defer hangUpAll()
+	return x.measure(ctx, t.process, p.media)
+}
+
+// talkers sets up calls whose audio runs through x, and returns what ends
+// them.
+func talkers(ctx context.Context, t *target, x *exchange, calls int) (end func(), err error) {
+	phones, err := phonesAt(t, 2*calls)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range phones {
+		leg := 2 * (i % calls) // callers first, then callees
+		if i >= calls {
+			leg++
+			p.onInvite = func(m message) bool {
+				n, err := audioPort(m.body())
+				x.streams[leg].to = loopback(n)
+				return err == nil
+			}
+		}
+		p.sdp = session("127.0.0.1", x.port(leg))
+	}
+	if err := together(phones, func(p *phone) error { return p.register(ctx) }); err != nil {
+		hangUp(phones)
+		return nil, err
+	}
+	dialogs := make([]*dialog, calls)
+	for i, p := range phones[:calls] {
+		d, err := p.invite(ctx, phones[calls+i].user)
+		if err == nil {
+			var n int
+			n, err = audioPort(d.remote.body())
+			x.streams[2*i].to = loopback(n)
+		}
+		if err != nil {
+			hangUp(phones)
+			return nil, err
+		}
+		dialogs[i] = d
+	}
+	return func() {
+		for _, d := range dialogs {
+			_ = d.bye(ctx) // the calls end with their process at the latest
+		}
+		hangUp(phones)
+	}, nil
+}
+
+// rtpengineRelay measures rtpengine, driven by its own protocol without a
+// proxy; errNotInstalled if it is not there.
+func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed, error) {
+	bin, err := exec.LookPath("rtpengine")
+	if err != nil {
+		return relayed{}, errNotInstalled
+	}
+	listen, err := freePort("127.0.0.1")
+	if err != nil {
+		return relayed{}, err
+	}
+	proc, err := start(dir, "rtpengine", nil, bin, "--table=-1", "--interface=127.0.0.1", "--listen-ng="+listen.String(),
+		"--port-min=20000", "--port-max=29998", "--num-threads=2", "--foreground", "--log-stderr", "--log-level=3")
+	if err != nil {
+		return relayed{}, err
+	}
+	defer proc.stop()
+	ng, err := dialNG(listen)
+	if err != nil {
+		return relayed{}, err
+	}
+	defer ng.close()
+	if err := proc.until(ctx, func(context.Context) bool { return ng.ping() == nil }); err != nil {
+		return relayed{}, err
+	}
+	x, err := newExchange("127.0.0.1", calls)
+	if err != nil {
+		return relayed{}, err
+	}
+	for i := range calls {
+		a, b, err := ng.call(i, x.port(2*i), x.port(2*i+1))
+		if err != nil {
+			x.close()
+			return relayed{}, err
+		}
+		x.streams[2*i].to, x.streams[2*i+1].to = loopback(a), loopback(b)
+	}
+	return x.measure(ctx, proc, p.media)
+}
+
+var errNotInstalled = errors.New("not installed")

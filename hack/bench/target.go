@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	_ "embed"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"github.com/dipcast/dipcast/pbx/works"
+	"github.com/dipcast/dipcast/pbx/works/sim"
+)
+
+// Who lives in the tenant of the benchmark.
+const (
+	domain      = "bench.pbx.example"
+	password    = "bench-8Kq2vTz5" //nolint:gosec // of phones that exist for one run
+	person      = "100"
+	personMail  = "haneul@bench.example"
+	firstNumber = 1001
+	numbers     = 400
+	botID       = 3000001
+	worksDomain = 40029601
+	carrierHost = "127.0.0.2"
+)
+
+var (
+	//go:embed testdata/manifests.yaml
+	manifests string
+	//go:embed testdata/kamailio.cfg
+	kamailioConfig string
+)
+
+// target is a SIP server under load.
+type target struct {
+	*process
+	sip    netip.AddrPort
+	domain string
+}
+
+// works is the simulated NAVER WORKS with the key that the PBX signs with.
+type worksSim struct {
+	*sim.Server
+	key string // PEM
+}
+
+func startWorks() (*worksSim, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	s, err := sim.New(sim.Config{
+		Apps: []sim.App{{
+			ClientID: "bench-client", ClientSecret: "bench-client-secret", ServiceAccount: "bench.serviceaccount@bench.example",
+			PublicKey: text, DomainID: worksDomain,
+		}},
+		Bots:          []sim.Bot{{BotID: botID, Name: "DIPCAST", Secret: "bench-bot-secret", DomainID: worksDomain}},
+		Users:         []works.User{{UserID: sim.UserID(personMail), Email: personMail, DomainID: worksDomain, Locale: "ko_KR"}},
+		RatePerMinute: -1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &worksSim{Server: s, key: text}, s.Start("127.0.0.1:0")
+}
+
+// startPBX starts `dipcast up` and waits until it is ready.
+func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.AddrPort) (*target, error) {
+	extensions := make([]int, numbers)
+	for i := range extensions {
+		extensions[i] = firstNumber + i
+	}
+	file := filepath.Join(dir, "bench.yaml")
+	err := fill(file, manifests, map[string]any{
+		"Password": password, "Key": strings.ReplaceAll(strings.TrimSpace(w.key), "\n", "\n    "), "Domain": domain,
+		"Person": person, "User": personMail, "Extensions": extensions, "CarrierHost": carrier.Addr(),
+		"CarrierPort": carrier.Port(), "Bot": botID, "WorksDomain": worksDomain, "WorksURL": w.URL(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	sip, err := freePort("127.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	web, err := freePort("127.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.MkdirTemp(dir, "data")
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(dir, "dipcast", nil, bin, "up", "-f", file, "--data", data, "--drain", "0s",
+		"--sip-port", strconv.Itoa(int(sip.Port())), "--http-port", strconv.Itoa(int(web.Port())))
+	if err != nil {
+		return nil, err
+	}
+	url := "http://" + web.String() + "/readyz"
+	if err := p.until(ctx, func(ctx context.Context) bool {
+		settings, _ := w.BotSettings(botID)
+		return settings.CallbackURL != "" && answers(ctx, url)
+	}); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return &target{process: p, sip: sip, domain: domain}, nil
+}
+
+// startKamailio starts the peer; nil without an error means that it is not
+// installed.
+func startKamailio(ctx context.Context, dir string) (*target, error) {
+	bin, err := exec.LookPath("kamailio")
+	if err != nil {
+		return nil, nil //nolint:nilerr,nilnil // a peer that is not installed is no error
+	}
+	listen, err := freePort("127.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "kamailio.cfg")
+	if err := fill(file, kamailioConfig, map[string]any{"Listen": listen, "Domain": domain, "Password": password}); err != nil {
+		return nil, err
+	}
+	// With its default memory it answers 500 under load.
+	p, err := start(dir, "kamailio", nil, bin, "-f", file, "-DD", "-E", "-m", "1024", "-M", "16", "-Y", dir)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{process: p, sip: listen, domain: domain}
+	probe, err := newPhone("127.0.0.1:0", "probe", t)
+	if err != nil {
+		p.stop()
+		return nil, err
+	}
+	defer probe.close()
+	err = p.until(ctx, func(context.Context) bool {
+		_ = probe.send(probe.text(&request{
+			method: "OPTIONS", uri: "sip:" + domain, to: probe.own(), from: probe.own() + ";tag=1", callID: probe.next(), cseq: 1,
+		}))
+		return len(probe.responses) > 0
+	})
+	if err != nil {
+		p.stop()
+		return nil, err
+	}
+	return t, nil
+}
+
+// fill writes a template with its values to a file.
+func fill(path, text string, values any) error {
+	t, err := template.New(filepath.Base(path)).Parse(text)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	if err := t.Execute(&b, values); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o600)
+}
+
+// freePort finds a port that is free for UDP and TCP.
+func freePort(host string) (netip.AddrPort, error) {
+	for range 20 {
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(host)})
+		if err != nil {
+			return netip.AddrPort{}, err
+		}
+		addr := conn.LocalAddr().(*net.UDPAddr).AddrPort() //nolint:errcheck,forcetypeassert // of a UDP socket
+		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(addr))
+		_ = conn.Close()
+		if err == nil {
+			return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), l.Close()
+		}
+	}
+	return netip.AddrPort{}, fmt.Errorf("no free port at %s", host)
+}
