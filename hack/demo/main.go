@@ -30,10 +30,10 @@ func main() {
 	once := flag.Bool("once", false, "end after the call instead of staying up")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *bin, *once); err != nil && !errors.Is(err, context.Canceled) {
+	err := run(ctx, *bin, *once)
+	stop()
+	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "demo:", err)
-		stop()
 		os.Exit(1)
 	}
 }

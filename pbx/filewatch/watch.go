@@ -46,9 +46,10 @@ func Watch(ctx context.Context, paths []string, changed func()) (err error) {
 			if e.Op != fsnotify.Chmod {
 				quiet.Reset(Settle)
 			}
-		case <-w.Errors:
-			// Events were lost: look again rather than miss a change.
-			quiet.Reset(Settle)
+		case err := <-w.Errors:
+			if err != nil { // events were lost: look again rather than miss a change
+				quiet.Reset(Settle)
+			}
 		case <-quiet.C:
 			changed()
 			// New folders, and files that were replaced.

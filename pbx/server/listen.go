@@ -75,6 +75,8 @@ func serveHTTP(ctx context.Context, l net.Listener, s *http.Server) error {
 	if err := s.Shutdown(grace); err != nil {
 		_ = s.Close()
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
