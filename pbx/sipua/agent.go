@@ -21,6 +21,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/registrar"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
+	"github.com/dipcast/dipcast/pbx/sipua/legs"
 	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
@@ -64,7 +65,7 @@ type Agent struct {
 	registrar *registrar.Registrar
 	edge      *edge.Edge
 	trunks    *trunk.Set
-	legs      *legs
+	legs      *legs.Table
 }
 
 var _ leg.Dialer = (*Agent)(nil)
@@ -121,9 +122,9 @@ func (a *Agent) build() error {
 	a.edge, err = edge.New(edge.Config{
 		Document: a.document, Registrar: a.registrar,
 		Trunk:     func(from netip.Addr) (string, bool) { return a.trunks.Match(from) },
-		Known:     func(callID, tag string) bool { return a.legs.known(callID, tag) },
+		Known:     func(callID, tag string) bool { return a.legs.Known(callID, tag) },
 		Invite:    a.onInvite,
-		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.inDialog(req, tx) },
+		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },
 		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate,
 		Now: a.cfg.Now, Rand: a.cfg.Rand, Log: a.cfg.Log,
 	})
@@ -131,9 +132,9 @@ func (a *Agent) build() error {
 		return err
 	}
 	a.trunks = trunk.New(trunk.Config{Transport: a.edge, Now: a.cfg.Now, Log: a.cfg.Log, OnChange: a.cfg.OnTrunk})
-	a.legs = newLegs(legsConfig{
-		sender: wire{a.edge}, media: a.cfg.Media, receiver: a.currentReceiver, document: a.document,
-		trunks: a.trunks, log: a.cfg.Log, newID: a.edge.Token, pick: a.edge.Pick,
+	a.legs = legs.New(legs.Config{
+		Sender: a.edge, Media: a.cfg.Media, Receiver: a.currentReceiver, Document: a.document,
+		Trunks: a.trunks, Log: a.cfg.Log, NewID: a.edge.Token, Pick: a.edge.Pick,
 	})
 	return nil
 }
@@ -187,7 +188,7 @@ func (a *Agent) Close() {
 	a.edge.Drain()
 	ctx, cancel := context.WithTimeout(context.Background(), hangUpTimeout)
 	defer cancel()
-	if err := a.legs.close(ctx); err != nil {
+	if err := a.legs.Close(ctx); err != nil {
 		a.cfg.Log.Warn("legs did not end in time", "error", err)
 	}
 	a.trunks.Close()
@@ -226,7 +227,7 @@ func (a *Agent) Apply(doc *conf.Document) error {
 func (a *Agent) Drain() { a.edge.Drain() }
 
 // Idle waits until no leg is live.
-func (a *Agent) Idle(ctx context.Context) error { return a.legs.wait(ctx) }
+func (a *Agent) Idle(ctx context.Context) error { return a.legs.Wait(ctx) }
 
 // Trunks returns the tenant's trunks.
 func (a *Agent) Trunks() *trunk.Set { return a.trunks }
@@ -241,10 +242,10 @@ func (a *Agent) Counters() *gate.Counters { return a.edge.Counters() }
 func (a *Agent) Transactions() (server, client int) { return a.edge.Transactions() }
 
 // Legs returns how many legs are live.
-func (a *Agent) Legs() int { return a.legs.count() }
+func (a *Agent) Legs() int { return a.legs.Count() }
 
 // Dial implements leg.Dialer.
-func (a *Agent) Dial(d leg.Dial, l leg.Listener) leg.Leg { return a.legs.dial(d, l) }
+func (a *Agent) Dial(d leg.Dial, l leg.Listener) leg.Leg { return a.legs.Dial(d, l) }
 
 // Contacts implements leg.Dialer. The binding of a phone whose TCP connection
 // is gone leads to where the phone said that it listens.
@@ -261,35 +262,5 @@ func (a *Agent) TrunkUp(name string) bool { return a.trunks.Up(name) && !a.trunk
 
 // onInvite takes an INVITE without a To tag that passed admission.
 func (a *Agent) onInvite(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
-	a.legs.invite(req, tx, identity{
-		extension: id.Extension, trunk: id.Trunk, source: id.Source, transport: id.Transport,
-	})
-}
-
-// wire is the edge as legs see it.
-type wire struct{ edge *edge.Edge }
-
-func (w wire) request(ctx context.Context, req *sip.Request, to hop) (sip.ClientTransaction, error) {
-	return w.edge.Transact(ctx, req, edge.Hop{Transport: to.transport, Addr: to.addr})
-}
-
-func (w wire) cancel(invite *sip.Request, to hop, reason string) error {
-	return w.edge.Cancel(invite, edge.Hop{Transport: to.transport, Addr: to.addr}, reason)
-}
-
-func (w wire) send(req *sip.Request, to hop) error {
-	return w.edge.Send(req, edge.Hop{Transport: to.transport, Addr: to.addr})
-}
-
-func (w wire) contact(to hop) sip.Uri {
-	return w.edge.Contact(edge.Hop{Transport: to.transport, Addr: to.addr})
-}
-
-func (w wire) resolve(ctx context.Context, uri sip.Uri, transport string) ([]hop, error) {
-	hops, err := w.edge.Resolve(ctx, &uri, transport)
-	out := make([]hop, len(hops))
-	for i, h := range hops {
-		out[i] = hop{transport: h.Transport, addr: h.Addr}
-	}
-	return out, err
+	a.legs.Invite(req, tx, id)
 }

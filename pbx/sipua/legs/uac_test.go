@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"errors"
@@ -9,21 +9,22 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 func TestOutgoingCallToAPhone(t *testing.T) {
 	inBubble(t, func(w *memnet) {
 		l, inv := w.ring()
-		if inv.to.addr != phoneAddr || !strings.HasPrefix(inv.String(), "INVITE sip:101@10.0.0.7:5062;line=1 ") {
+		if inv.to.Addr != phoneAddr || !strings.HasPrefix(inv.String(), "INVITE sip:101@10.0.0.7:5062;line=1 ") {
 			t.Errorf("INVITE to %v:\n%s", inv.to, inv)
 		}
 		if got := inv.request().From().String(); !strings.Contains(got, `"Hong \"G\"" <sip:01012345678@acme.example.com>`) {
 			t.Errorf("From is %s", got)
 		}
-		if got := value(inv, "Supported"); got != "100rel, timer" {
+		if got := message.Value(inv, "Supported"); got != "100rel, timer" {
 			t.Errorf("Supported is %q", got)
 		}
-		if got := value(inv, "Session-Expires"); got != "1800" {
+		if got := message.Value(inv, "Session-Expires"); got != "1800" {
 			t.Errorf("Session-Expires is %q", got)
 		}
 		w.reply(inv, 100, "", "")
@@ -33,7 +34,7 @@ func TestOutgoingCallToAPhone(t *testing.T) {
 		w.told("ringing", "progress")
 		w.reply(inv, 200, "a", phoneSDP)
 		ack := w.expect("ACK sip:peer@198.51.100.7:5062 ")
-		if ack.to.addr != phoneAddr || tagOf(ack.request().To().Params) != "a" {
+		if ack.to.Addr != phoneAddr || message.Tag(ack.request().To().Params) != "a" {
 			t.Errorf("ACK is\n%s", ack)
 		}
 		w.told("answered")
@@ -75,7 +76,7 @@ func TestOutgoingIdentity(t *testing.T) {
 			inBubble(t, func(w *memnet) {
 				_, inv := w.dialTrunk(tt.dial)
 				for name, want := range tt.want {
-					if got := value(inv, name); got != want {
+					if got := message.Value(inv, name); got != want {
 						t.Errorf("%s is %q, want %q", name, got, want)
 					}
 				}
@@ -92,10 +93,10 @@ func TestTheNextHostGetsItsTurn(t *testing.T) {
 		start := time.Now()
 		_, first := w.dialTrunk(leg.Dial{})
 		second := first
-		for second.to.addr == hostA {
+		for second.to.Addr == hostA {
 			second = w.expect("INVITE ") // first come the repetitions to the first host
 		}
-		if got := time.Since(start); got != 2*time.Second || second.to.addr != hostB {
+		if got := time.Since(start); got != 2*time.Second || second.to.Addr != hostB {
 			t.Errorf("%v was tried after %v", second.to, got)
 		}
 		if a, b := first.request().CallID().Value(), second.request().CallID().Value(); a != b {
@@ -105,12 +106,12 @@ func TestTheNextHostGetsItsTurn(t *testing.T) {
 		w.told("ringing")
 		// The first host wakes up: it is cancelled, and its late answer ended.
 		w.reply(first, 100, "", "")
-		if c := w.expect("CANCEL "); c.to.addr != hostA {
+		if c := w.expect("CANCEL "); c.to.Addr != hostA {
 			t.Errorf("CANCEL went to %v", c.to)
 		}
 		w.reply(first, 200, "late", phoneSDP)
 		w.expect("ACK ")
-		if bye := w.expect("BYE "); bye.to.addr != hostA {
+		if bye := w.expect("BYE "); bye.to.Addr != hostA {
 			t.Errorf("BYE went to %v", bye.to)
 		} else {
 			w.reply(bye, 200, "", "")
@@ -125,7 +126,7 @@ func TestHostsThatFail(t *testing.T) {
 	inBubble(t, func(w *memnet) {
 		w.fail[hostA] = errors.New("connection refused")
 		_, inv := w.dialTrunk(leg.Dial{})
-		if inv.to.addr != hostB {
+		if inv.to.Addr != hostB {
 			t.Fatalf("INVITE went to %v", inv.to)
 		}
 		w.reply(inv, 503, "x", "")
@@ -136,7 +137,7 @@ func TestHostsThatFail(t *testing.T) {
 		_, inv := w.dialTrunk(leg.Dial{})
 		w.reply(inv, 503, "x", "")
 		w.expect("ACK ")
-		if inv = w.expect("INVITE "); inv.to.addr != hostB {
+		if inv = w.expect("INVITE "); inv.to.Addr != hostB {
 			t.Fatalf("INVITE went to %v", inv.to)
 		}
 		w.reply(inv, 486, "x", "", `Reason: Q.850;cause=17;text="user busy"`)
@@ -160,12 +161,12 @@ func TestTheTrunksChallengeIsAnswered(t *testing.T) {
 		w.reply(inv, 401, "x", "", strings.ReplaceAll(challengeFor, "%", "carrier.example"))
 		w.expect("ACK ")
 		inv = w.expect("INVITE ")
-		auth := value(inv, "Authorization")
+		auth := message.Value(inv, "Authorization")
 		if !strings.Contains(auth, `username="0255501"`) || !strings.Contains(auth, `realm="carrier.example"`) || inv.request().CSeq().SeqNo != 2 {
 			t.Errorf("INVITE is\n%s", inv)
 		}
 		w.reply(inv, 200, "a", phoneSDP)
-		if ack := w.expect("ACK "); value(ack, "Authorization") != auth {
+		if ack := w.expect("ACK "); message.Value(ack, "Authorization") != auth {
 			t.Error("the ACK lacks the credentials of the INVITE")
 		}
 		w.told("answered")
@@ -229,7 +230,7 @@ func TestTheSessionIntervalIsRaised(t *testing.T) {
 		w.reply(inv, 422, "x", "", "Min-SE: 3600")
 		w.expect("ACK ")
 		inv = w.expect("INVITE ")
-		if value(inv, "Session-Expires") != "3600" || value(inv, "Min-SE") != "3600" {
+		if message.Value(inv, "Session-Expires") != "3600" || message.Value(inv, "Min-SE") != "3600" {
 			t.Errorf("INVITE is\n%s", inv)
 		}
 		w.reply(inv, 491, "x", "")
@@ -252,11 +253,11 @@ func TestForkDownstream(t *testing.T) {
 		w.expect("ACK ")
 		w.told("answered")
 		w.reply(inv, 200, "a", sdpBody("198.51.100.7", 31000, "sendrecv"))
-		if ack := w.expect("ACK "); tagOf(ack.request().To().Params) != "a" {
+		if ack := w.expect("ACK "); message.Tag(ack.request().To().Params) != "a" {
 			t.Errorf("ACK is\n%s", ack)
 		}
 		bye := w.expect("BYE ")
-		if tagOf(bye.request().To().Params) != "a" {
+		if message.Tag(bye.request().To().Params) != "a" {
 			t.Errorf("BYE is\n%s", bye)
 		}
 		w.reply(bye, 200, "", "")
@@ -274,7 +275,7 @@ func TestPRACKForReliableResponses(t *testing.T) {
 		w.reply(inv, 183, "a", phoneSDP, rel...)
 		w.told("progress")
 		p := w.expect("PRACK ")
-		if value(p, "RAck") != "7 1 INVITE" {
+		if message.Value(p, "RAck") != "7 1 INVITE" {
 			t.Errorf("PRACK is\n%s", p)
 		}
 		w.reply(p, 200, "", "")
@@ -311,7 +312,7 @@ func TestCancelWithReason(t *testing.T) {
 		w.told("ringing")
 		l.End(pbx.Cause{Elsewhere: true})
 		c := w.expect("CANCEL ")
-		if got := value(c, "Reason"); got != `SIP;cause=200;text="Call completed elsewhere"` {
+		if got := message.Value(c, "Reason"); got != `SIP;cause=200;text="Call completed elsewhere"` {
 			t.Errorf("Reason is %q", got)
 		}
 		w.toldNothing()
@@ -388,7 +389,7 @@ func TestRedirection(t *testing.T) {
 func (w *memnet) replyMoved(m sent, contact string) {
 	req := m.request()
 	w.deliver(msg("SIP/2.0 302 Moved", "", "Via: "+req.Via().Value(), "From: "+req.From().Value(), "To: "+req.To().Value()+";tag=x",
-		"Call-ID: "+req.CallID().Value(), "CSeq: "+req.CSeq().Value(), contact), m.to.addr)
+		"Call-ID: "+req.CallID().Value(), "CSeq: "+req.CSeq().Value(), contact), m.to.Addr)
 }
 
 func TestThePeerHangsUpAnOutgoingLeg(t *testing.T) {
@@ -424,7 +425,7 @@ func TestRequestsGoWhereTheTrunksRoutesSay(t *testing.T) {
 		}
 		w.told("answered")
 		l.End(pbx.Cause{})
-		if bye := w.expect("BYE "); bye.to.addr != netip.MustParseAddrPort("203.0.113.10:5060") {
+		if bye := w.expect("BYE "); bye.to.Addr != netip.MustParseAddrPort("203.0.113.10:5060") {
 			t.Errorf("BYE went to %v", bye.to)
 		}
 		w.told("over")
@@ -433,17 +434,17 @@ func TestRequestsGoWhereTheTrunksRoutesSay(t *testing.T) {
 
 func TestATrunkThatIsFullOrUnknown(t *testing.T) {
 	inBubble(t, func(w *memnet) {
-		w.legs.dial(leg.Dial{Leg: "x", Target: leg.Target{Trunk: "nowhere", Number: "1"}}, listener{w})
+		w.legs.Dial(leg.Dial{Leg: "x", Target: leg.Target{Trunk: "nowhere", Number: "1"}}, listener{w})
 		w.told("over 503")
 	})
 }
 
 func TestDialAfterClose(t *testing.T) {
 	inBubble(t, func(w *memnet) {
-		if err := w.legs.close(w.t.Context()); err != nil {
+		if err := w.legs.Close(w.t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		w.legs.dial(leg.Dial{Leg: "x"}, listener{w})
+		w.legs.Dial(leg.Dial{Leg: "x"}, listener{w})
 		w.told("over 503 q41 the PBX shuts down")
 	})
 }

@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"strconv"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 // accepted is a 2xx of ours to an INVITE that waits for its ACK.
@@ -47,8 +48,8 @@ func (l *sipLeg) accept(in *incoming, body []byte, late, again bool) {
 	l.ok = &accepted{in: in, late: late, again: again}
 	l.ok.resend.box = l.box
 	l.dlg.Offer.RemoteInvite = true
-	tm := l.t.cfg.timers
-	l.ok.resend.start(tm.t1, 64*tm.t1, tm.t2,
+	tm := l.t.cfg.Timers
+	l.ok.resend.start(tm.T1, 64*tm.T1, tm.T2,
 		func() { _ = in.tx.Respond(res) }, // the next one, or the end of the wait, tells
 		func() {
 			l.acked()
@@ -59,7 +60,7 @@ func (l *sipLeg) accept(in *incoming, body []byte, late, again bool) {
 
 // sessionAnswer settles the session timer in a 2xx of ours.
 func (l *sipLeg) sessionAnswer(req *sip.Request, res *sip.Response) {
-	se := l.dlg.Timer.Answer(sessionExpires(req))
+	se := l.dlg.Timer.Answer(message.SessionExpires(req))
 	if se == "" {
 		return
 	}
@@ -83,13 +84,13 @@ func (l *sipLeg) acked() {
 // onACK takes the ACK of our 2xx.
 func (l *sipLeg) onACK(req *sip.Request) {
 	if l.ok == nil || req.CSeq() == nil || req.CSeq().SeqNo != l.ok.in.req.CSeq().SeqNo ||
-		req.From() == nil || tagOf(req.From().Params) != l.dlg.Remote.Tag {
+		req.From() == nil || message.Tag(req.From().Params) != l.dlg.Remote.Tag {
 		return
 	}
 	ok := l.ok
 	l.acked()
 	if ok.late {
-		body, err := bodySDP(req)
+		body, err := message.SDP(req)
 		if err == nil {
 			_, err = l.sdp.Accept(body)
 		}
@@ -226,25 +227,13 @@ func (l *sipLeg) present(p pbx.Party) {
 // identify puts who the peer talks with into a response to its INVITE.
 func (l *sipLeg) identify(res *sip.Response) {
 	if p := l.change.present; p != nil {
-		for _, h := range asserted(*p, l.doc.Tenant.Domain) {
+		for _, h := range message.Asserted(*p, l.doc.Tenant.Domain) {
 			res.AppendHeader(h)
 		}
 		if res.StatusCode >= 200 {
 			l.change.present = nil
 		}
 	}
-}
-
-// asserted are the headers that name a party (RFC 3325, RFC 3323).
-func asserted(p pbx.Party, domain string) []sip.Header {
-	user := userPart(p.Number)
-	if p.Extension != "" {
-		user = userPart(p.Extension)
-	}
-	if user == "" {
-		return []sip.Header{sip.NewHeader("Privacy", "id")}
-	}
-	return []sip.Header{sip.NewHeader("P-Asserted-Identity", nameAddr(p.Name, "sip:"+user+"@"+domain))}
 }
 
 // kick sends the UPDATE or re-INVITE that is wanted, as soon as no other
@@ -267,7 +256,7 @@ func (l *sipLeg) kick() {
 	c.tries++
 	fill := func(req *sip.Request) {
 		if party != nil {
-			for _, h := range asserted(*party, l.doc.Tenant.Domain) {
+			for _, h := range message.Asserted(*party, l.doc.Tenant.Domain) {
 				req.AppendHeader(h)
 			}
 		}
@@ -287,7 +276,7 @@ func (l *sipLeg) sendReinvite(fill func(*sip.Request), party *pbx.Party) {
 	var ack *sip.Request
 	to := l.hop
 	l.request(l.dlg, "INVITE", func(req *sip.Request) {
-		setSDP(req, body)
+		message.SetSDP(req, body)
 		fill(req)
 	}, func(res *sip.Response) {
 		switch {
@@ -295,7 +284,7 @@ func (l *sipLeg) sendReinvite(fill func(*sip.Request), party *pbx.Party) {
 			l.resendACK(ack, to) // a repeated 2xx
 			return
 		case res != nil && res.IsSuccess():
-			l.dlg.Target = orElse(contactURI(res), l.dlg.Target)
+			l.dlg.Target = message.OrElse(message.ContactURI(res), l.dlg.Target)
 			ack = l.sendACK(l.dlg, to, nil)
 			if l.told {
 				return // the BYE crossed it
@@ -315,7 +304,7 @@ func (l *sipLeg) sendReinvite(fill func(*sip.Request), party *pbx.Party) {
 
 // takeAnswer applies the answer to a re-INVITE of ours.
 func (l *sipLeg) takeAnswer(res *sip.Response) {
-	body, err := bodySDP(res)
+	body, err := message.SDP(res)
 	if err == nil {
 		_, err = l.sdp.Accept(body)
 	}
@@ -326,13 +315,6 @@ func (l *sipLeg) takeAnswer(res *sip.Response) {
 	}
 	l.port.Apply(l.sdp.Stream)
 	l.setHeld()
-}
-
-func orElse(s, other string) string {
-	if s != "" {
-		return s
-	}
-	return other
 }
 
 // changed goes on after the final response to an UPDATE or re-INVITE of ours.
@@ -358,17 +340,17 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 		l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "the peer answers no more"})
 		return
 	case res.IsSuccess():
-		l.dlg.Timer.Accept(sessionExpires(res))
+		l.dlg.Timer.Accept(message.SessionExpires(res))
 		l.startTimer()
 		c.refresh = false
 	case res.StatusCode == 491:
-		again(l.dlg.Glare(l.t.cfg.pick))
+		again(l.dlg.Glare(l.t.cfg.Pick))
 		return
-	case res.StatusCode == 422 && l.dlg.Timer.TooSmall(headerSeconds(res, "Min-SE")):
+	case res.StatusCode == 422 && l.dlg.Timer.TooSmall(message.Seconds(res, "Min-SE")):
 		again(0)
 		return
-	case (res.StatusCode == 500 || res.StatusCode == 503) && value(res, "Retry-After") != "":
-		again(min(headerSeconds(res, "Retry-After"), 10*time.Second))
+	case (res.StatusCode == 500 || res.StatusCode == 503) && message.Value(res, "Retry-After") != "":
+		again(min(message.Seconds(res, "Retry-After"), 10*time.Second))
 		return
 	case (res.StatusCode == 405 || res.StatusCode == 501) && strings.Contains(cseqMethod(res), "UPDATE"):
 		l.dlg.Allow = without(l.dlg.Allow, "UPDATE")

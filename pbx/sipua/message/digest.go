@@ -1,4 +1,4 @@
-package sipua
+package message
 
 import (
 	"github.com/emiago/sipgo/sip"
@@ -23,10 +23,10 @@ func challenges(res *sip.Response) (out []digest.Challenge, answerIn []string) {
 	return out, answerIn
 }
 
-// credentials returns the header that answers a 401 or 407, false if no
+// Credentials returns the header that answers a 401 or 407, false if no
 // challenge in it may be answered. permit decides about realms: a password is
 // never used for a realm that is not the trunk's.
-func credentials(req *sip.Request, res *sip.Response, user, password, cnonce string, permit func(realm string) bool) (sip.Header, bool) {
+func Credentials(req *sip.Request, res *sip.Response, user, password, cnonce string, permit func(realm string) bool) (sip.Header, bool) {
 	if user == "" || password == "" {
 		return nil, false
 	}
@@ -39,8 +39,8 @@ func credentials(req *sip.Request, res *sip.Response, user, password, cnonce str
 	return nil, false
 }
 
-// stale reports whether the challenge only says that the nonce is too old.
-func stale(res *sip.Response) bool {
+// Stale reports whether the challenge only says that the nonce is too old.
+func Stale(res *sip.Response) bool {
 	list, _ := challenges(res)
 	for _, c := range list {
 		if c.Stale {

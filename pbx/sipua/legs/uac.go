@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"net/netip"
@@ -10,6 +10,8 @@ import (
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 // uacState is the part of a leg that we dialled, until it is answered.
@@ -32,7 +34,7 @@ type uacState struct {
 type place struct {
 	uri    string
 	routes []string
-	to     hop
+	to     edge.Hop
 	host   *trunkHost // nil for a phone
 }
 
@@ -55,9 +57,9 @@ type fork struct {
 	reliable bool // the answer came in a reliable response
 }
 
-// dial begins an outgoing leg; it implements leg.Dialer.Dial.
-func (t *legs) dial(d leg.Dial, lis leg.Listener) leg.Leg {
-	l := t.newLeg(d.Leg, t.cfg.newID(), t.cfg.newID())
+// Dial begins an outgoing leg as leg.Dialer.Dial does.
+func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
+	l := t.newLeg(d.Leg, t.cfg.NewID(), t.cfg.NewID())
 	l.lis = lis
 	l.trunk = d.Target.Trunk
 	l.uac = &uacState{d: d, forks: map[string]*fork{}}
@@ -66,7 +68,7 @@ func (t *legs) dial(d leg.Dial, lis leg.Listener) leg.Leg {
 	if l.trunk != "" {
 		peer = l.trunkAddr()
 	}
-	port, err := t.cfg.media.Allocate(peer, l.notices())
+	port, err := t.cfg.Media.Allocate(peer, l.notices())
 	if err == nil {
 		l.port = port
 		l.sdp = l.newSession(peer)
@@ -102,14 +104,14 @@ func (l *sipLeg) start(portErr error) {
 		l.uac.places = l.trunkPlaces()
 	} else {
 		c := l.uac.d.Target.Contact
-		l.uac.places = []place{{uri: c.URI, routes: routesOf(c.Path), to: hop{strings.ToUpper(c.Transport), c.Source}}}
+		l.uac.places = []place{{uri: c.URI, routes: routesOf(c.Path), to: edge.Hop{Transport: strings.ToUpper(c.Transport), Addr: c.Source}}}
 	}
 	if len(l.uac.places) == 0 {
 		l.over(pbx.Cause{SIP: 503, Q850: 3, Text: "no host of the trunk can be reached"})
 		return
 	}
 	l.uac.base = dialog.NewCaller(l.callID, dialog.Party{}, dialog.Party{}, "", nil, 1)
-	l.uac.base.Timer = dialog.Timer{Want: l.t.cfg.timers.expire, Min: l.t.cfg.timers.minSE}
+	l.uac.base.Timer = dialog.Timer{Want: l.t.cfg.Timers.Expire, Min: l.t.cfg.Timers.MinSE}
 	l.tryNext()
 }
 
@@ -141,7 +143,7 @@ func (l *sipLeg) tryNext() bool {
 func (l *sipLeg) invite(p place, auth sip.Header) {
 	u := l.uac
 	l.hop = p.to
-	l.sdp.Trust(p.to.addr.Addr())
+	l.sdp.Trust(p.to.Addr.Addr())
 	u.base.Target, u.base.Routes = p.uri, p.routes
 	u.base.Local, u.base.Remote = l.parties(p)
 	u.base.Offer = dialog.Offer{}
@@ -149,7 +151,7 @@ func (l *sipLeg) invite(p place, auth sip.Header) {
 	u.forks = map[string]*fork{}
 	a := &attempt{at: p, auth: auth}
 	u.cur = a
-	req, err := l.build(u.base, u.base.Request("INVITE"), p.to)
+	req, err := message.NewRequest(u.base, u.base.Request("INVITE"), l.t.cfg.Sender.Contact(p.to))
 	if err != nil {
 		l.failed(a, 0, "the target is no URI that can be called")
 		return
@@ -159,13 +161,13 @@ func (l *sipLeg) invite(p place, auth sip.Header) {
 		req.AppendHeader(auth)
 	}
 	if l.sdp.Offered {
-		setSDP(req, l.sdp.Reoffer()) // the same offer to another host
+		message.SetSDP(req, l.sdp.Reoffer()) // the same offer to another host
 	} else {
-		setSDP(req, l.sdp.Offer())
+		message.SetSDP(req, l.sdp.Offer())
 	}
 	a.req = req
 	if len(u.places) > 0 {
-		u.next.set(l.t.cfg.timers.host, func() { l.silent(a) })
+		u.next.set(l.t.cfg.Timers.Host, func() { l.silent(a) })
 	}
 	l.transact(req, p.to, func(tx sip.ClientTransaction, res *sip.Response, err error) {
 		l.heard(a, tx, res, err)
@@ -216,7 +218,7 @@ func (l *sipLeg) cancel(a *attempt) {
 		return
 	}
 	a.cancelled = true
-	if err := l.t.cfg.sender.cancel(a.req, a.at.to, a.reason); err != nil {
+	if err := l.t.cfg.Sender.Cancel(a.req, a.at.to, a.reason); err != nil {
 		l.log.Warn("a CANCEL was not sent", "error", err)
 	}
 }
@@ -231,7 +233,7 @@ func (l *sipLeg) giveUp(c pbx.Cause) {
 		l.over(c)
 		return
 	}
-	a.reason = reasonHeader(c)
+	a.reason = message.Reason(c)
 	l.cancel(a)
 	if !a.heard {
 		// Nobody is there to wait for; should a response come after all,
@@ -239,7 +241,7 @@ func (l *sipLeg) giveUp(c pbx.Cause) {
 		l.over(c)
 		return
 	}
-	u.give.set(64*l.t.cfg.timers.t1, func() {
+	u.give.set(64*l.t.cfg.Timers.T1, func() {
 		if a.tx != nil {
 			a.tx.Terminate()
 		}
@@ -271,9 +273,9 @@ func (l *sipLeg) failed(a *attempt, status int, text string) {
 func (l *sipLeg) forkOf(res *sip.Response) *fork {
 	tag := ""
 	if to := res.To(); to != nil {
-		tag = tagOf(to.Params)
+		tag = message.Tag(to.Params)
 	}
-	r := dialog.Response{Status: res.StatusCode, Tag: tag, Contact: contactURI(res), RecordRoute: recordRoutes(res)}
+	r := dialog.Response{Status: res.StatusCode, Tag: tag, Contact: message.ContactURI(res), RecordRoute: message.RecordRoutes(res)}
 	f := l.uac.forks[tag]
 	switch {
 	case f == nil:
@@ -284,10 +286,10 @@ func (l *sipLeg) forkOf(res *sip.Response) *fork {
 	case r.Contact != "":
 		f.dlg.Target = r.Contact
 	}
-	if allow := tokens(res, "Allow"); len(allow) > 0 {
+	if allow := message.Tokens(res, "Allow"); len(allow) > 0 {
 		f.dlg.Allow = allow
 	}
-	if s := tokens(res, "Supported"); len(s) > 0 {
+	if s := message.Tokens(res, "Supported"); len(s) > 0 {
 		f.dlg.Supported = s
 	}
 	return f
@@ -306,9 +308,9 @@ func (l *sipLeg) provisioned(a *attempt, res *sip.Response) {
 		f.dlg.State = dialog.Terminated
 		return
 	}
-	reliable := containsFold(tokens(res, "Require"), "100rel")
+	reliable := message.Has(message.Tokens(res, "Require"), "100rel")
 	if reliable {
-		rack, fresh := f.dlg.Reliable.Heard(rseqOf(res), res.CSeq().SeqNo)
+		rack, fresh := f.dlg.Reliable.Heard(message.RSeq(res), res.CSeq().SeqNo)
 		if !fresh {
 			return
 		}
@@ -328,7 +330,7 @@ func (l *sipLeg) provisioned(a *attempt, res *sip.Response) {
 // earlyMedia applies the answer of a 18x and reports whether media comes with
 // it (RFC 3960: the last early dialog that was heard of wins).
 func (l *sipLeg) earlyMedia(f *fork, res *sip.Response, reliable bool) bool {
-	body, err := bodySDP(res)
+	body, err := message.SDP(res)
 	if err != nil || body == nil || f.reliable {
 		return false
 	}
@@ -344,7 +346,7 @@ func (l *sipLeg) earlyMedia(f *fork, res *sip.Response, reliable bool) bool {
 		f.dlg.Offer.Refused() // settled: UPDATE may follow
 	}
 	l.port.Apply(stream)
-	return !strings.Contains(strings.ToLower(value(res, "P-Early-Media")), "inactive")
+	return !strings.Contains(strings.ToLower(message.Value(res, "P-Early-Media")), "inactive")
 }
 
 func (l *sipLeg) sendPRACK(f *fork, rack string) {
@@ -359,7 +361,7 @@ func (l *sipLeg) accepted(a *attempt, res *sip.Response) {
 	u := l.uac
 	tag := ""
 	if to := res.To(); to != nil {
-		tag = tagOf(to.Params)
+		tag = message.Tag(to.Params)
 	}
 	if u.winner != nil && u.winner.dlg.Remote.Tag == tag && a == u.cur {
 		l.resendACK(u.ack, a.at.to)
@@ -374,7 +376,7 @@ func (l *sipLeg) accepted(a *attempt, res *sip.Response) {
 	u.winner = f
 	u.give.stop()
 	l.dlg = f.dlg
-	l.dlg.Timer.Accept(sessionExpires(res))
+	l.dlg.Timer.Accept(message.SessionExpires(res))
 	u.ack = l.sendACK(l.dlg, a.at.to, a.auth)
 	l.route(l.dlg)
 	if !l.finalAnswer(f, res) {
@@ -391,7 +393,7 @@ func (l *sipLeg) accepted(a *attempt, res *sip.Response) {
 
 // finalAnswer settles the session from a 2xx, or from the 18x before it.
 func (l *sipLeg) finalAnswer(f *fork, res *sip.Response) bool {
-	body, err := bodySDP(res)
+	body, err := message.SDP(res)
 	if body != nil && !f.reliable {
 		s := l.sdp
 		if _, err = s.Accept(body); err == nil {
@@ -428,7 +430,7 @@ func (l *sipLeg) unwantedAnswer(a *attempt, res *sip.Response) {
 }
 
 // sendByeTo is sendBye to a place other than the leg's own.
-func (l *sipLeg) sendByeTo(d *dialog.Dialog, to hop, c pbx.Cause) {
+func (l *sipLeg) sendByeTo(d *dialog.Dialog, to edge.Hop, c pbx.Cause) {
 	own := l.hop
 	l.hop = to
 	l.sendBye(d, c)
@@ -436,10 +438,10 @@ func (l *sipLeg) sendByeTo(d *dialog.Dialog, to hop, c pbx.Cause) {
 }
 
 // contactAddr is the address of our own Contact towards a hop.
-func (l *sipLeg) contactAddr(to hop) string {
-	c := l.t.cfg.sender.contact(to)
+func (l *sipLeg) contactAddr(to edge.Hop) string {
+	c := l.t.cfg.Sender.Contact(to)
 	if a, err := netip.ParseAddr(strings.Trim(c.Host, "[]")); err == nil {
-		return bracketed(a)
+		return message.Bracketed(a)
 	}
 	return c.Host
 }

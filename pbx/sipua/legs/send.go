@@ -1,8 +1,7 @@
-package sipua
+package legs
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -12,88 +11,24 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 // minute is how often a ringing phone repeats its 18x.
 const minute = time.Minute
-
-// backoff sends something again in growing intervals until it is stopped.
-type backoff struct{ alarm }
-
-// start runs again after first, 2·first, 4·first… (never more than limit apart,
-// 0 = no limit) and giveUp after total.
-func (b *backoff) start(first, total, limit time.Duration, again, giveUp func()) {
-	if total <= 0 {
-		giveUp()
-		return
-	}
-	b.set(min(first, total), func() {
-		if first >= total {
-			giveUp()
-			return
-		}
-		again()
-		next := 2 * first
-		if limit > 0 {
-			next = min(next, limit)
-		}
-		b.start(next, total-first, limit, again, giveUp)
-	})
-}
 
 // hopOf returns where a request came from.
 func hopOf(m interface {
 	Source() string
 	Transport() string
 },
-) (hop, bool) {
+) (edge.Hop, bool) {
 	a, err := netip.ParseAddrPort(m.Source())
 	if err != nil {
-		return hop{}, false
+		return edge.Hop{}, false
 	}
-	return hop{transport: strings.ToUpper(m.Transport()), addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, true
-}
-
-// errBadTarget is what a Request-URI that cannot be parsed leads to.
-var errBadTarget = errors.New("the peer's contact is no URI that requests can be sent to")
-
-// build makes a request of the dialog.
-func (l *sipLeg) build(d *dialog.Dialog, r dialog.Request, to hop) (*sip.Request, error) {
-	var uri, local, remote sip.Uri
-	if sip.ParseUri(r.URI, &uri) != nil || sip.ParseUri(d.Local.URI, &local) != nil || sip.ParseUri(d.Remote.URI, &remote) != nil {
-		return nil, errBadTarget
-	}
-	req := sip.NewRequest(sip.RequestMethod(r.Method), uri)
-	for _, route := range r.Routes {
-		req.AppendHeader(sip.NewHeader("Route", route))
-	}
-	from := &sip.FromHeader{DisplayName: quotable(d.Local.Display), Address: local, Params: sip.NewParams()}
-	from.Params.Add("tag", d.Local.Tag)
-	rcpt := &sip.ToHeader{DisplayName: quotable(d.Remote.Display), Address: remote, Params: sip.NewParams()}
-	if d.Remote.Tag != "" {
-		rcpt.Params.Add("tag", d.Remote.Tag)
-	}
-	callID, forwards := sip.CallIDHeader(d.CallID), sip.MaxForwardsHeader(70)
-	req.AppendHeader(from)
-	req.AppendHeader(rcpt)
-	req.AppendHeader(&callID)
-	req.AppendHeader(&sip.CSeqHeader{SeqNo: r.Seq, MethodName: req.Method})
-	req.AppendHeader(&forwards)
-	if req.Method == sip.INVITE || req.Method == sip.UPDATE {
-		req.AppendHeader(&sip.ContactHeader{Address: l.t.cfg.sender.contact(to)})
-		req.AppendHeader(sip.NewHeader("Allow", strings.Join(dialog.Methods(), ", ")))
-		req.AppendHeader(sip.NewHeader("Supported", supported))
-		if se, minSE := d.Timer.Ask(); se != "" {
-			req.AppendHeader(sip.NewHeader("Session-Expires", se))
-			req.AppendHeader(sip.NewHeader("Min-SE", minSE))
-		}
-	}
-	return req, nil
-}
-
-func setSDP(req *sip.Request, body []byte) {
-	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-	req.SetBody(body)
+	return edge.Hop{Transport: strings.ToUpper(m.Transport()), Addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, true
 }
 
 // onResponse is told each response of a transaction and, with a nil response,
@@ -102,7 +37,7 @@ type onResponse func(tx sip.ClientTransaction, res *sip.Response, err error)
 
 // transact sends a request from a goroutine of its own, since the transport
 // may have to connect first, and brings what comes back to the leg.
-func (l *sipLeg) transact(req *sip.Request, to hop, on onResponse) {
+func (l *sipLeg) transact(req *sip.Request, to edge.Hop, on onResponse) {
 	l.open++
 	l.t.wg.Add(1)
 	last := func(tx sip.ClientTransaction, res *sip.Response, err error) {
@@ -113,8 +48,8 @@ func (l *sipLeg) transact(req *sip.Request, to hop, on onResponse) {
 	}
 	go func() {
 		defer l.t.wg.Done()
-		ctx, cancel := context.WithTimeout(l.t.ctx, l.t.cfg.timers.send)
-		tx, err := l.t.cfg.sender.request(ctx, req, to)
+		ctx, cancel := context.WithTimeout(l.t.ctx, l.t.cfg.Timers.Send)
+		tx, err := l.t.cfg.Sender.Transact(ctx, req, to)
 		cancel()
 		if err != nil {
 			last(nil, nil, err)
@@ -156,7 +91,7 @@ func (l *sipLeg) request(d *dialog.Dialog, method string, fill func(*sip.Request
 
 func (l *sipLeg) requestWith(d *dialog.Dialog, method string, fill func(*sip.Request), done func(*sip.Response), auth sip.Header) {
 	to := l.hop
-	req, err := l.build(d, d.Request(method), to)
+	req, err := message.NewRequest(d, d.Request(method), l.t.cfg.Sender.Contact(to))
 	if err != nil {
 		l.box.post(func() { done(nil) })
 		return
@@ -195,14 +130,14 @@ func (l *sipLeg) bye(c pbx.Cause) {
 
 func (l *sipLeg) sendBye(d *dialog.Dialog, c pbx.Cause) {
 	l.request(d, "BYE", func(req *sip.Request) {
-		req.AppendHeader(sip.NewHeader("Reason", reasonHeader(c)))
+		req.AppendHeader(sip.NewHeader("Reason", message.Reason(c)))
 	}, func(*sip.Response) {})
 }
 
 // sendACK acknowledges a 2xx and returns the ACK, to be sent again for each
 // retransmission of the 2xx.
-func (l *sipLeg) sendACK(d *dialog.Dialog, to hop, auth sip.Header) *sip.Request {
-	ack, err := l.build(d, d.Request("ACK"), to)
+func (l *sipLeg) sendACK(d *dialog.Dialog, to edge.Hop, auth sip.Header) *sip.Request {
+	ack, err := message.NewRequest(d, d.Request("ACK"), l.t.cfg.Sender.Contact(to))
 	if err != nil {
 		l.log.Warn("no ACK can be sent", "error", err)
 		return nil
@@ -214,11 +149,11 @@ func (l *sipLeg) sendACK(d *dialog.Dialog, to hop, auth sip.Header) *sip.Request
 	return ack
 }
 
-func (l *sipLeg) resendACK(ack *sip.Request, to hop) {
+func (l *sipLeg) resendACK(ack *sip.Request, to edge.Hop) {
 	if ack == nil {
 		return
 	}
-	if err := l.t.cfg.sender.send(ack.Clone(), to); err != nil {
+	if err := l.t.cfg.Sender.Send(ack.Clone(), to); err != nil {
 		l.log.Warn("an ACK was not sent", "error", err)
 	}
 }
@@ -242,22 +177,22 @@ func (l *sipLeg) route(d *dialog.Dialog) {
 	if sip.ParseUri(next, &uri) != nil {
 		return
 	}
-	transport := l.hop.transport
+	transport := l.hop.Transport
 	if t, ok := uri.UriParams.Get("transport"); ok {
 		transport = strings.ToUpper(t)
 	}
 	if transport != "UDP" && transport != "TCP" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(l.t.ctx, l.t.cfg.timers.send)
+	ctx, cancel := context.WithTimeout(l.t.ctx, l.t.cfg.Timers.Send)
 	defer cancel()
-	hops, err := l.t.cfg.sender.resolve(ctx, uri, transport)
+	hops, err := l.t.cfg.Sender.Resolve(ctx, &uri, transport)
 	if err != nil || len(hops) == 0 {
 		return
 	}
 	h := hops[0]
-	source := l.hop.addr.Addr()
-	if h.addr.Addr().Is4() != source.Is4() || (!narrow(source) && narrow(h.addr.Addr())) {
+	source := l.hop.Addr.Addr()
+	if h.Addr.Addr().Is4() != source.Is4() || (!narrow(source) && narrow(h.Addr.Addr())) {
 		return
 	}
 	l.hop = h
@@ -305,12 +240,4 @@ func (l *sipLeg) nextDigit() {
 		l.digits.busy = false
 		l.nextDigit()
 	})
-}
-
-// bracketed is an address as it stands in a URI.
-func bracketed(a netip.Addr) string {
-	if a.Is6() {
-		return "[" + a.String() + "]"
-	}
-	return a.String()
 }

@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"strconv"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 // incoming is a request of the peer with its transaction. sipgo's handler
@@ -70,11 +71,11 @@ func (l *sipLeg) attend(in *incoming) {
 
 // reply builds a response with the headers that all of ours have.
 func (l *sipLeg) reply(req *sip.Request, status int, body []byte) *sip.Response {
-	res := sip.NewResponseFromRequest(req, status, statusText(status), nil)
+	res := sip.NewResponseFromRequest(req, status, message.StatusText(status), nil)
 	if status > 100 && status < 300 && (req.Method == sip.INVITE || req.Method == sip.UPDATE) {
-		res.AppendHeader(&sip.ContactHeader{Address: l.t.cfg.sender.contact(l.hop)})
+		res.AppendHeader(&sip.ContactHeader{Address: l.t.cfg.Sender.Contact(l.hop)})
 		res.AppendHeader(sip.NewHeader("Allow", strings.Join(dialog.Methods(), ", ")))
-		res.AppendHeader(sip.NewHeader("Supported", supported))
+		res.AppendHeader(sip.NewHeader("Supported", message.Supported))
 	}
 	if len(body) > 0 {
 		res.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
@@ -99,7 +100,7 @@ func (l *sipLeg) verdict(in *incoming, v dialog.Verdict) {
 		res.AppendHeader(sip.NewHeader("Allow", strings.Join(dialog.Methods(), ", ")))
 	}
 	if v.Status == 415 {
-		res.AppendHeader(sip.NewHeader("Accept", acceptTypes))
+		res.AppendHeader(sip.NewHeader("Accept", message.AcceptTypes))
 	}
 	_ = in.respond(res) // an error means that the peer is gone; its timers tell
 }
@@ -108,7 +109,7 @@ func (l *sipLeg) verdict(in *incoming, v dialog.Verdict) {
 // of ours is unanswered there may be several.
 func (l *sipLeg) dialogOf(req *sip.Request) *dialog.Dialog {
 	if l.uac != nil && l.dlg == nil {
-		if f := l.uac.forks[tagOf(req.From().Params)]; f != nil {
+		if f := l.uac.forks[message.Tag(req.From().Params)]; f != nil {
 			return f.dlg
 		}
 	}
@@ -122,7 +123,7 @@ func (l *sipLeg) onRequest(in *incoming) {
 		l.verdict(in, dialog.Verdict{Status: 481})
 		return
 	}
-	body, err := bodySDP(in.req)
+	body, err := message.SDP(in.req)
 	info := in.req.Method == sip.INFO
 	if err != nil && !info && in.req.Method != sip.BYE && in.req.Method != sip.OPTIONS {
 		l.verdict(in, dialog.Verdict{Status: 415})
@@ -131,10 +132,10 @@ func (l *sipLeg) onRequest(in *incoming) {
 	l.impliedACK(in.req)
 	was := d.State
 	v := d.OnRequest(dialog.Incoming{
-		Method: string(in.req.Method), Seq: in.req.CSeq().SeqNo, FromTag: tagOf(in.req.From().Params),
-		Body: len(body) > 0, Contact: contactURI(in.req), RAck: value(in.req, "RAck"),
-		Require: tokens(in.req, "Require"), Session: sessionExpires(in.req),
-	}, l.t.cfg.pick)
+		Method: string(in.req.Method), Seq: in.req.CSeq().SeqNo, FromTag: message.Tag(in.req.From().Params),
+		Body: len(body) > 0, Contact: message.ContactURI(in.req), RAck: message.Value(in.req, "RAck"),
+		Require: message.Tokens(in.req, "Require"), Session: message.SessionExpires(in.req),
+	}, l.t.cfg.Pick)
 	if !v.OK() {
 		if in.req.Method == sip.BYE && was != dialog.Terminated && v.Status != 481 {
 			v = dialog.Verdict{} // a BYE is taken whatever is wrong with it
@@ -163,8 +164,8 @@ func (l *sipLeg) serve(d *dialog.Dialog, in *incoming, body []byte) {
 	default: // OPTIONS
 		res := l.reply(in.req, 200, nil)
 		res.AppendHeader(sip.NewHeader("Allow", strings.Join(dialog.Methods(), ", ")))
-		res.AppendHeader(sip.NewHeader("Accept", acceptTypes))
-		res.AppendHeader(sip.NewHeader("Supported", supported))
+		res.AppendHeader(sip.NewHeader("Accept", message.AcceptTypes))
+		res.AppendHeader(sip.NewHeader("Supported", message.Supported))
 		_ = in.respond(res) // as in verdict
 	}
 }
@@ -173,7 +174,7 @@ func (l *sipLeg) serve(d *dialog.Dialog, in *incoming, body []byte) {
 // the phone may have moved to another network. What it says of itself counts
 // for all of the dialog.
 func (l *sipLeg) follow(d *dialog.Dialog, req *sip.Request) {
-	if allow := tokens(req, "Allow"); len(allow) > 0 {
+	if allow := message.Tokens(req, "Allow"); len(allow) > 0 {
 		d.Allow = allow
 	}
 	if l.trunk != "" {
@@ -182,7 +183,7 @@ func (l *sipLeg) follow(d *dialog.Dialog, req *sip.Request) {
 	}
 	if h, ok := hopOf(req); ok {
 		l.hop = h
-		l.sdp.Trust(h.addr.Addr())
+		l.sdp.Trust(h.Addr.Addr())
 	}
 }
 
@@ -197,7 +198,7 @@ func (l *sipLeg) byed(d *dialog.Dialog, in *incoming) {
 	if l.uas != nil && d.State == dialog.Early {
 		_ = l.uas.in.respond(l.reply(l.uas.in.req, 487, nil)) // as in verdict
 	}
-	cause := readReason(in.req, pbx.Cause{Q850: 16, Text: "hung up"})
+	cause := message.ReadReason(in.req, pbx.Cause{Q850: 16, Text: "hung up"})
 	if l.ended != nil {
 		cause = *l.ended
 	}
@@ -207,11 +208,11 @@ func (l *sipLeg) byed(d *dialog.Dialog, in *incoming) {
 // info takes a key press (application/dtmf-relay, application/dtmf) or an
 // empty INFO, which some peers use as a keep-alive.
 func (l *sipLeg) info(in *incoming) {
-	kind, _, _ := strings.Cut(strings.ToLower(contentType(in.req)), ";")
+	kind, _, _ := strings.Cut(strings.ToLower(message.ContentType(in.req)), ";")
 	body := string(in.req.Body())
 	switch strings.TrimSpace(kind) {
 	case "application/dtmf-relay", "application/dtmf":
-		d, ok := infoDigit(body)
+		d, ok := message.InfoDigit(body)
 		if !ok {
 			l.verdict(in, dialog.Verdict{Status: 400})
 			return
@@ -227,26 +228,4 @@ func (l *sipLeg) info(in *incoming) {
 		}
 		_ = in.respond(l.reply(in.req, 200, nil)) // as in verdict
 	}
-}
-
-// infoDigit reads "Signal=5\r\nDuration=160" or just "5". Events 10 and 11 are
-// the star and the number sign.
-func infoDigit(body string) (rune, bool) {
-	sig := strings.TrimSpace(body)
-	for l := range strings.Lines(body) {
-		if k, v, ok := strings.Cut(l, "="); ok && strings.EqualFold(strings.TrimSpace(k), "signal") {
-			sig = strings.TrimSpace(v)
-			break
-		}
-	}
-	switch sig = strings.ToUpper(sig); sig {
-	case "10":
-		return '*', true
-	case "11":
-		return '#', true
-	}
-	if len(sig) != 1 || !strings.Contains("0123456789*#ABCD", sig) {
-		return 0, false
-	}
-	return rune(sig[0]), true
 }

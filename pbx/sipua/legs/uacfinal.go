@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 // maxRetries is how often one place is asked again after 401, 407, 422 or 491.
@@ -23,10 +24,10 @@ func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
 	switch code := res.StatusCode; {
 	case code == 401 || code == 407:
 		l.challenged(a, res)
-	case code == 422 && l.again() && l.uac.base.Timer.TooSmall(headerSeconds(res, "Min-SE")):
+	case code == 422 && l.again() && l.uac.base.Timer.TooSmall(message.Seconds(res, "Min-SE")):
 		l.invite(a.at, a.auth)
 	case code == 491 && l.again():
-		l.retry.set(l.uac.base.Glare(l.t.cfg.pick), func() {
+		l.retry.set(l.uac.base.Glare(l.t.cfg.Pick), func() {
 			if !l.told && l.ended == nil {
 				l.invite(a.at, a.auth)
 			}
@@ -48,7 +49,7 @@ func (l *sipLeg) again() bool {
 
 // challenged answers the trunk's challenge; a phone's is never answered.
 func (l *sipLeg) challenged(a *attempt, res *sip.Response) {
-	if a.auth != nil && !stale(res) || !l.again() {
+	if a.auth != nil && !message.Stale(res) || !l.again() {
 		l.over(pbx.Cause{SIP: 403, Q850: 21, Text: "the trunk refuses the credentials"})
 		return
 	}
@@ -98,6 +99,6 @@ func isNumber(s string) bool {
 
 // causeOf turns a final response into a cause.
 func (l *sipLeg) causeOf(res *sip.Response) pbx.Cause {
-	c := pbx.Cause{SIP: res.StatusCode, Text: strings.ToLower(statusText(res.StatusCode))}
-	return readReason(res, c)
+	c := pbx.Cause{SIP: res.StatusCode, Text: strings.ToLower(message.StatusText(res.StatusCode))}
+	return message.ReadReason(res, c)
 }

@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"strings"
@@ -8,6 +8,7 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 func TestIncomingCallFromRingToBye(t *testing.T) {
@@ -26,7 +27,7 @@ func TestIncomingCallFromRingToBye(t *testing.T) {
 		}
 		l.Answer()
 		ok := w.expect("200 ")
-		if tagOf(ok.response().To().Params) != p.tag {
+		if message.Tag(ok.response().To().Params) != p.tag {
 			t.Error("the tag changed between 180 and 200")
 		}
 		if !strings.Contains(string(ok.Body()), "m=audio 40000 RTP/AVP 8 101\r\n") {
@@ -41,7 +42,7 @@ func TestIncomingCallFromRingToBye(t *testing.T) {
 		p.do("BYE", "", "Reason: Q.850;cause=16")
 		w.expect("200 ")
 		w.told("over 0 q16 hung up")
-		if w.legs.count() != 0 || !w.ports[0].isClosed() {
+		if w.legs.Count() != 0 || !w.ports[0].isClosed() {
 			t.Error("the leg or its port is left")
 		}
 	})
@@ -112,7 +113,7 @@ func TestCancelBeforeTheAnswer(t *testing.T) {
 		p.request("CANCEL", p.seq, "invite", "", `Reason: SIP;cause=200;text="Call completed elsewhere"`)
 		w.expect("200 ")
 		no := w.expect("487 ")
-		if got := tagOf(no.response().To().Params); got != tag {
+		if got := message.Tag(no.response().To().Params); got != tag {
 			t.Errorf("the 487 has tag %q, the 180 had %q", got, tag)
 		}
 		p.tag = tag
@@ -170,7 +171,7 @@ func TestTheEngineRefuses(t *testing.T) {
 		w.calls.refusal = &leg.Refusal{Cause: pbx.Cause{SIP: 503, Text: "draining"}, RetryAfter: 30}
 		w.phone().invite(phoneSDP)
 		m := w.expect("503 ")
-		if got := value(m, "Retry-After"); got != "30" {
+		if got := message.Value(m, "Retry-After"); got != "30" {
 			t.Errorf("Retry-After is %q", got)
 		}
 		if w.calls.in.Leg.Media() == nil || !w.ports[0].isClosed() {
@@ -197,7 +198,7 @@ func TestReliableProvisionalAndPRACK(t *testing.T) {
 		l := w.calls.in.Leg
 		l.Progress()
 		m := p.learn(w.expect("183 "))
-		if value(m, "Require") != "100rel" || value(m, "RSeq") != "1" || len(m.Body()) == 0 {
+		if message.Value(m, "Require") != "100rel" || message.Value(m, "RSeq") != "1" || len(m.Body()) == 0 {
 			t.Fatalf("183 is\n%s", m)
 		}
 		l.Ring()
@@ -335,10 +336,10 @@ func TestUpdateHoldsAndMovesTheTarget(t *testing.T) {
 		w.told("held true")
 		l.End(pbx.Cause{SIP: 486, Q850: 17, Text: "busy"})
 		bye := w.expect("BYE sip:101@10.9.9.9:5062 ")
-		if bye.to.addr != phoneAddr {
+		if bye.to.Addr != phoneAddr {
 			t.Errorf("BYE went to %v, not to the packet source", bye.to)
 		}
-		if got := value(bye, "Reason"); got != `Q.850;cause=17;text="busy"` {
+		if got := message.Value(bye, "Reason"); got != `Q.850;cause=17;text="busy"` {
 			t.Errorf("Reason is %q", got)
 		}
 		w.reply(bye, 200, "", "")
@@ -354,7 +355,7 @@ func TestGlare(t *testing.T) {
 		// Without UPDATE a name is shown by re-INVITE.
 		l.Present(pbx.Party{Number: "103", Name: "Lee", Extension: "103"})
 		ours := w.expect("INVITE ")
-		if value(ours, "P-Asserted-Identity") != `"Lee" <sip:103@acme.example.com>` {
+		if message.Value(ours, "P-Asserted-Identity") != `"Lee" <sip:103@acme.example.com>` {
 			t.Errorf("re-INVITE is\n%s", ours)
 		}
 		p.do("INVITE", phoneSDP)
@@ -435,7 +436,7 @@ func TestSessionTimerOfThePeer(t *testing.T) {
 		p, _ := w.talk("Supported: timer", "Session-Expires: 120;refresher=uac")
 		start := time.Now()
 		time.AfterFunc(60*time.Second, func() { p.do("UPDATE", "", "Supported: timer", "Session-Expires: 120;refresher=uac") })
-		if m := w.expect("200 "); value(m, "Session-Expires") != "120;refresher=uac" || value(m, "Require") != "timer" {
+		if m := w.expect("200 "); message.Value(m, "Session-Expires") != "120;refresher=uac" || message.Value(m, "Require") != "timer" {
 			t.Errorf("answer is\n%s", m)
 		}
 		w.expect("BYE ")
@@ -454,12 +455,12 @@ func TestSessionTimerOfOurs(t *testing.T) {
 		if got := time.Since(start); got != 500*time.Second {
 			t.Errorf("refreshed after %v, want half of the interval", got)
 		}
-		if value(m, "Session-Expires") != "1000;refresher=uac" {
+		if message.Value(m, "Session-Expires") != "1000;refresher=uac" {
 			t.Errorf("UPDATE is\n%s", m)
 		}
 		w.reply(m, 422, "", "", "Min-SE: 1200")
 		m = w.expect("UPDATE ")
-		if value(m, "Session-Expires") != "1200;refresher=uac" || value(m, "Min-SE") != "1200" {
+		if message.Value(m, "Session-Expires") != "1200;refresher=uac" || message.Value(m, "Min-SE") != "1200" {
 			t.Errorf("UPDATE is\n%s", m)
 		}
 		w.reply(m, 200, "", "", "Session-Expires: 1200;refresher=uac")

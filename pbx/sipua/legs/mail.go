@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"context"
@@ -93,4 +93,28 @@ func (a *alarm) stop() {
 		a.timer.Stop()
 		a.timer = nil
 	}
+}
+
+// backoff sends something again in growing intervals until it is stopped.
+type backoff struct{ alarm }
+
+// start runs again after first, 2·first, 4·first… (never more than limit apart,
+// 0 = no limit) and giveUp after total.
+func (b *backoff) start(first, total, limit time.Duration, again, giveUp func()) {
+	if total <= 0 {
+		giveUp()
+		return
+	}
+	b.set(min(first, total), func() {
+		if first >= total {
+			giveUp()
+			return
+		}
+		again()
+		next := 2 * first
+		if limit > 0 {
+			next = min(next, limit)
+		}
+		b.start(next, total-first, limit, again, giveUp)
+	})
 }

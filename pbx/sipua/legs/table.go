@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"context"
@@ -12,50 +12,66 @@ import (
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
-// legsConfig is everything that legs are made of.
-type legsConfig struct {
-	sender sender
-	media  media.Allocator
-	// receiver returns who takes incoming calls now, nil if nobody does.
-	receiver func() leg.Receiver
-	// document returns the document in force; a leg keeps the one that it
+// Sender puts requests on the wire; *edge.Edge is one.
+type Sender interface {
+	// Transact adds the Via and starts a client transaction towards the hop.
+	Transact(ctx context.Context, req *sip.Request, to edge.Hop) (sip.ClientTransaction, error)
+	// Cancel sends the CANCEL that belongs to an INVITE sent by Transact.
+	Cancel(invite *sip.Request, to edge.Hop, reason string) error
+	// Send writes a request outside any transaction: the ACK of a 2xx.
+	Send(req *sip.Request, to edge.Hop) error
+	// Contact returns our own Contact address as that hop must see it.
+	Contact(to edge.Hop) sip.Uri
+	// Resolve returns the hops of a URI in order of trial (RFC 3263).
+	Resolve(ctx context.Context, uri *sip.Uri, transport string) ([]edge.Hop, error)
+}
+
+// Config is everything that legs are made of. Each field but Timers is needed.
+type Config struct {
+	Sender Sender
+	Media  media.Allocator
+	// Receiver returns who takes incoming calls now, nil if nobody does.
+	Receiver func() leg.Receiver
+	// Document returns the document in force; a leg keeps the one that it
 	// began with.
-	document func() *conf.Document
-	trunks   *trunk.Set
-	log      *slog.Logger
-	// newID returns a fresh random token of at least 128 bits for tags and
-	// Call-IDs; pick returns a random number in [0, n).
-	newID  func() string
-	pick   func(n int) int
-	timers legTimers
+	Document func() *conf.Document
+	Trunks   *trunk.Set
+	Log      *slog.Logger
+	// NewID returns a fresh random token of at least 128 bits for tags and
+	// Call-IDs; Pick returns a random number in [0, n).
+	NewID  func() string
+	Pick   func(n int) int
+	Timers Timers
 }
 
-// legTimers are the durations that legs wait; the zero value of each field
+// Timers are the durations that legs wait; the zero value of each field
 // means its default.
-type legTimers struct {
-	t1     time.Duration // RFC 3261 T1, 500 ms
-	t2     time.Duration // RFC 3261 T2, 4 s
-	host   time.Duration // until the next host of a trunk is tried, 2 s
-	send   time.Duration // until an in-dialog request must be on the wire, 2 s
-	expire time.Duration // session interval that we ask for, 1800 s
-	minSE  time.Duration // shortest session interval that we accept, 90 s
+type Timers struct {
+	T1     time.Duration // RFC 3261 T1, 500 ms
+	T2     time.Duration // RFC 3261 T2, 4 s
+	Host   time.Duration // until the next host of a trunk is tried, 2 s
+	Send   time.Duration // until a request must be on the wire, 2 s
+	Expire time.Duration // session interval that we ask for, 1800 s
+	MinSE  time.Duration // shortest session interval that we accept, 90 s
 }
 
-func (t legTimers) withDefaults() legTimers {
+func (t Timers) withDefaults() Timers {
 	set := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
 		}
 	}
-	set(&t.t1, 500*time.Millisecond)
-	set(&t.t2, 4*time.Second)
-	set(&t.host, 2*time.Second)
-	set(&t.send, 2*time.Second)
-	set(&t.expire, 1800*time.Second)
-	set(&t.minSE, 90*time.Second)
+	set(&t.T1, 500*time.Millisecond)
+	set(&t.T2, 4*time.Second)
+	set(&t.Host, 2*time.Second)
+	set(&t.Send, 2*time.Second)
+	set(&t.Expire, 1800*time.Second)
+	set(&t.MinSE, 90*time.Second)
 	return t
 }
 
@@ -70,9 +86,9 @@ type mergeKey struct {
 	seq               uint32
 }
 
-// legs is the table of live legs and the owner of their goroutines.
-type legs struct {
-	cfg legsConfig
+// Table is the table of live legs and the owner of their goroutines.
+type Table struct {
+	cfg Config
 	ctx context.Context // ends when the table is closed by force
 
 	mu     sync.Mutex
@@ -84,11 +100,11 @@ type legs struct {
 	wg     sync.WaitGroup
 }
 
-// newLegs returns an empty table.
-func newLegs(cfg legsConfig) *legs {
-	cfg.timers = cfg.timers.withDefaults()
+// New returns an empty table.
+func New(cfg Config) *Table {
+	cfg.Timers = cfg.Timers.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	t := &legs{
+	t := &Table{
 		cfg: cfg, ctx: ctx, stop: stop,
 		live: map[dialogKey]*sipLeg{}, merge: map[mergeKey]*sipLeg{}, idle: make(chan struct{}),
 	}
@@ -96,20 +112,20 @@ func newLegs(cfg legsConfig) *legs {
 	return t
 }
 
-// known reports whether a request inside a dialog belongs to a live leg: what
+// Known reports whether a request inside a dialog belongs to a live leg: what
 // the gate lets through without digest. toTag is the tag of the To header.
-func (t *legs) known(callID, toTag string) bool {
+func (t *Table) Known(callID, toTag string) bool {
 	return t.find(callID, toTag) != nil
 }
 
-func (t *legs) find(callID, localTag string) *sipLeg {
+func (t *Table) find(callID, localTag string) *sipLeg {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.live[dialogKey{callID, localTag}]
 }
 
-// count returns how many legs are not over.
-func (t *legs) count() int {
+// Count returns how many legs are not over.
+func (t *Table) Count() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
@@ -123,7 +139,7 @@ func (t *legs) count() int {
 
 // add puts a leg into the table and counts its goroutine; false means that
 // the table is closed.
-func (t *legs) add(l *sipLeg) bool {
+func (t *Table) add(l *sipLeg) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -140,7 +156,7 @@ func (t *legs) add(l *sipLeg) bool {
 	return true
 }
 
-func (t *legs) remove(l *sipLeg) {
+func (t *Table) remove(l *sipLeg) {
 	t.mu.Lock()
 	delete(t.live, dialogKey{l.callID, l.localTag})
 	delete(t.merge, l.merge)
@@ -152,14 +168,14 @@ func (t *legs) remove(l *sipLeg) {
 }
 
 // merged reports whether the INVITE is already being served over another path.
-func (t *legs) merged(k mergeKey) bool {
+func (t *Table) merged(k mergeKey) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.merge[k] != nil
 }
 
-// wait returns when no leg is left, or with the context's error.
-func (t *legs) wait(ctx context.Context) error {
+// Wait returns when no leg is left, or with the context's error.
+func (t *Table) Wait(ctx context.Context) error {
 	t.mu.Lock()
 	idle := t.idle
 	t.mu.Unlock()
@@ -171,9 +187,9 @@ func (t *legs) wait(ctx context.Context) error {
 	}
 }
 
-// close ends every leg (BYE, CANCEL or a final response), waits for them and
+// Close ends every leg (BYE, CANCEL or a final response), waits for them and
 // stops the rest by force when the context is over. No goroutine is left.
-func (t *legs) close(ctx context.Context) error {
+func (t *Table) Close(ctx context.Context) error {
 	t.mu.Lock()
 	t.closed = true
 	all := make([]*sipLeg, 0, len(t.live))
@@ -184,20 +200,20 @@ func (t *legs) close(ctx context.Context) error {
 	for _, l := range all {
 		l.End(pbx.Cause{SIP: 503, Q850: 41, Text: "the PBX shuts down"})
 	}
-	err := t.wait(ctx)
+	err := t.Wait(ctx)
 	t.stop()
 	t.wg.Wait()
 	return err
 }
 
-// inDialog takes every request with a To tag (ACK included) and returns when
+// InDialog takes every request with a To tag (ACK included) and returns when
 // its transaction is settled.
-func (t *legs) inDialog(req *sip.Request, tx sip.ServerTransaction) {
+func (t *Table) InDialog(req *sip.Request, tx sip.ServerTransaction) {
 	callID, to, from := req.CallID(), req.To(), req.From()
 	if callID == nil || to == nil || from == nil || req.CSeq() == nil {
 		return
 	}
-	l := t.find(callID.Value(), tagOf(to.Params))
+	l := t.find(callID.Value(), message.Tag(to.Params))
 	if l == nil {
 		if !req.IsAck() {
 			reject(req, tx, 481)
@@ -219,7 +235,7 @@ func (t *legs) inDialog(req *sip.Request, tx sip.ServerTransaction) {
 // reject answers a request that reaches no leg. An error means that the peer
 // is gone, which changes nothing.
 func reject(req *sip.Request, tx sip.ServerTransaction, status int, headers ...sip.Header) {
-	res := sip.NewResponseFromRequest(req, status, statusText(status), nil)
+	res := sip.NewResponseFromRequest(req, status, message.StatusText(status), nil)
 	for _, h := range headers {
 		res.AppendHeader(h)
 	}

@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"net/netip"

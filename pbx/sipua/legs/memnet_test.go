@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"context"
@@ -18,6 +18,8 @@ import (
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
@@ -34,7 +36,7 @@ var (
 // so timers take no time.
 type memnet struct {
 	t      *testing.T
-	legs   *legs
+	legs   *Table
 	out    chan sent
 	events chan string
 	ports  []*fakePort
@@ -45,14 +47,14 @@ type memnet struct {
 	server map[string]*sip.ServerTx
 	client map[string]*sip.ClientTx
 	ids    int
-	id     identity
+	id     edge.Identity
 	fail   map[netip.AddrPort]error
 }
 
 // sent is one message of ours.
 type sent struct {
 	sip.Message
-	to hop
+	to edge.Hop
 }
 
 func (s sent) request() *sip.Request   { r, _ := s.Message.(*sip.Request); return r }
@@ -71,10 +73,10 @@ func inBubble(t *testing.T, f func(w *memnet)) {
 func (w *memnet) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := w.legs.close(ctx); err != nil {
+	if err := w.legs.Close(ctx); err != nil {
 		w.t.Errorf("close: %v", err)
 	}
-	if n := w.legs.count(); n != 0 {
+	if n := w.legs.Count(); n != 0 {
 		w.t.Errorf("%d legs are left", n)
 	}
 	w.trunks.Close()
@@ -124,7 +126,7 @@ func newMemnet(t *testing.T) *memnet {
 	w := &memnet{
 		t: t, out: make(chan sent, 512), events: make(chan string, 512),
 		server: map[string]*sip.ServerTx{}, client: map[string]*sip.ClientTx{},
-		id:   identity{extension: "101", source: phoneAddr, transport: "UDP"},
+		id:   edge.Identity{Extension: "101", Source: phoneAddr, Transport: "UDP"},
 		fail: map[netip.AddrPort]error{},
 	}
 	w.trunks = trunk.New(trunk.Config{Transport: silentTransport{}})
@@ -134,17 +136,17 @@ func newMemnet(t *testing.T) *memnet {
 	}
 	synctest.Wait()
 	w.calls = &receiver{w: w}
-	w.legs = newLegs(legsConfig{
-		sender: w, media: w, trunks: w.trunks, log: slog.New(slog.DiscardHandler),
-		receiver: func() leg.Receiver { return w.calls },
-		document: func() *conf.Document { return doc },
-		newID: func() string {
+	w.legs = New(Config{
+		Sender: w, Media: w, Trunks: w.trunks, Log: slog.New(slog.DiscardHandler),
+		Receiver: func() leg.Receiver { return w.calls },
+		Document: func() *conf.Document { return doc },
+		NewID: func() string {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.ids++
 			return fmt.Sprintf("id%d", w.ids)
 		},
-		pick: func(int) int { return 0 },
+		Pick: func(int) int { return 0 },
 	})
 	return w
 }
@@ -243,7 +245,7 @@ func (p *fakePort) last() media.Stream {
 // line is one flow in sipgo's eyes.
 type memline struct {
 	w  *memnet
-	to hop
+	to edge.Hop
 }
 
 func (c *memline) LocalAddr() net.Addr    { return net.UDPAddrFromAddrPort(ourAddr) }
@@ -254,9 +256,9 @@ func (c *memline) WriteMsg(m sip.Message) error {
 	return c.w.record(m, c.to)
 }
 
-func (w *memnet) record(m sip.Message, to hop) error {
+func (w *memnet) record(m sip.Message, to edge.Hop) error {
 	w.mu.Lock()
-	err := w.fail[to.addr]
+	err := w.fail[to.Addr]
 	w.mu.Unlock()
 	if err != nil {
 		return err
@@ -272,14 +274,14 @@ func (w *memnet) record(m sip.Message, to hop) error {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func (w *memnet) request(_ context.Context, req *sip.Request, to hop) (sip.ClientTransaction, error) {
+func (w *memnet) Transact(_ context.Context, req *sip.Request, to edge.Hop) (sip.ClientTransaction, error) {
 	w.mu.Lock()
 	w.ids++
-	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: to.transport, Host: ourAddr.Addr().String(), Port: 5060, Params: sip.NewParams()}
+	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: to.Transport, Host: ourAddr.Addr().String(), Port: 5060, Params: sip.NewParams()}
 	via.Params.Add("branch", fmt.Sprintf("z9hG4bKours%d", w.ids))
 	w.mu.Unlock()
 	req.PrependHeader(via)
-	req.SetTransport(to.transport)
+	req.SetTransport(to.Transport)
 	if req.Body() == nil {
 		req.SetBody(nil)
 	}
@@ -298,7 +300,7 @@ func (w *memnet) request(_ context.Context, req *sip.Request, to hop) (sip.Clien
 	return tx, nil
 }
 
-func (w *memnet) cancel(invite *sip.Request, to hop, reason string) error {
+func (w *memnet) Cancel(invite *sip.Request, to edge.Hop, reason string) error {
 	c := sip.NewRequest(sip.CANCEL, invite.Recipient)
 	c.AppendHeader(sip.HeaderClone(invite.Via()))
 	c.AppendHeader(sip.HeaderClone(invite.From()))
@@ -312,19 +314,19 @@ func (w *memnet) cancel(invite *sip.Request, to hop, reason string) error {
 	return w.record(c, to)
 }
 
-func (w *memnet) send(req *sip.Request, to hop) error {
-	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: to.transport, Host: ourAddr.Addr().String(), Port: 5060, Params: sip.NewParams()}
+func (w *memnet) Send(req *sip.Request, to edge.Hop) error {
+	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: to.Transport, Host: ourAddr.Addr().String(), Port: 5060, Params: sip.NewParams()}
 	via.Params.Add("branch", "z9hG4bKack")
 	req.PrependHeader(via)
 	req.SetBody(req.Body())
 	return w.record(req, to)
 }
 
-func (w *memnet) contact(hop) sip.Uri {
+func (w *memnet) Contact(edge.Hop) sip.Uri {
 	return sip.Uri{Scheme: "sip", Host: ourAddr.Addr().String(), Port: 5060}
 }
 
-func (w *memnet) resolve(_ context.Context, u sip.Uri, transport string) ([]hop, error) {
+func (w *memnet) Resolve(_ context.Context, u *sip.Uri, transport string) ([]edge.Hop, error) {
 	a, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
 	if err != nil {
 		return nil, err
@@ -333,7 +335,7 @@ func (w *memnet) resolve(_ context.Context, u sip.Uri, transport string) ([]hop,
 	if port == 0 {
 		port = 5060
 	}
-	return []hop{{transport, netip.AddrPortFrom(a, uint16(port))}}, nil
+	return []edge.Hop{{Transport: transport, Addr: netip.AddrPortFrom(a, uint16(port))}}, nil
 }
 
 // deliver gives a message of the peer to our side.
@@ -356,10 +358,10 @@ func (w *memnet) deliver(text string, from netip.AddrPort) {
 	req := msg.(*sip.Request)
 	req.SetSource(from.String())
 	req.SetTransport("UDP")
-	w.deliverRequest(req, hop{"UDP", from})
+	w.deliverRequest(req, edge.Hop{Transport: "UDP", Addr: from})
 }
 
-func (w *memnet) deliverRequest(req *sip.Request, from hop) {
+func (w *memnet) deliverRequest(req *sip.Request, from edge.Hop) {
 	method := string(req.Method)
 	if method == "ACK" || method == "CANCEL" {
 		method = "INVITE"
@@ -385,9 +387,9 @@ func (w *memnet) deliverRequest(req *sip.Request, from hop) {
 	w.mu.Unlock()
 	go func() {
 		if req.IsInvite() && !req.To().Params.Has("tag") {
-			w.legs.invite(req, tx, w.id)
+			w.legs.Invite(req, tx, w.id)
 		} else {
-			w.legs.inDialog(req, tx)
+			w.legs.InDialog(req, tx)
 		}
 		tx.TerminateGracefully()
 	}()
@@ -511,7 +513,7 @@ func (p *phone) invite(body string, more ...string) {
 }
 
 func (p *phone) learn(m sent) sent {
-	p.tag = tagOf(m.response().To().Params)
+	p.tag = message.Tag(m.response().To().Params)
 	return m
 }
 
@@ -556,13 +558,13 @@ func (w *memnet) reply(m sent, status int, tag, body string, more ...string) {
 		"Call-ID: " + req.CallID().Value(), "CSeq: " + req.CSeq().Value(),
 		"Contact: <sip:peer@198.51.100.7:5062>",
 	}, more...)
-	w.deliver(msg(fmt.Sprintf("SIP/2.0 %d Text", status), body, headers...), m.to.addr)
+	w.deliver(msg(fmt.Sprintf("SIP/2.0 %d Text", status), body, headers...), m.to.Addr)
 }
 
 // ring dials a phone and returns the INVITE.
 func (w *memnet) ring() (leg.Leg, sent) {
 	w.t.Helper()
-	l := w.legs.dial(leg.Dial{
+	l := w.legs.Dial(leg.Dial{
 		Leg: "out", From: pbx.Party{Number: "010-1234-5678", Name: "Hong \"G\"", Trunk: "carrier"},
 		Target: leg.Target{Contact: pbx.Contact{Extension: "101", URI: "sip:101@10.0.0.7:5062;line=1", Source: phoneAddr, Transport: "UDP"}},
 	}, listener{w})
@@ -573,7 +575,7 @@ func (w *memnet) ring() (leg.Leg, sent) {
 func (w *memnet) dialTrunk(d leg.Dial) (leg.Leg, sent) {
 	w.t.Helper()
 	d.Leg, d.Target = "trunk", leg.Target{Trunk: "carrier", Number: "01012345678"}
-	l := w.legs.dial(d, listener{w})
+	l := w.legs.Dial(d, listener{w})
 	return l, w.expect("INVITE ")
 }
 

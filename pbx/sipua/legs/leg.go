@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"log/slog"
@@ -11,6 +11,8 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 // sipLeg implements leg.Leg. Its goroutine (run) owns everything below the
@@ -23,7 +25,7 @@ import (
 // its own are open, so that a late 200 is still acknowledged and ended.
 type sipLeg struct {
 	id       pbx.LegID
-	t        *legs
+	t        *Table
 	callID   string
 	localTag string
 	merge    mergeKey // zero for outgoing legs
@@ -40,7 +42,7 @@ type sipLeg struct {
 	release func() // gives the trunk's call slot back
 	dlg     *dialog.Dialog
 	sdp     sdp.Session
-	hop     hop // where requests inside the dialog go
+	hop     edge.Hop // where requests inside the dialog go
 	hopURI  string
 	held    bool
 	told    bool
@@ -58,13 +60,13 @@ type sipLeg struct {
 var _ leg.Leg = (*sipLeg)(nil)
 
 // newLeg returns a leg without a port.
-func (t *legs) newLeg(id pbx.LegID, callID, localTag string) *sipLeg {
+func (t *Table) newLeg(id pbx.LegID, callID, localTag string) *sipLeg {
 	l := &sipLeg{
-		id: id, t: t, callID: callID, localTag: localTag, doc: t.cfg.document(),
+		id: id, t: t, callID: callID, localTag: localTag, doc: t.cfg.Document(),
 		box: newMailbox(), done: make(chan struct{}), port: noPort{}, release: func() {},
 	}
 	l.refresh.box, l.expiry.box, l.retry.box = l.box, l.box, l.box
-	l.log = t.cfg.log.With("leg", string(id), "sipCallID", callID)
+	l.log = t.cfg.Log.With("leg", string(id), "sipCallID", callID)
 	return l
 }
 
@@ -134,7 +136,7 @@ func (l *sipLeg) over(c pbx.Cause) {
 	}
 	l.stopAlarms()
 	if c.Q850 == 0 {
-		c.Q850 = q850Of(c.SIP)
+		c.Q850 = message.Q850(c.SIP)
 	}
 	if l.lis != nil {
 		l.lis.LegOver(l.id, c, l.port.Quality())

@@ -1,4 +1,4 @@
-package sipua
+package legs
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 // uasState is the part of a leg that began with an INVITE of the peer, until
@@ -34,40 +36,40 @@ type provisional struct {
 	sdp    bool
 }
 
-// invite takes an INVITE without a To tag that passed admission. It returns
+// Invite takes an INVITE without a To tag that passed admission. It returns
 // when the transaction is settled: sipgo ends a transaction whose handler
 // returned before the final response.
-func (t *legs) invite(req *sip.Request, tx sip.ServerTransaction, id identity) {
+func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
 	callID, from, to, seq := req.CallID(), req.From(), req.To(), req.CSeq()
-	if callID == nil || from == nil || to == nil || seq == nil || contactURI(req) == "" {
-		reject(req, tx, 400, warning(399, "Call-ID, From, To, CSeq and Contact are needed"))
+	if callID == nil || from == nil || to == nil || seq == nil || message.ContactURI(req) == "" {
+		reject(req, tx, 400, message.Warning(399, "Call-ID, From, To, CSeq and Contact are needed"))
 		return
 	}
 	if m := req.MaxForwards(); m != nil && m.Val() == 0 {
 		reject(req, tx, 483)
 		return
 	}
-	if u := dialog.Unknown(tokens(req, "Require")); len(u) > 0 {
+	if u := dialog.Unknown(message.Tokens(req, "Require")); len(u) > 0 {
 		reject(req, tx, 420, sip.NewHeader("Unsupported", strings.Join(u, ", ")))
 		return
 	}
-	key := mergeKey{callID.Value(), tagOf(from.Params), seq.SeqNo}
+	key := mergeKey{callID.Value(), message.Tag(from.Params), seq.SeqNo}
 	if t.merged(key) {
 		reject(req, tx, 482)
 		return
 	}
 	// sipgo's own 487 copies the To header of the request: with our tag in
 	// it, it belongs to the same dialog as our 18x.
-	tag := t.cfg.newID()
+	tag := t.cfg.NewID()
 	to.Params.Add("tag", tag)
-	receiver := t.cfg.receiver()
+	receiver := t.cfg.Receiver()
 	if receiver == nil {
 		reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
 		return
 	}
-	l := t.newLeg(pbx.LegID(t.cfg.newID()), callID.Value(), tag)
-	l.merge, l.trunk = key, id.trunk
-	l.hop = hop{transport: id.transport, addr: id.source}
+	l := t.newLeg(pbx.LegID(t.cfg.NewID()), callID.Value(), tag)
+	l.merge, l.trunk = key, id.Trunk
+	l.hop = edge.Hop{Transport: id.Transport, Addr: id.Source}
 	in := newIncoming(req, tx)
 	l.uas = &uasState{in: in}
 	l.uas.resend.box, l.uas.minute.box = l.box, l.box
@@ -86,13 +88,8 @@ func (t *legs) invite(req *sip.Request, tx sip.ServerTransaction, id identity) {
 	l.attend(in)
 }
 
-// warning makes a Warning header (RFC 3261 §20.43).
-func warning(code int, text string) sip.Header {
-	return sip.NewHeader("Warning", strconv.Itoa(code)+` dipcast "`+quotable(text)+`"`)
-}
-
 // receive is the first message of an incoming leg: SDP, port, receiver.
-func (l *sipLeg) receive(receiver leg.Receiver, id identity) {
+func (l *sipLeg) receive(receiver leg.Receiver, id edge.Identity) {
 	in := l.uas.in
 	if in.cancelled.Load() {
 		l.drop()
@@ -102,11 +99,11 @@ func (l *sipLeg) receive(receiver leg.Receiver, id identity) {
 	from, to := in.req.From(), in.req.To()
 	l.dlg = dialog.NewCallee(l.callID,
 		dialog.Party{Display: to.DisplayName, URI: to.Address.String(), Tag: l.localTag},
-		dialog.Party{Display: from.DisplayName, URI: from.Address.String(), Tag: tagOf(from.Params)},
-		contactURI(in.req), recordRoutes(in.req), in.req.CSeq().SeqNo, in.req.Recipient.IsEncrypted())
-	l.dlg.Allow, l.dlg.Supported = tokens(in.req, "Allow"), tokens(in.req, "Supported")
-	l.dlg.Timer = dialog.Timer{Want: l.t.cfg.timers.expire, Min: l.t.cfg.timers.minSE}
-	if v := l.dlg.Timer.Judge(sessionExpires(in.req)); !v.OK() {
+		dialog.Party{Display: from.DisplayName, URI: from.Address.String(), Tag: message.Tag(from.Params)},
+		message.ContactURI(in.req), message.RecordRoutes(in.req), in.req.CSeq().SeqNo, in.req.Recipient.IsEncrypted())
+	l.dlg.Allow, l.dlg.Supported = message.Tokens(in.req, "Allow"), message.Tokens(in.req, "Supported")
+	l.dlg.Timer = dialog.Timer{Want: l.t.cfg.Timers.Expire, Min: l.t.cfg.Timers.MinSE}
+	if v := l.dlg.Timer.Judge(message.SessionExpires(in.req)); !v.OK() {
 		l.verdict(in, v)
 		l.drop()
 		return
@@ -115,14 +112,11 @@ func (l *sipLeg) receive(receiver leg.Receiver, id identity) {
 		l.refuseEarly(503, sip.NewHeader("Retry-After", "10"))
 		return
 	}
-	if !l.openMedia(id.source.Addr()) || !l.takeOffer() {
+	if !l.openMedia(id.Source.Addr()) || !l.takeOffer() {
 		return
 	}
 	l.route(l.dlg)
-	lis, no := receiver.Receive(l.t.ctx, leg.Incoming{
-		Leg: l, From: l.caller(id), Dialled: l.dialled(), Codec: l.sdp.Stream.Codec.Name,
-		Emergency: l.emergency(), MaxForwards: maxForwards(in.req),
-	})
+	lis, no := receiver.Receive(l.t.ctx, l.incoming(in.req, id))
 	if no != nil {
 		l.refused(*no)
 		return
@@ -132,11 +126,11 @@ func (l *sipLeg) receive(receiver leg.Receiver, id identity) {
 
 // refused answers with the engine's refusal.
 func (l *sipLeg) refused(no leg.Refusal) {
-	res := l.reply(l.uas.in.req, finalStatus(no.Cause), nil)
+	res := l.reply(l.uas.in.req, message.FinalStatus(no.Cause), nil)
 	if no.RetryAfter > 0 {
 		res.AppendHeader(sip.NewHeader("Retry-After", strconv.Itoa(no.RetryAfter)))
 	}
-	res.AppendHeader(sip.NewHeader("Reason", reasonHeader(no.Cause)))
+	res.AppendHeader(sip.NewHeader("Reason", message.Reason(no.Cause)))
 	_ = l.uas.in.respond(res) // the peer is gone or has cancelled: the same to us
 	l.drop()
 }
@@ -156,7 +150,7 @@ func (l *sipLeg) drop() { l.over(pbx.Cause{}) }
 
 // openMedia allocates the leg's port.
 func (l *sipLeg) openMedia(peer netip.Addr) bool {
-	port, err := l.t.cfg.media.Allocate(peer, l.notices())
+	port, err := l.t.cfg.Media.Allocate(peer, l.notices())
 	if err != nil {
 		l.log.Warn("no port for an incoming call", "error", err)
 		l.refuseEarly(503, sip.NewHeader("Retry-After", "10"))
@@ -168,16 +162,16 @@ func (l *sipLeg) openMedia(peer netip.Addr) bool {
 }
 
 func (l *sipLeg) newSession(peer netip.Addr) sdp.Session {
-	s := sdp.Session{ID: uint64(l.t.cfg.pick(1<<30)) + 1, Local: l.port.Local(), Codecs: l.codecs()}
+	s := sdp.Session{ID: uint64(l.t.cfg.Pick(1<<30)) + 1, Local: l.port.Local(), Codecs: l.codecs()}
 	s.Trust(peer)
 	return s
 }
 
 // takeOffer reads the offer of the INVITE, if it has one.
 func (l *sipLeg) takeOffer() bool {
-	body, err := bodySDP(l.uas.in.req)
+	body, err := message.SDP(l.uas.in.req)
 	if err != nil {
-		l.refuseEarly(415, sip.NewHeader("Accept", acceptTypes))
+		l.refuseEarly(415, sip.NewHeader("Accept", message.AcceptTypes))
 		return false
 	}
 	if body == nil {
@@ -196,9 +190,9 @@ func (l *sipLeg) takeOffer() bool {
 // sdpRefusal is how a description that we cannot take is refused.
 func sdpRefusal(err error) (int, sip.Header) {
 	if errors.Is(err, sdp.ErrNoAudio) {
-		return 488, warning(305, "no audio that we speak: PCMA or PCMU over RTP/AVP")
+		return 488, message.Warning(305, "no audio that we speak: PCMA or PCMU over RTP/AVP")
 	}
-	return 400, warning(399, "the session description cannot be read")
+	return 400, message.Warning(399, "the session description cannot be read")
 }
 
 // provisional sends a 18x, reliably where the peer wants it (RFC 3262 §3).
@@ -210,8 +204,8 @@ func (l *sipLeg) provisional(status int, withSDP bool) {
 		l.uas.queue = append(l.uas.queue, provisional{status, withSDP})
 		return
 	}
-	required := containsFold(tokens(l.uas.in.req, "Require"), "100rel")
-	reliable := required || (withSDP && containsFold(l.dlg.Supported, "100rel"))
+	required := message.Has(message.Tokens(l.uas.in.req, "Require"), "100rel")
+	reliable := required || (withSDP && message.Has(l.dlg.Supported, "100rel"))
 	var body []byte
 	switch {
 	case l.dlg.Offer.State == dialog.Stable && !l.sdp.Settled && reliable:
@@ -230,7 +224,7 @@ func (l *sipLeg) provisional(status int, withSDP bool) {
 	res := l.reply(l.uas.in.req, status, body)
 	l.identify(res)
 	if reliable {
-		rseq, _ := l.dlg.Reliable.Next(l.uas.in.req.CSeq().SeqNo, uint32(l.t.cfg.pick(1<<20))+1)
+		rseq, _ := l.dlg.Reliable.Next(l.uas.in.req.CSeq().SeqNo, uint32(l.t.cfg.Pick(1<<20))+1)
 		res.AppendHeader(sip.NewHeader("Require", "100rel"))
 		res.AppendHeader(sip.NewHeader("RSeq", strconv.FormatUint(uint64(rseq), 10)))
 	}
@@ -244,7 +238,7 @@ func (l *sipLeg) send18x(res *sip.Response, reliable bool) {
 	l.uas.last = res
 	if reliable {
 		l.uas.waits = true
-		l.uas.resend.start(l.t.cfg.timers.t1, 64*l.t.cfg.timers.t1, 0,
+		l.uas.resend.start(l.t.cfg.Timers.T1, 64*l.t.cfg.Timers.T1, 0,
 			func() { _ = l.uas.in.respond(res) }, // as above
 			func() {
 				l.refuse(pbx.Cause{SIP: 504, Text: "no PRACK came"})
@@ -346,27 +340,10 @@ func (l *sipLeg) refuse(c pbx.Cause) {
 	if l.told || l.dlg == nil || l.dlg.State != dialog.Early {
 		return
 	}
-	res := l.reply(l.uas.in.req, finalStatus(c), nil)
-	res.AppendHeader(sip.NewHeader("Reason", reasonHeader(c)))
+	res := l.reply(l.uas.in.req, message.FinalStatus(c), nil)
+	res.AppendHeader(sip.NewHeader("Reason", message.Reason(c)))
 	_ = l.uas.in.respond(res) // the peer is gone or has cancelled: the same to us
 	l.over(c)
-}
-
-// finalStatus is the response code for a cause.
-func finalStatus(c pbx.Cause) int {
-	switch {
-	case c.SIP >= 400 && c.SIP <= 699:
-		return c.SIP
-	case c.Q850 == 17:
-		return 486
-	case c.Q850 == 1:
-		return 404
-	case c.Q850 == 21:
-		return 603
-	case c.Q850 == 41 || c.Q850 == 34 || c.Q850 == 42:
-		return 503
-	}
-	return 480
 }
 
 // cancelled ends a leg whose INVITE was cancelled; sipgo has sent the 487.
@@ -376,7 +353,7 @@ func (l *sipLeg) cancelled(cancel *sip.Request) {
 	}
 	c := pbx.Cause{SIP: 487, Q850: 16, Text: "the caller gave up"}
 	if cancel != nil {
-		c = readReason(cancel, c)
+		c = message.ReadReason(cancel, c)
 	}
 	l.over(c)
 }
@@ -387,20 +364,4 @@ func (l *sipLeg) lost(in *incoming) {
 		return
 	}
 	l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the peer cannot be reached"})
-}
-
-func containsFold(list []string, s string) bool {
-	for _, v := range list {
-		if strings.EqualFold(v, s) {
-			return true
-		}
-	}
-	return false
-}
-
-func maxForwards(req *sip.Request) int {
-	if m := req.MaxForwards(); m != nil {
-		return int(min(m.Val(), 70))
-	}
-	return 70
 }

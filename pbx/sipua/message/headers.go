@@ -1,0 +1,126 @@
+package message
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+)
+
+// The values of headers that every leg writes.
+const (
+	Supported   = "100rel, timer"
+	AcceptTypes = "application/sdp, application/dtmf-relay, application/dtmf"
+)
+
+// compact holds the short header names of RFC 3261 §7.3.3 and RFC 4028 that
+// sipgo leaves as they are.
+var compact = map[string]string{"supported": "k", "session-expires": "x", "content-encoding": "e"}
+
+// Value returns the first value of a header, empty if there is none.
+func Value(m sip.Message, name string) string {
+	for _, n := range []string{name, compact[strings.ToLower(name)]} {
+		if n == "" {
+			continue
+		}
+		if hs := m.GetHeaders(n); len(hs) > 0 {
+			return strings.TrimSpace(hs[0].Value())
+		}
+	}
+	return ""
+}
+
+// Tokens returns the comma-separated tokens of all headers of that name.
+func Tokens(m sip.Message, name string) []string {
+	var out []string
+	for _, n := range []string{name, compact[strings.ToLower(name)]} {
+		if n == "" {
+			continue
+		}
+		for _, h := range m.GetHeaders(n) {
+			for t := range strings.SplitSeq(h.Value(), ",") {
+				if t = strings.TrimSpace(t); t != "" {
+					out = append(out, t)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Seconds reads a header like Retry-After: 5 (text);duration=3.
+func Seconds(m sip.Message, name string) time.Duration {
+	v := strings.FieldsFunc(Value(m, name), func(r rune) bool { return r == ';' || r == ' ' || r == '(' })
+	if len(v) == 0 {
+		return 0
+	}
+	n, err := strconv.ParseUint(v[0], 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+func SessionExpires(m sip.Message) dialog.SessionExpires {
+	timer := false
+	for _, t := range append(Tokens(m, "Supported"), Tokens(m, "Require")...) {
+		timer = timer || strings.EqualFold(t, "timer")
+	}
+	return dialog.ParseSessionExpires(Value(m, "Session-Expires"), Value(m, "Min-SE"), timer)
+}
+
+// ContactURI returns the URI of the Contact header, empty if there is none
+// that requests can be sent to.
+func ContactURI(m interface{ Contact() *sip.ContactHeader }) string {
+	c := m.Contact()
+	if c == nil || c.Address.Wildcard || c.Address.Host == "" {
+		return ""
+	}
+	u := c.Address.Clone()
+	u.Headers = nil
+	return u.String()
+}
+
+func RecordRoutes(m sip.Message) []string {
+	var out []string
+	for _, h := range m.GetHeaders("Record-Route") {
+		out = append(out, h.Value())
+	}
+	return out
+}
+
+func Tag(p sip.HeaderParams) string { return p.GetOr("tag", "") }
+
+func RSeq(m sip.Message) uint32 {
+	n, err := strconv.ParseUint(Value(m, "RSeq"), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(n)
+}
+
+// Warning makes a Warning header (RFC 3261 §20.43).
+func Warning(code int, text string) sip.Header {
+	return sip.NewHeader("Warning", strconv.Itoa(code)+` dipcast "`+Quotable(text)+`"`)
+}
+
+// MaxForwards returns the Max-Forwards of a request, 70 without one or above.
+func MaxForwards(req *sip.Request) int {
+	if m := req.MaxForwards(); m != nil {
+		return int(min(m.Val(), 70))
+	}
+	return 70
+}
+
+// Has reports whether a list of tokens has s, in any case of letters.
+func Has(list []string, s string) bool {
+	for _, v := range list {
+		if strings.EqualFold(v, s) {
+			return true
+		}
+	}
+	return false
+}
