@@ -22,8 +22,15 @@ demo: build ## Run the product: simulator, PBX, phones, a call that a press move
 	$(GO) run ./hack/demo -bin $(BIN)/dipcast $(if $(filter once,$(DEMO)),-once)
 
 .PHONY: test
-test: ## Run all tests with the race detector; wants the packages of hack/apt.txt.
+test: peers ## Run all tests with the race detector; wants the packages of hack/apt.txt.
 	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
+
+# A test that cannot find its peer would prove nothing: say so before.
+.PHONY: peers
+peers:
+	@for p in node npm chromium sipp baresip sipsak svwar svcrack sox; do command -v $$p >/dev/null || \
+		{ echo "test: $$p is missing: run 'make packages' as root (node and npm: Node 20)"; exit 1; }; done
+	@cd hack/browser && { [ -d node_modules ] || npm ci --no-audit --no-fund --silent; }
 
 .PHONY: build
 build: ## Build the programs into bin/.
