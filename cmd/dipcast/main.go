@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // containers have no time zones
 
 	"github.com/dipcast/dipcast/cmd/dipcast/check"
 	"github.com/dipcast/dipcast/cmd/dipcast/phonecmd"

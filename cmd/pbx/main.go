@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // containers have no time zones
 
 	"golang.org/x/sync/errgroup"
 
