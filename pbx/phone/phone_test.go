@@ -71,6 +71,21 @@ func TestHoldAndResume(t *testing.T) {
 	}
 }
 
+func TestCalleeActsOverTCP(t *testing.T) {
+	a, b := newPhone(t, Config{User: "101", Transport: "TCP"}), newPhone(t, Config{User: "102", Transport: "TCP"})
+	for range 2 {
+		caller, callee := connected(t, a, b)
+		ctx := soon(t)
+		must(t, callee.Hold(ctx))
+		must(t, caller.WaitHeld(ctx, true))
+		must(t, callee.Resume(ctx))
+		must(t, callee.Hangup(ctx))
+		if _, err := caller.WaitEnded(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestBothHoldAtOnce(t *testing.T) {
 	a, b := newPhone(t, Config{User: "101"}), newPhone(t, Config{User: "102"})
 	caller, callee := connected(t, a, b)

@@ -211,12 +211,10 @@ func (r *BaresipRun) Command(ctx context.Context, name, params string) (string, 
 
 // Events of baresip for WaitEvent.
 const (
-	Registered     = "REGISTER_OK"
-	RegisterFailed = "REGISTER_FAIL"
-	CallIncoming   = "CALL_INCOMING"
-	CallRinging    = "CALL_RINGING"
-	Established    = "CALL_ESTABLISHED"
-	Closed         = "CALL_CLOSED"
+	CallIncoming = "CALL_INCOMING"
+	CallRinging  = "CALL_RINGING"
+	Established  = "CALL_ESTABLISHED"
+	Closed       = "CALL_CLOSED"
 )
 
 // WaitEvent returns when baresip has told one of the events, since the last
@@ -239,6 +237,25 @@ func (r *BaresipRun) WaitEvent(ctx context.Context, kinds ...string) (string, er
 			return "", fmt.Errorf("baresip ended: %s", r.proc.out.String())
 		case <-ctx.Done():
 			return "", fmt.Errorf("baresip told none of %v but %v: %w: %s", kinds, seen, context.Cause(ctx), r.proc.out.String())
+		}
+	}
+}
+
+// WaitRegistered returns when baresip's REGISTER was answered with 200, which
+// may be before its control socket was there to tell.
+func (r *BaresipRun) WaitRegistered(ctx context.Context) error {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if out := r.proc.out.String(); strings.Contains(out, "200 OK") && strings.Contains(out, "binding]") {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-r.proc.exited:
+			return fmt.Errorf("baresip ended: %s", r.proc.out.String())
+		case <-ctx.Done():
+			return fmt.Errorf("baresip is not registered: %w: %s", context.Cause(ctx), r.proc.out.String())
 		}
 	}
 }
