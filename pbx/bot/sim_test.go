@@ -79,7 +79,7 @@ func company(t *testing.T, engine pbx.Controller) (*sim.Server, *bot.Bot) {
 	// people are slower than this test, so its clock never stands still.
 	var ticks atomic.Int64
 	s, err := sim.New(sim.Config{
-		Now: func() time.Time { return time.Now().Add(time.Duration(ticks.Add(1)) * time.Millisecond) },
+		Now:  func() time.Time { return time.Now().Add(time.Duration(ticks.Add(1)) * time.Millisecond) },
 		Apps: []sim.App{{ClientID: "app", ClientSecret: "app-secret", ServiceAccount: "sa@acme.example", PublicKey: private, DomainID: 1}},
 		Bots: []sim.Bot{{BotID: simBot, Name: "dipcast", Secret: secret, DomainID: 1, CallbackURL: "http://" + h.Listener.Addr().String() + "/works/callback"}},
 		Users: []works.User{

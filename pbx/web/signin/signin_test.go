@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -44,7 +45,7 @@ func FuzzCookie(f *testing.F) {
 	}
 	body, _, _ := strings.Cut(cookie.Value, ".")
 	f.Fuzz(func(t *testing.T, value string) {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Cookie", j.name+"="+value)
 		var v Session
 		if err := j.get(r, &v); err == nil && !strings.HasPrefix(strings.Trim(value, `" `), body+".") {
@@ -70,7 +71,7 @@ func TestJarsDiffer(t *testing.T) {
 		}
 		cookie := w.Result().Cookies()[0]
 		cookie.Name = read.name
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.AddCookie(cookie)
 		var v Session
 		if read.get(r, &v) == nil {
