@@ -117,6 +117,12 @@ func (p *Port) Quality() pbx.Quality {
 	return q
 }
 
+// TakesKeys implements media.KeyTaker.
+func (p *Port) TakesKeys() bool {
+	s := p.settings.Load()
+	return s != nil && s.stream.DTMF != 0
+}
+
 // Drops returns how many packets of this port were not used, and why.
 func (p *Port) Drops() Drops { return p.drops.snapshot() }
 
