@@ -375,7 +375,10 @@ func TestResolver(t *testing.T) {
 		r := newRig(t)
 		known, down := r.resolved, true
 		asked := map[string]int{}
+		var mu sync.Mutex
 		r.resolved = func(user string) (string, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			asked[user]++
 			if down {
 				return "", errors.New("down")
@@ -386,7 +389,9 @@ func TestResolver(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- r.Run(ctx) }()
 		synctest.Wait()
+		mu.Lock()
 		down = false
+		mu.Unlock()
 		<-time.After(resolveRetry)
 		synctest.Wait()
 		if got := r.userID("haneul@ACME.example"); got != haneul {
@@ -396,6 +401,8 @@ func TestResolver(t *testing.T) {
 		c.Extensions = append(c.Extensions, Extension{Number: "104", WorksUser: "new@acme.example"})
 		r.Apply(c)
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if asked["new@acme.example"] != 1 || asked["Haneul@acme.example"] > 3 {
 			t.Errorf("asked %v", asked)
 		}
