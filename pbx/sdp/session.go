@@ -261,11 +261,7 @@ func (l *Line) adopt(offered Line) {
 func (d Description) summary() string {
 	var out []string
 	for _, l := range d.Lines {
-		text := l.Media + " " + l.Proto
-		for _, f := range l.Formats {
-			text += " " + f.Name
-		}
-		out = append(out, clip(text))
+		out = append(out, clip(l.Media+" "+l.Proto+" "+strings.Join(l.names(), " ")))
 	}
 	if len(out) == 0 {
 		return "no media"

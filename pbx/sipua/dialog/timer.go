@@ -1,7 +1,6 @@
 package dialog
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -147,4 +146,4 @@ func (t *Timer) Due() (refresh, expire time.Duration) {
 	return refresh, expire
 }
 
-func text(d time.Duration) string { return fmt.Sprintf("%d", int64(d/time.Second)) }
+func text(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }

@@ -56,9 +56,9 @@ func (l *sipLeg) attend(in *incoming) {
 		case <-in.settled:
 			return
 		case ack := <-in.tx.Acks():
-			l.box.postBounded(func() { l.onACK(ack) })
+			l.box.PostBounded(func() { l.onACK(ack) })
 		case <-in.tx.Done():
-			l.box.post(func() { l.lost(in) })
+			l.box.Post(func() { l.lost(in) })
 			return
 		case <-l.done:
 			if !in.final.Load() && !in.cancelled.Load() {
@@ -136,13 +136,11 @@ func (l *sipLeg) onRequest(in *incoming) {
 		Body: len(body) > 0, Contact: message.ContactURI(in.req), RAck: message.Value(in.req, "RAck"),
 		Require: message.Tokens(in.req, "Require"), Session: message.SessionExpires(in.req),
 	}, l.t.cfg.Pick)
-	if !v.OK() {
-		if in.req.Method == sip.BYE && was != dialog.Terminated && v.Status != 481 {
-			v = dialog.Verdict{} // a BYE is taken whatever is wrong with it
-		} else {
-			l.verdict(in, v)
-			return
-		}
+	// A BYE is taken whatever else is wrong with it.
+	taken := in.req.Method == sip.BYE && was != dialog.Terminated && v.Status != 481
+	if !v.OK() && !taken {
+		l.verdict(in, v)
+		return
 	}
 	l.follow(d, in.req)
 	l.serve(d, in, body)

@@ -12,6 +12,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/mailbox"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
@@ -32,7 +33,7 @@ type sipLeg struct {
 	trunk    string   // empty for a phone
 	doc      *conf.Document
 	log      *slog.Logger
-	box      *mailbox
+	box      *mailbox.Box
 	port     media.Port
 	done     chan struct{} // closed when the goroutine ends
 	gone     atomic.Bool   // LegOver was told
@@ -54,7 +55,7 @@ type sipLeg struct {
 	change  change
 	digits  digitQueue
 
-	refresh, expiry, retry alarm
+	refresh, expiry, retry mailbox.Alarm
 }
 
 var _ leg.Leg = (*sipLeg)(nil)
@@ -63,9 +64,9 @@ var _ leg.Leg = (*sipLeg)(nil)
 func (t *Table) newLeg(id pbx.LegID, callID, localTag string) *sipLeg {
 	l := &sipLeg{
 		id: id, t: t, callID: callID, localTag: localTag, doc: t.cfg.Document(),
-		box: newMailbox(), done: make(chan struct{}), port: noPort{}, release: func() {},
+		box: mailbox.New(), done: make(chan struct{}), port: noPort{}, release: func() {},
 	}
-	l.refresh.box, l.expiry.box, l.retry.box = l.box, l.box, l.box
+	l.refresh.Box, l.expiry.Box, l.retry.Box = l.box, l.box, l.box
 	l.log = t.cfg.Log.With("leg", string(id), "sipCallID", callID)
 	return l
 }
@@ -73,7 +74,7 @@ func (t *Table) newLeg(id pbx.LegID, callID, localTag string) *sipLeg {
 // notices brings what the media plane says to the leg's goroutine.
 func (l *sipLeg) notices() media.Notices {
 	tell := func(f func()) {
-		l.box.postBounded(func() {
+		l.box.PostBounded(func() {
 			if !l.told && l.lis != nil {
 				f()
 			}
@@ -91,7 +92,7 @@ func (l *sipLeg) run(first func()) {
 	defer l.exit()
 	first()
 	for !l.finished() {
-		f, ok := l.box.take(l.t.ctx)
+		f, ok := l.box.Take(l.t.ctx)
 		if !ok {
 			return
 		}
@@ -103,22 +104,22 @@ func (l *sipLeg) finished() bool { return l.told && l.open == 0 }
 
 func (l *sipLeg) exit() {
 	l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the PBX shuts down"})
-	l.box.close()
+	l.box.Close()
 	if l.uac != nil {
-		l.uac.next.stop()
-		l.uac.give.stop()
+		l.uac.next.Stop()
+		l.uac.give.Stop()
 	}
 	close(l.done)
 	l.t.remove(l)
 }
 
 func (l *sipLeg) stopAlarms() {
-	for _, a := range []*alarm{&l.refresh, &l.expiry, &l.retry} {
-		a.stop()
+	for _, a := range []*mailbox.Alarm{&l.refresh, &l.expiry, &l.retry} {
+		a.Stop()
 	}
 	if l.uas != nil {
-		l.uas.resend.stop()
-		l.uas.minute.stop()
+		l.uas.resend.Stop()
+		l.uas.minute.Stop()
 		l.uas.in.settle()
 	}
 	l.acked()
@@ -155,23 +156,23 @@ func (l *sipLeg) SIPCallID() string { return l.callID }
 func (l *sipLeg) Media() media.Port { return l.port }
 
 // Ring implements leg.Leg.
-func (l *sipLeg) Ring() { l.box.post(func() { l.provisional(180, false) }) }
+func (l *sipLeg) Ring() { l.box.Post(func() { l.provisional(180, false) }) }
 
 // Progress implements leg.Leg.
-func (l *sipLeg) Progress() { l.box.post(func() { l.provisional(183, true) }) }
+func (l *sipLeg) Progress() { l.box.Post(func() { l.provisional(183, true) }) }
 
 // Answer implements leg.Leg.
-func (l *sipLeg) Answer() { l.box.post(l.answer) }
+func (l *sipLeg) Answer() { l.box.Post(l.answer) }
 
 // Present implements leg.Leg.
-func (l *sipLeg) Present(p pbx.Party) { l.box.post(func() { l.present(p) }) }
+func (l *sipLeg) Present(p pbx.Party) { l.box.Post(func() { l.present(p) }) }
 
 // SendDigit implements leg.Leg.
-func (l *sipLeg) SendDigit(digit rune) { l.box.post(func() { l.sendDigit(digit) }) }
+func (l *sipLeg) SendDigit(digit rune) { l.box.Post(func() { l.sendDigit(digit) }) }
 
 // End implements leg.Leg.
 func (l *sipLeg) End(c pbx.Cause) {
-	l.box.post(func() {
+	l.box.Post(func() {
 		if l.told || l.ended != nil {
 			return
 		}

@@ -2,6 +2,7 @@ package legs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -49,6 +50,8 @@ type memnet struct {
 	ids    int
 	id     edge.Identity
 	fail   map[netip.AddrPort]error
+	// noPorts makes Allocate fail.
+	noPorts bool
 }
 
 // sent is one message of ours.
@@ -201,6 +204,9 @@ type fakePort struct {
 func (w *memnet) Allocate(_ netip.Addr, n media.Notices) (media.Port, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.noPorts {
+		return nil, errors.New("no ports left")
+	}
 	p := &fakePort{w: w, n: n, local: netip.AddrPortFrom(ourAddr.Addr(), uint16(40000+4*len(w.ports)))}
 	w.ports = append(w.ports, p)
 	return p, nil
@@ -480,10 +486,13 @@ type phone struct {
 	tag    string // ours, as the phone learnt it
 	seq    int
 	allow  string
+	kind   string // Content-Type of bodies
+	to     string // the dialled number
+	from   netip.AddrPort
 }
 
 func (w *memnet) phone() *phone {
-	return &phone{w: w, callID: "call-1", seq: 100, allow: "INVITE, ACK, BYE, CANCEL, UPDATE, PRACK, INFO"}
+	return &phone{w: w, callID: "call-1", seq: 100, allow: "INVITE, ACK, BYE, CANCEL, UPDATE, PRACK, INFO", kind: "application/sdp", to: "102", from: phoneAddr}
 }
 
 func (p *phone) request(method string, seq int, branch, body string, more ...string) {
@@ -498,11 +507,12 @@ func (p *phone) request(method string, seq int, branch, body string, more ...str
 		"Call-ID: " + p.callID, fmt.Sprintf("CSeq: %d %s", seq, method),
 		"Contact: <sip:101@10.0.0.7:5062>", "Allow: " + p.allow,
 	}, more...)
-	uri := "sip:102@acme.example.com"
+	uri := "sip:" + p.to + "@acme.example.com"
 	if p.tag != "" {
 		uri = "sip:192.0.2.1:5060"
 	}
-	p.w.deliver(msg(method+" "+uri+" SIP/2.0", body, headers...), phoneAddr)
+	text := msg(method+" "+uri+" SIP/2.0", body, headers...)
+	p.w.deliver(strings.Replace(text, "application/sdp\r\nContent-Length", p.kind+"\r\nContent-Length", 1), p.from)
 }
 
 // invite sends the first INVITE and takes the 100.

@@ -41,7 +41,7 @@ func (l *sipLeg) transact(req *sip.Request, to edge.Hop, on onResponse) {
 	l.open++
 	l.t.wg.Add(1)
 	last := func(tx sip.ClientTransaction, res *sip.Response, err error) {
-		l.box.post(func() {
+		l.box.Post(func() {
 			l.open--
 			on(tx, res, err)
 		})
@@ -56,9 +56,9 @@ func (l *sipLeg) transact(req *sip.Request, to edge.Hop, on onResponse) {
 			return
 		}
 		tx.OnRetransmission(func(res *sip.Response) {
-			l.box.postBounded(func() { on(tx, res, nil) })
+			l.box.PostBounded(func() { on(tx, res, nil) })
 		})
-		l.box.post(func() { on(tx, nil, nil) })
+		l.box.Post(func() { on(tx, nil, nil) })
 		for {
 			select {
 			case res := <-tx.Responses():
@@ -66,7 +66,7 @@ func (l *sipLeg) transact(req *sip.Request, to edge.Hop, on onResponse) {
 					last(tx, res, nil)
 					return
 				}
-				l.box.post(func() { on(tx, res, nil) })
+				l.box.Post(func() { on(tx, res, nil) })
 			case <-tx.Done():
 				err := tx.Err()
 				if err == nil {
@@ -93,7 +93,7 @@ func (l *sipLeg) requestWith(d *dialog.Dialog, method string, fill func(*sip.Req
 	to := l.hop
 	req, err := message.NewRequest(d, d.Request(method), l.t.cfg.Sender.Contact(to))
 	if err != nil {
-		l.box.post(func() { done(nil) })
+		l.box.Post(func() { done(nil) })
 		return
 	}
 	fill(req)
@@ -105,7 +105,7 @@ func (l *sipLeg) requestWith(d *dialog.Dialog, method string, fill func(*sip.Req
 		case err != nil:
 			done(nil)
 		case res == nil || res.StatusCode < 200:
-		case (res.StatusCode == 401 || res.StatusCode == 407) && auth == nil:
+		case (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == 407) && auth == nil:
 			h, ok := l.trunkCredentials(req, res, to)
 			if !ok {
 				done(res)

@@ -221,11 +221,11 @@ func (t *Table) InDialog(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	if req.IsAck() {
-		l.box.postBounded(func() { l.onACK(req) })
+		l.box.PostBounded(func() { l.onACK(req) })
 		return
 	}
 	in := newIncoming(req, tx)
-	if !l.box.postBounded(func() { l.onRequest(in) }) {
+	if !l.box.PostBounded(func() { l.onRequest(in) }) {
 		reject(req, tx, 503)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+	"github.com/dipcast/dipcast/pbx/sipua/mailbox"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
@@ -17,7 +18,7 @@ type accepted struct {
 	in     *incoming
 	late   bool // it carries our offer; the ACK brings the answer
 	again  bool // to a re-INVITE
-	resend backoff
+	resend mailbox.Backoff
 }
 
 // change is what we want to tell the peer in a confirmed dialog.
@@ -27,6 +28,9 @@ type change struct {
 	busy    bool // an UPDATE or re-INVITE of ours is under way
 	tries   int
 }
+
+// statusIntervalTooSmall is RFC 4028's 422, which sipgo does not name.
+const statusIntervalTooSmall = 422
 
 // maxTries is how often an UPDATE or re-INVITE that met glare is sent again.
 const maxTries = 5
@@ -46,10 +50,10 @@ func (l *sipLeg) accept(in *incoming, body []byte, late, again bool) {
 		return
 	}
 	l.ok = &accepted{in: in, late: late, again: again}
-	l.ok.resend.box = l.box
+	l.ok.resend.Box = l.box
 	l.dlg.Offer.RemoteInvite = true
 	tm := l.t.cfg.Timers
-	l.ok.resend.start(tm.T1, 64*tm.T1, tm.T2,
+	l.ok.resend.Start(tm.T1, 64*tm.T1, tm.T2,
 		func() { _ = in.tx.Respond(res) }, // the next one, or the end of the wait, tells
 		func() {
 			l.acked()
@@ -75,7 +79,7 @@ func (l *sipLeg) acked() {
 	if l.ok == nil {
 		return
 	}
-	l.ok.resend.stop()
+	l.ok.resend.Stop()
 	l.ok.in.settle()
 	l.ok = nil
 	l.dlg.Offer.RemoteInvite = false
@@ -198,18 +202,18 @@ func (l *sipLeg) refuseSDP(in *incoming, err error) {
 func (l *sipLeg) startTimer() {
 	refresh, expire := l.dlg.Timer.Due()
 	if expire == 0 {
-		l.refresh.stop()
-		l.expiry.stop()
+		l.refresh.Stop()
+		l.expiry.Stop()
 		return
 	}
-	l.expiry.set(expire, func() {
+	l.expiry.Set(expire, func() {
 		l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "session expired"})
 	})
 	if refresh == 0 {
-		l.refresh.stop()
+		l.refresh.Stop()
 		return
 	}
-	l.refresh.set(refresh, func() {
+	l.refresh.Set(refresh, func() {
 		l.change.refresh, l.change.tries = true, 0
 		l.kick()
 	})
@@ -326,16 +330,16 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 	}
 	again := func(after time.Duration) {
 		if c.tries >= maxTries {
-			c.refresh = false // the expiry alarm ends the session if need be
+			c.refresh = false // the expiry mailbox.Alarm ends the session if need be
 			return
 		}
 		if c.present == nil {
 			c.present = party
 		}
-		l.retry.set(after, l.kick)
+		l.retry.Set(after, l.kick)
 	}
 	switch {
-	case res == nil || res.StatusCode == 408 || res.StatusCode == 481:
+	case res == nil || res.StatusCode == sip.StatusRequestTimeout || res.StatusCode == 481:
 		// RFC 3261 §12.2.1.2: the dialog is gone at the peer.
 		l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "the peer answers no more"})
 		return
@@ -346,13 +350,13 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 	case res.StatusCode == 491:
 		again(l.dlg.Glare(l.t.cfg.Pick))
 		return
-	case res.StatusCode == 422 && l.dlg.Timer.TooSmall(message.Seconds(res, "Min-SE")):
+	case res.StatusCode == statusIntervalTooSmall && l.dlg.Timer.TooSmall(message.Seconds(res, "Min-SE")):
 		again(0)
 		return
-	case (res.StatusCode == 500 || res.StatusCode == 503) && message.Value(res, "Retry-After") != "":
+	case (res.StatusCode == sip.StatusInternalServerError || res.StatusCode == sip.StatusServiceUnavailable) && message.Value(res, "Retry-After") != "":
 		again(min(message.Seconds(res, "Retry-After"), 10*time.Second))
 		return
-	case (res.StatusCode == 405 || res.StatusCode == 501) && strings.Contains(cseqMethod(res), "UPDATE"):
+	case (res.StatusCode == sip.StatusMethodNotAllowed || res.StatusCode == sip.StatusNotImplemented) && strings.Contains(cseqMethod(res), "UPDATE"):
 		l.dlg.Allow = without(l.dlg.Allow, "UPDATE")
 		again(0)
 		return

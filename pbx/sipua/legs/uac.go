@@ -11,6 +11,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/mailbox"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
@@ -26,8 +27,8 @@ type uacState struct {
 	ringing  bool
 	progress bool
 	retries  int
-	next     alarm // the next host's turn
-	give     alarm // the wait for the 487 is over
+	next     mailbox.Alarm // the next host's turn
+	give     mailbox.Alarm // the wait for the 487 is over
 }
 
 // place is where an INVITE may go.
@@ -63,7 +64,7 @@ func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 	l.lis = lis
 	l.trunk = d.Target.Trunk
 	l.uac = &uacState{d: d, forks: map[string]*fork{}}
-	l.uac.next.box, l.uac.give.box = l.box, l.box
+	l.uac.next.Box, l.uac.give.Box = l.box, l.box
 	peer := d.Target.Contact.Source.Addr()
 	if l.trunk != "" {
 		peer = l.trunkAddr()
@@ -80,7 +81,7 @@ func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 		go func() {
 			defer t.wg.Done()
 			l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the PBX shuts down"})
-			l.box.close()
+			l.box.Close()
 			close(l.done)
 		}()
 		return l
@@ -167,7 +168,7 @@ func (l *sipLeg) invite(p place, auth sip.Header) {
 	}
 	a.req = req
 	if len(u.places) > 0 {
-		u.next.set(l.t.cfg.Timers.Host, func() { l.silent(a) })
+		u.next.Set(l.t.cfg.Timers.Host, func() { l.silent(a) })
 	}
 	l.transact(req, p.to, func(tx sip.ClientTransaction, res *sip.Response, err error) {
 		l.heard(a, tx, res, err)
@@ -186,7 +187,7 @@ func (l *sipLeg) heard(a *attempt, tx sip.ClientTransaction, res *sip.Response, 
 	}
 	a.heard = true
 	if a == l.uac.cur {
-		l.uac.next.stop()
+		l.uac.next.Stop()
 	}
 	switch {
 	case res.IsSuccess():
@@ -226,7 +227,7 @@ func (l *sipLeg) cancel(a *attempt) {
 // giveUp ends an unanswered leg that we dialled.
 func (l *sipLeg) giveUp(c pbx.Cause) {
 	u := l.uac
-	u.next.stop()
+	u.next.Stop()
 	u.places = nil
 	a := u.cur
 	if a == nil {
@@ -241,7 +242,7 @@ func (l *sipLeg) giveUp(c pbx.Cause) {
 		l.over(c)
 		return
 	}
-	u.give.set(64*l.t.cfg.Timers.T1, func() {
+	u.give.Set(64*l.t.cfg.Timers.T1, func() {
 		if a.tx != nil {
 			a.tx.Terminate()
 		}
@@ -254,7 +255,7 @@ func (l *sipLeg) failed(a *attempt, status int, text string) {
 	if a != l.uac.cur || l.told {
 		return
 	}
-	l.uac.next.stop()
+	l.uac.next.Stop()
 	if l.ended != nil {
 		l.over(*l.ended)
 		return
@@ -300,7 +301,7 @@ const maxForks = 16
 
 // provisioned takes a 18x.
 func (l *sipLeg) provisioned(a *attempt, res *sip.Response) {
-	if res.StatusCode == 100 || a != l.uac.cur || l.told || l.ended != nil || len(l.uac.forks) >= maxForks {
+	if res.StatusCode == sip.StatusTrying || a != l.uac.cur || l.told || l.ended != nil || len(l.uac.forks) >= maxForks {
 		return
 	}
 	f := l.forkOf(res)
@@ -374,7 +375,7 @@ func (l *sipLeg) accepted(a *attempt, res *sip.Response) {
 	f := l.forkOf(res)
 	f.dlg.State = dialog.Confirmed
 	u.winner = f
-	u.give.stop()
+	u.give.Stop()
 	l.dlg = f.dlg
 	l.dlg.Timer.Accept(message.SessionExpires(res))
 	u.ack = l.sendACK(l.dlg, a.at.to, a.auth)

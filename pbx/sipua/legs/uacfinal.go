@@ -27,7 +27,7 @@ func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
 	case code == 422 && l.again() && l.uac.base.Timer.TooSmall(message.Seconds(res, "Min-SE")):
 		l.invite(a.at, a.auth)
 	case code == 491 && l.again():
-		l.retry.set(l.uac.base.Glare(l.t.cfg.Pick), func() {
+		l.retry.Set(l.uac.base.Glare(l.t.cfg.Pick), func() {
 			if !l.told && l.ended == nil {
 				l.invite(a.at, a.auth)
 			}
@@ -63,7 +63,7 @@ func (l *sipLeg) challenged(a *attempt, res *sip.Response) {
 
 // hostRefused goes to the next host.
 func (l *sipLeg) hostRefused(a *attempt, res *sip.Response) {
-	if res.StatusCode == 503 {
+	if res.StatusCode == sip.StatusServiceUnavailable {
 		l.hostFailed(a)
 	}
 	if !l.tryNext() {

@@ -13,6 +13,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/mailbox"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
@@ -27,8 +28,8 @@ type uasState struct {
 	waits     bool
 	queue     []provisional
 	answer200 bool
-	resend    backoff
-	minute    alarm
+	resend    mailbox.Backoff
+	minute    mailbox.Alarm
 }
 
 type provisional struct {
@@ -72,14 +73,14 @@ func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Ident
 	l.hop = edge.Hop{Transport: id.Transport, Addr: id.Source}
 	in := newIncoming(req, tx)
 	l.uas = &uasState{in: in}
-	l.uas.resend.box, l.uas.minute.box = l.box, l.box
+	l.uas.resend.Box, l.uas.minute.Box = l.box, l.box
 	if !t.add(l) {
 		reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
 		return
 	}
 	alive := tx.OnCancel(func(cancel *sip.Request) {
 		in.cancelled.Store(true)
-		l.box.post(func() { l.cancelled(cancel) })
+		l.box.Post(func() { l.cancelled(cancel) })
 	})
 	if !alive {
 		in.cancelled.Store(true)
@@ -238,7 +239,7 @@ func (l *sipLeg) send18x(res *sip.Response, reliable bool) {
 	l.uas.last = res
 	if reliable {
 		l.uas.waits = true
-		l.uas.resend.start(l.t.cfg.Timers.T1, 64*l.t.cfg.Timers.T1, 0,
+		l.uas.resend.Start(l.t.cfg.Timers.T1, 64*l.t.cfg.Timers.T1, 0,
 			func() { _ = l.uas.in.respond(res) }, // as above
 			func() {
 				l.refuse(pbx.Cause{SIP: 504, Text: "no PRACK came"})
@@ -250,7 +251,7 @@ func (l *sipLeg) send18x(res *sip.Response, reliable bool) {
 // everyMinute repeats the last 18x so that no proxy on the way gives up
 // (RFC 3261 §13.3.1.1).
 func (l *sipLeg) everyMinute() {
-	l.uas.minute.set(minute, func() {
+	l.uas.minute.Set(minute, func() {
 		if l.uas.last != nil && !l.uas.waits && l.uas.last.GetHeader("RSeq") == nil {
 			_ = l.uas.in.respond(l.uas.last) // as in send18x
 		}
@@ -265,7 +266,7 @@ func (l *sipLeg) prack(in *incoming, body []byte) {
 		return
 	}
 	l.uas.waits = false
-	l.uas.resend.stop()
+	l.uas.resend.Stop()
 	var answer []byte
 	switch {
 	case l.dlg.Offer.State == dialog.Local:
@@ -331,7 +332,7 @@ func (l *sipLeg) sendAnswer() {
 		_ = l.dlg.Offer.Send() // as above
 	}
 	l.dlg.State = dialog.Confirmed
-	l.uas.minute.stop()
+	l.uas.minute.Stop()
 	l.accept(l.uas.in, body, late, false)
 }
 

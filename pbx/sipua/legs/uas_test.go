@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/media"
@@ -56,10 +58,10 @@ func TestTheAnswerIsRepeatedUntilTheACK(t *testing.T) {
 		start := time.Now()
 		w.calls.in.Leg.Answer()
 		p.learn(w.expect("200 "))
-		for _, at := range []time.Duration{500, 1500, 3500, 7500, 11500} {
+		for _, at := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, 3500 * time.Millisecond, 7500 * time.Millisecond, 11500 * time.Millisecond} {
 			w.expect("200 ")
-			if got := time.Since(start); got != at*time.Millisecond {
-				t.Errorf("repeated after %v, want %v ms", got, int(at))
+			if got := time.Since(start); got != at {
+				t.Errorf("repeated after %v, want %v", got, at)
 			}
 		}
 		p.ack("")
@@ -224,7 +226,7 @@ func TestNoPRACKEndsTheCall(t *testing.T) {
 		p.invite(phoneSDP, "Require: 100rel")
 		w.told("incoming")
 		w.calls.in.Leg.Ring()
-		for m := w.next(); m.response().StatusCode != 504; m = w.next() {
+		for m := w.next(); m.response().StatusCode != sip.StatusGatewayTimeout; m = w.next() {
 			continue
 		}
 		w.told("over 504")

@@ -50,6 +50,7 @@ func SDP(m sip.Message) ([]byte, error) {
 	return nil, ErrMediaType
 }
 
+// ContentType returns the Content-Type header.
 func ContentType(m sip.Message) string {
 	for _, n := range []string{"Content-Type", "c"} {
 		if hs := m.GetHeaders(n); len(hs) > 0 {
@@ -81,7 +82,7 @@ func InfoDigit(body string) (rune, bool) {
 	case "11":
 		return '#', true
 	}
-	if len(sig) != 1 || !strings.Contains("0123456789*#ABCD", sig) {
+	if len(sig) != 1 || !strings.ContainsAny(sig, "0123456789*#ABCD") {
 		return 0, false
 	}
 	return rune(sig[0]), true

@@ -64,6 +64,7 @@ func Seconds(m sip.Message, name string) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
+// SessionExpires reads the headers of session timers (RFC 4028).
 func SessionExpires(m sip.Message) dialog.SessionExpires {
 	timer := false
 	for _, t := range append(Tokens(m, "Supported"), Tokens(m, "Require")...) {
@@ -84,6 +85,7 @@ func ContactURI(m interface{ Contact() *sip.ContactHeader }) string {
 	return u.String()
 }
 
+// RecordRoutes returns the Record-Route values in the order of the message.
 func RecordRoutes(m sip.Message) []string {
 	var out []string
 	for _, h := range m.GetHeaders("Record-Route") {
@@ -92,8 +94,10 @@ func RecordRoutes(m sip.Message) []string {
 	return out
 }
 
+// Tag returns the tag of a From or To header.
 func Tag(p sip.HeaderParams) string { return p.GetOr("tag", "") }
 
+// RSeq returns the RSeq header (RFC 3262), 0 without one.
 func RSeq(m sip.Message) uint32 {
 	n, err := strconv.ParseUint(Value(m, "RSeq"), 10, 32)
 	if err != nil {

@@ -1,0 +1,127 @@
+// Package mailbox is the queue of a goroutine that owns something, with Alarms
+// and repetitions that run in that goroutine as well.
+package mailbox
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// limit is how many messages from the network and the media plane may
+// wait for one owner; more are dropped. Commands of the engine and timers are
+// few by nature and always taken.
+const limit = 256
+
+// Box is the queue of one goroutine.
+type Box struct {
+	mu     sync.Mutex
+	queue  []func()
+	closed bool
+	ready  chan struct{}
+}
+
+// New returns an empty Box.
+func New() *Box { return &Box{ready: make(chan struct{}, 1)} }
+
+// Post queues f. A closed Box drops it.
+func (m *Box) Post(f func()) { m.put(f, false) }
+
+// PostBounded is Post for what strangers can cause; it reports whether f was
+// queued.
+func (m *Box) PostBounded(f func()) bool { return m.put(f, true) }
+
+func (m *Box) put(f func(), bounded bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || (bounded && len(m.queue) >= limit) {
+		return false
+	}
+	m.queue = append(m.queue, f)
+	select {
+	case m.ready <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// Take returns the next message, false when the context is over.
+func (m *Box) Take(ctx context.Context) (func(), bool) {
+	for {
+		m.mu.Lock()
+		if len(m.queue) > 0 {
+			f := m.queue[0]
+			m.queue[0] = nil
+			m.queue = m.queue[1:]
+			m.mu.Unlock()
+			return f, ctx.Err() == nil
+		}
+		m.mu.Unlock()
+		select {
+		case <-m.ready:
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+}
+
+// Close drops what waits and what comes.
+func (m *Box) Close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed, m.queue = true, nil
+}
+
+// Alarm is a timer whose function runs in the goroutine that empties the Box, and never after
+// it was stopped or set anew.
+type Alarm struct {
+	Box   *Box
+	timer *time.Timer
+	round int
+}
+
+// Set starts the alarm anew.
+func (a *Alarm) Set(d time.Duration, f func()) {
+	a.Stop()
+	round := a.round
+	a.timer = time.AfterFunc(d, func() {
+		a.Box.Post(func() {
+			if a.round == round {
+				f()
+			}
+		})
+	})
+}
+
+// Stop stops the alarm; it may be set again.
+func (a *Alarm) Stop() {
+	a.round++
+	if a.timer != nil {
+		a.timer.Stop()
+		a.timer = nil
+	}
+}
+
+// Backoff sends something again in growing intervals until it is stopped.
+type Backoff struct{ Alarm }
+
+// Start runs again after first, 2·first, 4·first… (never more than limit apart,
+// 0 = no limit) and giveUp after total.
+func (b *Backoff) Start(first, total, limit time.Duration, again, giveUp func()) {
+	if total <= 0 {
+		giveUp()
+		return
+	}
+	b.Set(min(first, total), func() {
+		if first >= total {
+			giveUp()
+			return
+		}
+		again()
+		next := 2 * first
+		if limit > 0 {
+			next = min(next, limit)
+		}
+		b.Start(next, total-first, limit, again, giveUp)
+	})
+}
