@@ -61,16 +61,18 @@ const (
 	nonceSize = nonceHead + 16
 )
 
-// Challenges returns the values of two WWW-Authenticate headers, the stronger
-// algorithm first (RFC 8760 §2.4).
-func (a *Authority) Challenges(realm string, source netip.Addr, stale bool, now time.Time) [2]string {
-	nonce := a.nonce(source, now)
+// Challenges returns the values of WWW-Authenticate headers: MD5, and before it
+// SHA-256 (RFC 8760 §2.4) if strong is set. Check takes either algorithm.
+func (a *Authority) Challenges(realm string, source netip.Addr, stale, strong bool, now time.Time) []string {
 	tail := ""
 	if stale {
 		tail = ", stale=true"
 	}
-	head := "Digest realm=" + quote(realm) + `, nonce="` + nonce + `", qop="auth", algorithm=`
-	return [2]string{head + "SHA-256" + tail, head + "MD5" + tail}
+	head := "Digest realm=" + quote(realm) + `, nonce="` + a.nonce(source, now) + `", qop="auth", algorithm=`
+	if !strong {
+		return []string{head + "MD5" + tail}
+	}
+	return []string{head + "SHA-256" + tail, head + "MD5" + tail}
 }
 
 func (a *Authority) nonce(source netip.Addr, now time.Time) string {

@@ -78,7 +78,7 @@ func newDesk(t *testing.T, remember int) *desk {
 
 func (d *desk) challenge() Challenge {
 	d.t.Helper()
-	c, ok := ParseChallenge(d.auth.Challenges("realm", d.source, false, d.now)[1])
+	c, ok := ParseChallenge(d.auth.Challenges("realm", d.source, false, false, d.now)[0])
 	if !ok || c.Algorithm != "MD5" || !c.QOP {
 		d.t.Fatalf("challenge %+v", c)
 	}
@@ -156,7 +156,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestChallengesOfferTheStrongerFirst(t *testing.T) {
 	d := newDesk(t, 100)
-	both := d.auth.Challenges("realm", d.source, true, d.now)
+	both := d.auth.Challenges("realm", d.source, true, true, d.now)
 	a, oka := ParseChallenge(both[0])
 	b, okb := ParseChallenge(both[1])
 	if !oka || !okb || a.Algorithm != "SHA-256" || b.Algorithm != "MD5" || !a.Stale || !b.Stale {

@@ -213,9 +213,33 @@ func (e *Edge) credentials(idx *index, m *gate.Message) (digest.Credentials, boo
 }
 
 func (e *Edge) challenge(idx *index, m *gate.Message, f *gate.Flow, stale bool) {
-	c := e.auth.Challenges(idx.doc.Tenant.Domain, f.Remote.Addr(), stale, e.cfg.Now())
-	e.answer(m, f, 401, "Unauthorized",
-		gate.Header{Name: "WWW-Authenticate", Value: c[0]}, gate.Header{Name: "WWW-Authenticate", Value: c[1]})
+	var headers []gate.Header
+	for _, c := range e.auth.Challenges(idx.doc.Tenant.Domain, f.Remote.Addr(), stale, strong(m), e.cfg.Now()) {
+		headers = append(headers, gate.Header{Name: "WWW-Authenticate", Value: c})
+	}
+	e.answer(m, f, 401, "Unauthorized", headers...)
+}
+
+// strongAgents begin the User-Agent of phones that choose among challenges as
+// RFC 8760 says. Others would not register at all: baresip 1.0 gives up when
+// any challenge names an algorithm but MD5, sipp and sipsak when the first one
+// does.
+var strongAgents = []string{"dipcast", "linphone", "belle-sip"}
+
+// strong reports whether the sender can be offered SHA-256.
+func strong(m *gate.Message) bool {
+	agent := strings.ToLower(m.Get("user-agent"))
+	for _, a := range strongAgents {
+		if strings.HasPrefix(agent, a) {
+			return true
+		}
+	}
+	for _, v := range m.Values("authorization") {
+		if c, _ := digest.ParseCredentials(v); strings.EqualFold(c.Algorithm, "SHA-256") {
+			return true // also with an empty response, by which a phone may ask for it
+		}
+	}
+	return false
 }
 
 // retryAfter is what we ask of callers whom we have no room for, in seconds.

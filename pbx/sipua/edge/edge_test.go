@@ -284,6 +284,7 @@ func (p *peer) text(r msg) string {
 		"Call-ID: " + r.callID,
 		"CSeq: " + strconv.Itoa(r.seq) + " " + r.method,
 		"Max-Forwards: " + r.max,
+		"User-Agent: dipcast-test",
 	}, r.extra...)
 	return strings.Join(append(lines, "Content-Length: "+strconv.Itoa(len(r.body)), "", r.body), "\r\n")
 }
