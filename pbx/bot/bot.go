@@ -129,7 +129,8 @@ func (b *Bot) dropped() {
 	}
 }
 
-// Run sends cards until ctx ends, then waits for what it started.
+// Run sends cards until ctx ends, serves the events that have come until then,
+// and waits for what it started.
 func (b *Bot) Run(ctx context.Context) error {
 	var resolver sync.WaitGroup
 	resolver.Go(func() { b.resolveAll(ctx) })
@@ -137,9 +138,22 @@ func (b *Bot) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			b.rest()
 			return nil
 		case e := <-b.mail:
 			b.event(e)
+		}
+	}
+}
+
+// rest serves what is in the mailbox: the calls that a shutdown ended.
+func (b *Bot) rest() {
+	for {
+		select {
+		case e := <-b.mail:
+			b.event(e)
+		default:
+			return
 		}
 	}
 }

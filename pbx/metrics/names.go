@@ -29,6 +29,8 @@ type table struct {
 	rtpRefused  *prometheus.CounterVec
 	card        prometheus.Histogram
 	press       prometheus.Histogram
+	presses     *prometheus.CounterVec
+	callbacks   *prometheus.CounterVec
 	works       *prometheus.CounterVec
 	worksTime   *prometheus.HistogramVec
 	applied     *prometheus.GaugeVec
@@ -49,6 +51,8 @@ func newTable() *table {
 		rtpRefused:  counter("rtp_refused_total", "RTP packets of ended legs that were dropped, by reason (foreign, malformed).", "reason"),
 		card:        histogram("bot_card_seconds", "Time from the call's arrival to the request that sends its card.", ownBuckets),
 		press:       histogram("bot_press_seconds", "Time from a callback's arrival to the engine's answer to the press.", ownBuckets),
+		presses:     counter("bot_presses_total", "Presses of buttons, by action and outcome (ok, or the reason of the refusal).", "action", "outcome"),
+		callbacks:   counter("bot_callbacks_total", "Callbacks by outcome (accepted, duplicate, signature, bot, body, overflow).", "outcome"),
 		works:       counter("works_requests_total", "Requests to the NAVER WORKS API by operation and HTTP status (0: no answer).", "operation", "status"),
 		worksTime:   histograms("works_request_seconds", "Duration of requests to the NAVER WORKS API by operation.", ownBuckets, "operation"),
 		applied:     gauge("config_info", "The generation of the configuration that runs; the value is always 1.", "generation"),
@@ -60,7 +64,7 @@ func newTable() *table {
 func (t *table) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		t.calls, t.ended, t.setup, t.talk, t.pulls, t.loss, t.jitter, t.rtpPackets, t.rtpRefused,
-		t.card, t.press, t.works, t.worksTime, t.applied, t.applyErrors, t.dropped,
+		t.card, t.press, t.works, t.worksTime, t.applied, t.applyErrors, t.dropped, t.presses, t.callbacks,
 	}
 }
 

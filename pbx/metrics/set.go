@@ -166,3 +166,9 @@ func (s *Set) Refused() { s.applyErrors.Inc() }
 
 // Dropped counts a bot message that was given up.
 func (s *Set) Dropped() { s.dropped.Inc() }
+
+// Pressed counts a press that was answered.
+func (s *Set) Pressed(action, outcome string) { s.presses.WithLabelValues(action, outcome).Inc() }
+
+// Callback counts a callback by what became of it.
+func (s *Set) Callback(outcome string) { s.callbacks.WithLabelValues(outcome).Inc() }

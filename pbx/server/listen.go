@@ -38,6 +38,11 @@ func addresses(field string, texts []string) ([]netip.Addr, error) {
 	return list, nil
 }
 
+// loopback are this machine's own networks.
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
 // listenHTTP listens on one address: the first bind address, else the first
 // advertised one that this machine has, else loopback. Never on all of them.
 func listenHTTP(ctx context.Context, bind, advertise []netip.Addr, port int) (net.Listener, error) {

@@ -202,7 +202,7 @@ func (s *Server) openCalls(_ context.Context, _, _ []netip.Addr) error {
 		Config: botConfig(s.document()), Tenant: s.document().Tenant.Namespace + "/" + s.document().Tenant.Name,
 		Key: s.keys.tokens, Control: s.engine, Messenger: s.works,
 		ResolveUser: s.works.ResolveUser, CallerName: s.works.CallerName,
-		Hooks: bot.Hooks{CardSent: func(_ string, d time.Duration) { s.metrics.Card(d) }, Dropped: s.metrics.Dropped},
+		Hooks: bot.Hooks{CardSent: func(_ string, d time.Duration) { s.metrics.Card(d) }, Press: s.metrics.Pressed, Dropped: s.metrics.Dropped},
 		Log:   s.log,
 	})
 	if err != nil {
@@ -227,6 +227,8 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 	s.web, err = web.New(web.Options{
 		Config: webConfig(s.document(), s.keys), CDRs: s.store, Control: s.engine,
 		Registrations: s.registrations, Deliver: s.press, Healthy: s.healthy, Ready: s.ready, Log: s.log,
+		Hooks:          web.Hooks{Callback: s.metrics.Callback},
+		TrustedProxies: loopback(), // a reverse proxy on the same machine
 	})
 	if err != nil {
 		return err
