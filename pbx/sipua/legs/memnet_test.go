@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -13,7 +14,6 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
-	"net"
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
@@ -218,6 +218,7 @@ func (p *fakePort) Apply(s media.Stream) {
 	defer p.mu.Unlock()
 	p.streams = append(p.streams, s)
 }
+
 func (p *fakePort) SendDigit(d rune, _ time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

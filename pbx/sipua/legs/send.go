@@ -105,7 +105,7 @@ func (l *sipLeg) requestWith(d *dialog.Dialog, method string, fill func(*sip.Req
 		case err != nil:
 			done(nil)
 		case res == nil || res.StatusCode < 200:
-		case (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == 407) && auth == nil:
+		case (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired) && auth == nil:
 			h, ok := l.trunkCredentials(req, res, to)
 			if !ok {
 				done(res)
