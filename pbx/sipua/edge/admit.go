@@ -102,7 +102,7 @@ func (e *Edge) outside(m *gate.Message, f *gate.Flow) {
 	idx := e.look()
 	trunk, isTrunk := e.cfg.Trunk(f.Remote.Addr())
 	switch {
-	case m.Method == "OPTIONS":
+	case m.Method == string(sip.OPTIONS):
 		e.options(m, f)
 	case m.Method == "BYE" || m.Method == "PRACK" || m.Method == "UPDATE" || m.Method == "INFO" || m.Method == "NOTIFY":
 		e.answer(m, f, 481, "Call/Transaction Does Not Exist")

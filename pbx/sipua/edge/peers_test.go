@@ -51,13 +51,9 @@ func TestSipvicious(t *testing.T) {
 	b := newBed(t, func(c *edge.Config) { c.Gate.Bans = gate.BanLimits{Failures: 5} })
 	port := strconv.Itoa(int(b.addr.Port()))
 	out, _ := tool(t, "svwar", "-e", "100-130", "-m", "REGISTER", "-p", port, "127.0.0.1")
-	for n := 100; n <= 130; n++ {
-		if line := "| " + strconv.Itoa(n) + " "; strings.Contains(out, line) && !strings.Contains(out, "| 99") {
-			found := strings.Count(out, "reqauth")
-			if found != 0 && found != 31 {
-				t.Fatalf("svwar tells users apart:\n%s", out)
-			}
-		}
+	// It lists either nothing ("it does not seem to challenge") or everything.
+	if found := strings.Count(out, "reqauth"); found != 0 && found != 31 {
+		t.Fatalf("svwar tells users apart:\n%s", out)
 	}
 	words := make([]string, 200)
 	for i := range words {

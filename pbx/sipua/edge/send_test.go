@@ -204,7 +204,8 @@ func TestNoWay(t *testing.T) {
 	b := newBed(t, nil)
 	req := sip.NewRequest(sip.OPTIONS, sip.Uri{Scheme: "sip", Host: "127.0.0.5"})
 	for _, to := range []edge.Hop{
-		{}, {Transport: "SCTP", Addr: netip.MustParseAddrPort("127.0.0.5:5060")},
+		{},
+		{Transport: "SCTP", Addr: netip.MustParseAddrPort("127.0.0.5:5060")},
 		{Transport: "TCP", Addr: netip.MustParseAddrPort("127.0.0.5:1")},
 	} {
 		if _, err := b.Transact(t.Context(), req, to); err == nil {

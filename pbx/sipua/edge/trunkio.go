@@ -75,7 +75,7 @@ func (e *Edge) Register(ctx context.Context, r trunk.RegisterRequest) (trunk.Reg
 			return trunk.RegisterResult{CSeq: seq}, err
 		}
 		var again bool
-		if try < 2 && (res.StatusCode == 401 || res.StatusCode == 407) {
+		if try < 2 && (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired) {
 			if proof, again, err = e.answerChallenge(&r, req, res, try > 0); err != nil {
 				return trunk.RegisterResult{CSeq: seq}, err
 			}
@@ -102,7 +102,7 @@ func (e *Edge) registerRequest(r *trunk.RegisterRequest, to Hop, seq uint32) (*s
 // answerChallenge answers the best challenge of a response whose realm is permitted.
 func (e *Edge) answerChallenge(r *trunk.RegisterRequest, req *sip.Request, res *sip.Response, second bool) (sip.Header, bool, error) {
 	header, answer := "WWW-Authenticate", "Authorization"
-	if res.StatusCode == 407 {
+	if res.StatusCode == sip.StatusProxyAuthRequired {
 		header, answer = "Proxy-Authenticate", "Proxy-Authorization"
 	}
 	var best *digest.Challenge

@@ -36,7 +36,7 @@ func testRules() *rules {
 }
 
 func TestCheck(t *testing.T) {
-	swap := func(old, new string) string { return strings.Replace(options, old, new, 1) }
+	swap := func(from, to string) string { return strings.Replace(options, from, to, 1) }
 	for _, row := range []struct {
 		name, text string
 		status     int // 0 = sane, -1 = no SIP at all
