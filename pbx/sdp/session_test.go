@@ -30,109 +30,95 @@ func plain(m string, attrs ...string) []byte {
 	return desc(append([]string{"s=-", "c=IN IP4 198.51.100.7", "t=0 0", m}, attrs...)...)
 }
 
+// pcma is the stream of a plain answer, changed as the test says.
+func pcma(change func(*media.Stream)) media.Stream {
+	s := media.Stream{
+		Remote: netip.MustParseAddrPort("198.51.100.7:20000"), Signalling: netip.MustParseAddr("198.51.100.7"),
+		Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true,
+	}
+	if change != nil {
+		change(&s)
+	}
+	return s
+}
+
+type answerTest struct {
+	name  string
+	offer []byte
+	first string
+	want  media.Stream
+	line  string // must be in the answer
+}
+
+func (tt answerTest) run(t *testing.T) {
+	t.Helper()
+	s := newSession()
+	s.First = tt.first
+	answer, got, err := s.Answer(tt.offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(tt.want, got, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); d != "" {
+		t.Errorf("stream (-want +got)\n%s", d)
+	}
+	if !strings.Contains(string(answer), tt.line) {
+		t.Errorf("answer lacks %q:\n%s", tt.line, answer)
+	}
+	if held := got.Direction == media.RecvOnly || got.Direction == media.Inactive; held != s.Held() {
+		t.Errorf("held is %v", s.Held())
+	}
+	if _, err := Parse(answer); err != nil {
+		t.Errorf("we cannot read our own answer: %v", err)
+	}
+}
+
 func TestAnswer(t *testing.T) {
-	peer := netip.MustParseAddrPort("198.51.100.7:20000")
-	events := "a=rtpmap:101 telephone-event/8000"
-	tests := []struct {
-		name  string
-		offer []byte
-		first string
-		want  media.Stream
-		line  string // must be in the answer
-	}{
+	pcmu := func(pt uint8) func(*media.Stream) {
+		return func(s *media.Stream) { s.Codec = media.Codec{Name: "PCMU", PayloadType: pt, ClockRate: 8000} }
+	}
+	for _, tt := range []answerTest{
 		{
-			"our preference wins", plain("m=audio 20000 RTP/AVP 0 8 101", events), "",
-			media.Stream{Remote: peer, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, DTMF: 101, TrustSource: true},
+			"our preference wins", plain("m=audio 20000 RTP/AVP 0 8 101", "a=rtpmap:101 telephone-event/8000"), "",
+			pcma(func(s *media.Stream) { s.DTMF = 101 }),
 			"m=audio 40000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n",
 		},
-		{
-			"the hint comes first", plain("m=audio 20000 RTP/AVP 8 0"), "PCMU",
-			media.Stream{Remote: peer, Codec: media.Codec{Name: "PCMU", ClockRate: 8000}, TrustSource: true},
-			"RTP/AVP 0\r\n",
-		},
+		{"the hint comes first", plain("m=audio 20000 RTP/AVP 8 0"), "PCMU", pcma(pcmu(0)), "RTP/AVP 0\r\n"},
 		{
 			"dynamic payload types", plain("m=audio 20000 RTP/AVP 97 99", "a=rtpmap:97 pcmu/8000/1", "a=rtpmap:99 Telephone-Event/8000"), "",
-			media.Stream{Remote: peer, Codec: media.Codec{Name: "PCMU", PayloadType: 97, ClockRate: 8000}, DTMF: 99, TrustSource: true},
-			"RTP/AVP 97 99\r\n",
+			pcma(func(s *media.Stream) { pcmu(97)(s); s.DTMF = 99 }), "RTP/AVP 97 99\r\n",
 		},
+		{"events of another clock are none", plain("m=audio 20000 RTP/AVP 8 100", "a=rtpmap:100 telephone-event/48000"), "", pcma(nil), "RTP/AVP 8\r\n"},
+		{"packet time and rtcp", plain("m=audio 20000 RTP/AVP 8", "a=ptime:30", "a=rtcp:53020 IN IP4 198.51.100.8"), "", pcma(func(s *media.Stream) {
+			s.Ptime, s.RemoteRTCP = 30*time.Millisecond, netip.MustParseAddrPort("198.51.100.8:53020")
+		}), "a=ptime:20\r\n"},
 		{
-			"events of another clock are none", plain("m=audio 20000 RTP/AVP 8 100", "a=rtpmap:100 telephone-event/48000"), "",
-			media.Stream{Remote: peer, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
-			"RTP/AVP 8\r\n",
-		},
-		{
-			"packet time and rtcp", plain("m=audio 20000 RTP/AVP 8", "a=ptime:30", "a=rtcp:53020 IN IP4 198.51.100.8"), "",
-			media.Stream{Remote: peer, RemoteRTCP: netip.MustParseAddrPort("198.51.100.8:53020"), Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, Ptime: 30 * time.Millisecond, TrustSource: true},
-			"a=ptime:20\r\n",
-		},
-		{
-			"rtcp-mux", plain("m=audio 20000 RTP/AVPF 8", "a=rtcp-mux", "a=rtcp:20000"), "",
-			media.Stream{Remote: peer, RTCPMux: true, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
+			"rtcp-mux", plain("m=audio 20000 RTP/AVPF 8", "a=rtcp-mux", "a=rtcp:20000"), "", pcma(func(s *media.Stream) { s.RTCPMux = true }),
 			"m=audio 40000 RTP/AVPF 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\na=rtcp-mux\r\n",
 		},
 		{
-			"hold", plain("m=audio 20000 RTP/AVP 8", "a=sendonly"), "",
-			media.Stream{Remote: peer, Direction: media.RecvOnly, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
-			"a=recvonly\r\n",
-		},
-		{
-			"inactive", plain("m=audio 20000 RTP/AVP 8", "a=inactive"), "",
-			media.Stream{Remote: peer, Direction: media.Inactive, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
-			"a=inactive\r\n",
-		},
-		{
-			"listening only", plain("m=audio 20000 RTP/AVP 8", "a=recvonly"), "",
-			media.Stream{Remote: peer, Direction: media.SendOnly, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
-			"a=sendonly\r\n",
-		},
-		{
-			"direction of the session", desc("s=-", "c=IN IP4 198.51.100.7", "t=0 0", "a=sendonly", "a=ptime:20", "m=audio 20000 RTP/AVP 8"), "",
-			media.Stream{Remote: peer, Direction: media.RecvOnly, Ptime: 20 * time.Millisecond, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
-			"a=recvonly\r\n",
-		},
-		{
-			"hold of RFC 2543", desc("s=-", "c=IN IP4 0.0.0.0", "t=0 0", "m=audio 20000 RTP/AVP 8"), "",
-			media.Stream{Direction: media.RecvOnly, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}},
-			"a=recvonly\r\n",
-		},
-		{
-			"others refused in place", plain("m=video 4000 RTP/AVP 31", "m=audio 20000 RTP/AVP 8", "a=rtpmap:8 PCMA/8000", "m=image 5000 udptl t38", "m=audio 6000 RTP/AVP 0"), "",
-			media.Stream{Remote: peer, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
+			"others refused in place", plain("m=video 4000 RTP/AVP 31", "m=audio 20000 RTP/AVP 8", "m=image 5000 udptl t38", "m=audio 6000 RTP/AVP 0"), "", pcma(nil),
 			"m=video 0 RTP/AVP 31\r\nm=audio 40000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\na=sendrecv\r\nm=image 0 UDPTL t38\r\nm=audio 0 RTP/AVP 0\r\n",
 		},
-		{
-			"the second audio line fits", plain("m=audio 4000 RTP/SAVP 8", "m=audio 20000 RTP/AVP 8"), "",
-			media.Stream{Remote: peer, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
-			"m=audio 0 RTP/SAVP 8\r\nm=audio 40000",
-		},
-		{
-			"connection per media", desc("s=-", "t=0 0", "m=audio 20000 RTP/AVP 8", "c=IN IP4 198.51.100.7/127"), "",
-			media.Stream{Remote: peer, Codec: media.Codec{Name: "PCMA", PayloadType: 8, ClockRate: 8000}, TrustSource: true},
-			"",
-		},
+		{"the second audio line fits", plain("m=audio 4000 RTP/SAVP 8", "m=audio 20000 RTP/AVP 8"), "", pcma(nil), "m=audio 0 RTP/SAVP 8\r\nm=audio 40000"},
+		{"connection per media", desc("s=-", "t=0 0", "m=audio 20000 RTP/AVP 8", "c=IN IP4 198.51.100.7/127"), "", pcma(nil), ""},
+	} {
+		t.Run(tt.name, tt.run)
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newSession()
-			s.First = tt.first
-			answer, got, err := s.Answer(tt.offer)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tt.want.Signalling = s.Source
-			if d := cmp.Diff(tt.want, got, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); d != "" {
-				t.Errorf("stream (-want +got)\n%s", d)
-			}
-			if !strings.Contains(string(answer), tt.line) {
-				t.Errorf("answer lacks %q:\n%s", tt.line, answer)
-			}
-			if held := got.Direction == media.RecvOnly || got.Direction == media.Inactive; held != s.Held() {
-				t.Errorf("held is %v", s.Held())
-			}
-			if _, err := Parse(answer); err != nil {
-				t.Errorf("we cannot read our own answer: %v", err)
-			}
-		})
+}
+
+func TestAnswerToEachDirection(t *testing.T) {
+	to := func(d media.Direction) media.Stream { return pcma(func(s *media.Stream) { s.Direction = d }) }
+	for _, tt := range []answerTest{
+		{"hold", plain("m=audio 20000 RTP/AVP 8", "a=sendonly"), "", to(media.RecvOnly), "a=recvonly\r\n"},
+		{"inactive", plain("m=audio 20000 RTP/AVP 8", "a=inactive"), "", to(media.Inactive), "a=inactive\r\n"},
+		{"listening only", plain("m=audio 20000 RTP/AVP 8", "a=recvonly"), "", to(media.SendOnly), "a=sendonly\r\n"},
+		{"both ways", plain("m=audio 20000 RTP/AVP 8", "a=sendrecv"), "", to(media.SendRecv), "a=sendrecv\r\n"},
+		{"of the session", desc("s=-", "c=IN IP4 198.51.100.7", "t=0 0", "a=sendonly", "m=audio 20000 RTP/AVP 8"), "", to(media.RecvOnly), "a=recvonly\r\n"},
+		{"hold of RFC 2543", desc("s=-", "c=IN IP4 0.0.0.0", "t=0 0", "m=audio 20000 RTP/AVP 8"), "", pcma(func(s *media.Stream) {
+			s.Direction, s.Remote, s.TrustSource = media.RecvOnly, netip.AddrPort{}, false
+		}), "a=recvonly\r\n"},
+	} {
+		t.Run(tt.name, tt.run)
 	}
 }
 
