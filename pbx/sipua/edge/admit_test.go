@@ -131,7 +131,7 @@ func TestBanOfUserAndSource(t *testing.T) {
 
 func TestTrunkIsNeverBanned(t *testing.T) {
 	b := newBed(t, func(c *edge.Config) { c.Gate.Bans = gate.BanLimits{Failures: 2, Users: 2} })
-	b.trunks[netip.MustParseAddr("127.0.0.3")] = "carrier"
+	b.trunk("127.0.0.3")
 	p := b.dial(t, "udp", "127.0.0.3")
 	for i := range 20 {
 		p.register("MD5", fmt.Sprint(500+i%3), "guess")
@@ -154,7 +154,7 @@ func inviteFrom(from, to string, extra ...string) msg {
 func TestInviteAdmission(t *testing.T) {
 	const callee = "sip:102@" + domain
 	b := newBed(t, nil)
-	b.trunks[netip.MustParseAddr("127.0.0.3")] = "carrier"
+	b.trunk("127.0.0.3")
 	phone, trunk := b.dial(t, "udp", "127.0.0.1"), b.dial(t, "udp", "127.0.0.3")
 	auth := func(p *peer, user string) string {
 		res := p.ask(p.text(inviteFrom("sip:"+user+"@"+domain, callee)))
@@ -221,7 +221,7 @@ func TestOtherMethods(t *testing.T) {
 		}
 	}
 	p.send(p.text(msg{method: "ACK", toTag: "guess"})) // no answer: the next one is to OPTIONS
-	b.known["call 7"] = true
+	b.set(func() { b.known["call 7"] = true })
 	if res := p.ask(p.text(msg{method: "BYE", callID: "call", toTag: "7"})); res.Status != 200 || res.CSeqMethod != "BYE" {
 		t.Errorf("BYE in a live dialog: %q", res.Text())
 	}
@@ -229,9 +229,9 @@ func TestOtherMethods(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	b := newBed(t, nil)
-	b.trunks[netip.MustParseAddr("127.0.0.1")] = "carrier"
+	b.trunk("127.0.0.1")
 	cancelled, acked := make(chan struct{}), make(chan struct{})
-	b.invite = func(req *sip.Request, tx sip.ServerTransaction) {
+	b.serve(func(req *sip.Request, tx sip.ServerTransaction) {
 		tx.OnCancel(func(*sip.Request) { close(cancelled) })
 		_ = tx.Respond(sip.NewResponseFromRequest(req, 180, "Ringing", nil))
 		select {
@@ -239,7 +239,7 @@ func TestCancel(t *testing.T) {
 			close(acked)
 		case <-tx.Done():
 		}
-	}
+	})
 	p := b.dial(t, "udp", "127.0.0.1")
 	r := inviteFrom("sip:0215990000@carrier.example", "sip:101@"+domain)
 	r.branch, r.callID, r.seq = "z9hG4bKcancel", "cancel", 1
@@ -290,13 +290,13 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 
 func TestOverloadKeepsRoomForTrunksAndEmergencies(t *testing.T) {
 	b := newBed(t, func(c *edge.Config) { c.Transactions = 4 })
-	b.trunks[netip.MustParseAddr("127.0.0.3")] = "carrier"
+	b.trunk("127.0.0.3")
 	done := make(chan struct{})
 	t.Cleanup(func() { close(done) })
-	b.invite = func(req *sip.Request, tx sip.ServerTransaction) {
+	b.serve(func(req *sip.Request, tx sip.ServerTransaction) {
 		_ = tx.Respond(sip.NewResponseFromRequest(req, 180, "Ringing", nil))
 		<-done
-	}
+	})
 	call := func(p *peer, to string) *gate.Message {
 		r := inviteFrom("sip:101@"+domain, to)
 		res := p.ask(p.text(r))
@@ -325,7 +325,7 @@ func TestOverloadKeepsRoomForTrunksAndEmergencies(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	b := newBed(t, nil)
-	b.trunks[netip.MustParseAddr("127.0.0.3")] = "carrier"
+	b.trunk("127.0.0.3")
 	b.Drain()
 	trunk, phone := b.dial(t, "udp", "127.0.0.3"), b.dial(t, "udp", "127.0.0.1")
 	if res := trunk.ask(trunk.text(inviteFrom("sip:1@carrier.example", "sip:101@"+domain))); res.Status != 503 || res.Get("retry-after") == "" {

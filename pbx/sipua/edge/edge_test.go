@@ -152,6 +152,21 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 	return b
 }
 
+// set changes what the edge's goroutines read.
+func (b *bed) set(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+}
+
+func (b *bed) trunk(addr string) {
+	b.set(func() { b.trunks[netip.MustParseAddr(addr)] = "carrier" })
+}
+
+func (b *bed) serve(f func(*sip.Request, sip.ServerTransaction)) {
+	b.set(func() { b.invite = f })
+}
+
 func (b *bed) seen() []edge.Identity {
 	b.mu.Lock()
 	defer b.mu.Unlock()
