@@ -132,8 +132,11 @@ func (p *Port) hears(from *Port) bool {
 // header, where the old header or its extension lies.
 func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 	s, d := p.settings.Load(), p.dest.Load()
-	if s == nil || d == nil || !d.rtp.IsValid() || !s.stream.Direction.Sends() ||
-		p.keying.Load() || p.playing.Load() != nil {
+	if s == nil || d == nil || !d.rtp.IsValid() || p.keying.Load() || p.playing.Load() != nil {
+		return
+	}
+	if !s.stream.Direction.Sends() {
+		p.pause()
 		return
 	}
 	if !p.output.claim() {
@@ -150,6 +153,15 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 	}
 	h.put(b)
 	p.send(b, d.rtp)
+}
+
+// pause ends the mapping of the relayed stream while the peer wants nothing,
+// so that it goes on without a gap in its sequence when it is resumed.
+func (p *Port) pause() {
+	if p.output.claim() {
+		p.output.source = 0
+		p.output.release()
+	}
 }
 
 // rewrite makes the packet one of the outgoing stream. It reports false for a
