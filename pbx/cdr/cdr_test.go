@@ -200,3 +200,51 @@ func TestRecorderWritesWhatWaitsAtClose(t *testing.T) {
 		t.Error("a record after Close is not counted as lost")
 	}
 }
+
+// batches is a store that takes several records at once.
+type batches struct {
+	store
+	sizes []int
+}
+
+func (s *batches) AddAll(ctx context.Context, list []pbx.CDR) error {
+	for _, c := range list {
+		if err := s.Add(ctx, c); err != nil {
+			return err
+		}
+	}
+	s.sizes = append(s.sizes, len(list))
+	return nil
+}
+
+func TestRecorderWritesTogetherWhatWaitsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &batches{store: store{broken: true}}
+		r := newRecorder(s, slog.New(slog.DiscardHandler), 150)
+		for i := range 160 {
+			r.Handle(ended(fmt.Sprint(i)))
+		}
+		synctest.Wait()
+		if got := r.Stats(); got.Waiting != 150 || got.Lost != 10 {
+			t.Fatalf("stats while the store fails = %+v, want 150 waiting and 10 lost", got)
+		}
+		s.set(false)
+		if lost := r.Close(); lost != 10 {
+			t.Errorf("lost %d records, want the 10 for which there was no room", lost)
+		}
+		if diff := cmp.Diff([]int{100, 50}, s.sizes); diff != "" {
+			t.Errorf("sizes of the writes (-want +got):\n%s", diff)
+		}
+		if len(s.got) != 150 || s.got[0] != "10" || s.got[149] != "159" {
+			t.Errorf("written %d records, %s to %s; want 150, 10 to 159", len(s.got), s.got[0], s.got[len(s.got)-1])
+		}
+	})
+}
+
+func TestWrittenDropsOnlyWhatIsStillThere(t *testing.T) {
+	r := &Recorder{queue: []pbx.CDR{{ID: "2"}, {ID: "3"}, {ID: "4"}}}
+	r.written([]pbx.CDR{{ID: "1"}, {ID: "2"}, {ID: "3"}}) // 1 was given up during the write
+	if len(r.queue) != 1 || r.queue[0].ID != "4" {
+		t.Errorf("left %+v, want record 4", r.queue)
+	}
+}

@@ -3,6 +3,7 @@ package cdr
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,14 @@ const (
 	retryAfter = 2 * time.Second
 	// writeLimit bounds one write, and the last writes at Close.
 	writeLimit = 10 * time.Second
+	// atOnce is how many records one write takes.
+	atOnce = 100
 )
+
+// batcher is a store that writes several records in one transaction.
+type batcher interface {
+	AddAll(ctx context.Context, list []pbx.CDR) error
+}
 
 // Stats are the recorder's counters.
 type Stats struct {
@@ -100,15 +108,15 @@ func (r *Recorder) Close() (lost int) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
 	defer cancel()
 	for {
-		record, ok := r.first()
-		if !ok {
+		list := r.first()
+		if len(list) == 0 {
 			break
 		}
-		if err := r.store.Add(ctx, record); err != nil {
+		if err := r.add(ctx, list); err != nil {
 			r.log.Error("call records are lost at shutdown", "records", r.Stats().Waiting, "error", err)
 			break
 		}
-		r.written(record.ID)
+		r.written(list)
 	}
 	s := r.Stats()
 	return s.Lost + s.Waiting
@@ -138,40 +146,52 @@ func (r *Recorder) run(ctx context.Context) {
 // fails and the rest has to be tried again.
 func (r *Recorder) writeAll(ctx context.Context) (again bool) {
 	for {
-		record, ok := r.first()
-		if !ok || ctx.Err() != nil {
+		list := r.first()
+		if len(list) == 0 || ctx.Err() != nil {
 			return false
 		}
 		write, cancel := context.WithTimeout(ctx, writeLimit)
-		err := r.store.Add(write, record)
+		err := r.add(write, list)
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil {
 				r.log.Error("a call record cannot be written and waits in memory",
-					"call", record.ID, "waiting", r.Stats().Waiting, "error", err)
+					"call", list[0].ID, "waiting", r.Stats().Waiting, "error", err)
 			}
 			return true
 		}
-		r.written(record.ID)
+		r.written(list)
 	}
 }
 
-func (r *Recorder) first() (pbx.CDR, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		return pbx.CDR{}, false
+// add writes records that first has returned.
+func (r *Recorder) add(ctx context.Context, list []pbx.CDR) error {
+	if b, ok := r.store.(batcher); ok {
+		return b.AddAll(ctx, list)
 	}
-	return r.queue[0], true
+	return r.store.Add(ctx, list[0])
 }
 
-// written drops the record just written, unless Handle gave it up in the
-// meantime to make room.
-func (r *Recorder) written(id pbx.CallID) {
+// first returns the records to write next: as many as the store takes at once.
+func (r *Recorder) first() []pbx.CDR {
+	n := 1
+	if _, ok := r.store.(batcher); ok {
+		n = atOnce
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.Written++
-	if len(r.queue) > 0 && r.queue[0].ID == id {
-		r.queue = r.queue[1:]
+	return slices.Clone(r.queue[:min(n, len(r.queue))])
+}
+
+// written drops the records just written, but for those that Handle gave up in
+// the meantime to make room.
+func (r *Recorder) written(list []pbx.CDR) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Written += len(list)
+	for i := range list {
+		if len(r.queue) > 0 && r.queue[0].ID == list[i].ID {
+			r.queue = r.queue[1:]
+		}
 	}
 }

@@ -19,34 +19,37 @@ const (
 )
 
 // Add implements pbx.CDRStore.
-func (d *DB) Add(ctx context.Context, c pbx.CDR) error {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("store cdr %s: %w", c.ID, err)
-	}
-	started := c.Started.UnixMicro()
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, d.bind(
-			`INSERT INTO cdrs (id, started, direction, disposition, numbers, record) VALUES (?, ?, ?, ?, ?, ?)
-			 ON CONFLICT (id) DO NOTHING`),
-			string(c.ID), started, string(c.Direction), string(c.Disposition), numbers(c), string(text))
+func (d *DB) Add(ctx context.Context, c pbx.CDR) error { return d.AddAll(ctx, []pbx.CDR{c}) }
+
+// AddAll writes several records in one transaction: what many calls that end
+// at once need. A record that is there already stays as it is.
+func (d *DB) AddAll(ctx context.Context, list []pbx.CDR) error {
+	records := make([]any, 0, 6*len(list))
+	extensions := make([]any, 0, 6*len(list))
+	for _, c := range list {
+		text, err := json.Marshal(c)
 		if err != nil {
-			return err
+			return fmt.Errorf("store cdr %s: %w", c.ID, err)
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err
-		}
+		started := c.Started.UnixMicro()
+		records = append(records, string(c.ID), started, string(c.Direction), string(c.Disposition), numbers(c), string(text))
 		for _, extension := range involved(c) {
-			if _, err := tx.ExecContext(ctx, d.bind(
-				`INSERT INTO cdr_extensions (extension, started, id) VALUES (?, ?, ?)`),
-				extension, started, string(c.ID)); err != nil {
-				return err
-			}
+			extensions = append(extensions, extension, started, string(c.ID))
 		}
-		return nil
+	}
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		if err := d.forRows(ctx, tx, `INSERT INTO cdrs (id, started, direction, disposition, numbers, record) VALUES `,
+			6, records, ` ON CONFLICT (id) DO NOTHING`); err != nil {
+			return err
+		}
+		return d.forRows(ctx, tx, `INSERT INTO cdr_extensions (extension, started, id) VALUES `,
+			3, extensions, ` ON CONFLICT (extension, started, id) DO NOTHING`)
 	})
+	if err != nil && len(list) == 1 {
+		return fmt.Errorf("store cdr %s: %w", list[0].ID, err)
+	}
 	if err != nil {
-		return fmt.Errorf("store cdr %s: %w", c.ID, err)
+		return fmt.Errorf("store %d cdrs: %w", len(list), err)
 	}
 	return nil
 }

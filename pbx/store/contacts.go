@@ -18,34 +18,26 @@ func (d *DB) Save(ctx context.Context, extension string, contacts []pbx.Contact)
 // SaveAll replaces the bindings of several extensions in one transaction:
 // what many registrations at once need.
 func (d *DB) SaveAll(ctx context.Context, all map[string][]pbx.Contact) error {
-	err := d.inTx(ctx, func(tx *sql.Tx) error {
-		for extension, contacts := range all {
-			if err := d.replace(ctx, tx, extension, contacts); err != nil {
-				return err
+	extensions := make([]any, 0, len(all))
+	rows := make([]any, 0, 4*len(all))
+	for extension, contacts := range all {
+		extensions = append(extensions, extension)
+		for _, c := range contacts {
+			text, err := json.Marshal(c)
+			if err != nil {
+				return fmt.Errorf("store contacts: %w", err)
 			}
+			rows = append(rows, extension, c.ID, c.Expires.UnixMicro(), string(text))
 		}
-		return nil
+	}
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		if err := d.forRows(ctx, tx, `DELETE FROM contacts WHERE extension IN (`, 1, extensions, `)`); err != nil {
+			return err
+		}
+		return d.forRows(ctx, tx, `INSERT INTO contacts (extension, id, expires, contact) VALUES `, 4, rows, ``)
 	})
 	if err != nil {
 		return fmt.Errorf("store contacts: %w", err)
-	}
-	return nil
-}
-
-func (d *DB) replace(ctx context.Context, tx *sql.Tx, extension string, contacts []pbx.Contact) error {
-	if _, err := tx.ExecContext(ctx, d.bind(`DELETE FROM contacts WHERE extension = ?`), extension); err != nil {
-		return err
-	}
-	for _, c := range contacts {
-		text, err := json.Marshal(c)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx,
-			d.bind(`INSERT INTO contacts (extension, id, expires, contact) VALUES (?, ?, ?, ?)`),
-			extension, c.ID, c.Expires.UnixMicro(), string(text)); err != nil {
-			return err
-		}
 	}
 	return nil
 }

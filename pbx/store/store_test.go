@@ -31,6 +31,7 @@ func suite(t *testing.T, open func(t *testing.T) *DB) {
 		"bindings are replaced as a whole":   replaceContacts,
 		"expired bindings are not loaded":    expiredContacts,
 		"many writers at once lose nothing":  manyWriters,
+		"many rows go in one transaction":    manyRows,
 		"a cancelled context writes nothing": cancelled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -310,6 +311,32 @@ func manyWriters(t *testing.T, db *DB) {
 	must(t, err)
 	if len(page.Records) != writers*each || len(contacts) != writers {
 		t.Errorf("%d records and %d bindings, want %d and %d", len(page.Records), len(contacts), writers*each, writers)
+	}
+}
+
+// manyRows writes more than one statement takes, part of it a second time.
+func manyRows(t *testing.T, db *DB) {
+	const n = 2*rowsAtOnce + 50
+	var list []pbx.CDR
+	bindings := make(map[string][]pbx.Contact)
+	for i := range n {
+		list = append(list, record(i))
+		ext := fmt.Sprint(1000 + i)
+		bindings[ext] = []pbx.Contact{contact(ext, "a", time.Hour), contact(ext, "b", time.Hour)}
+	}
+	must(t, db.AddAll(t.Context(), list[:10]))
+	must(t, db.AddAll(t.Context(), list))
+	must(t, db.AddAll(t.Context(), nil))
+	for range 2 {
+		must(t, db.SaveAll(t.Context(), bindings))
+	}
+	must(t, db.SaveAll(t.Context(), nil))
+	page, err := db.Query(t.Context(), pbx.CDRQuery{Limit: 1000, Extension: "103"})
+	must(t, err)
+	contacts, err := db.Load(t.Context(), base)
+	must(t, err)
+	if len(page.Records) != n || len(contacts) != 2*n {
+		t.Errorf("%d records and %d bindings, want %d and %d", len(page.Records), len(contacts), n, 2*n)
 	}
 }
 
