@@ -145,6 +145,9 @@ func (e *Edge) addVia(req *sip.Request, f *gate.Flow) error {
 	via.Params.Add("branch", branch)
 	via.Params.Add("rport", "")
 	req.PrependHeader(via)
+	if req.ContentLength() == nil {
+		req.SetBody(req.Body()) // a stream has no other way to end a message (RFC 3261 §18.3)
+	}
 	req.SetTransport(f.Transport)
 	req.SetDestination(f.Remote.String())
 	return nil
