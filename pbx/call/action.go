@@ -25,11 +25,12 @@ type (
 		Leg   pbx.LegID
 		Party pbx.Party
 	}
-	// sendDigit passes a key press of From's peer on, unless the media plane
-	// has carried it already.
+	// sendDigit passes a key press on, unless the media plane has carried it
+	// already.
 	sendDigit struct {
-		From, To pbx.LegID
-		Digit    rune
+		To    pbx.LegID
+		Digit rune
+		InRTP bool
 	}
 
 	// hear lets To hear what From's peer says; an empty To stops it.

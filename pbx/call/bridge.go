@@ -175,8 +175,8 @@ func (in legDigit) apply(m *machine) {
 	}
 	switch l.ID {
 	case s.Caller:
-		m.do(sendDigit{l.ID, s.Peer, in.Digit})
+		m.do(sendDigit{s.Peer, in.Digit, in.InRTP})
 	case s.Peer:
-		m.do(sendDigit{l.ID, s.Caller, in.Digit})
+		m.do(sendDigit{s.Caller, in.Digit, in.InRTP})
 	}
 }

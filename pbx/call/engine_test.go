@@ -178,7 +178,7 @@ func TestAFloodOfKeysIsBounded(t *testing.T) {
 	defer e.Close()
 	r := newRun(e, document(), newState("c", morning, "101", dialplan.Plan{}))
 	for range 10 * sparable {
-		r.LegDigit("in", '1')
+		r.LegDigit("in", '1', true)
 	}
 	r.LegOver("in", pbx.Cause{}, pbx.Quality{})
 	if n := r.box.Len(); n != sparable+1 {

@@ -41,6 +41,7 @@ type (
 	legDigit struct {
 		Leg   pbx.LegID
 		Digit rune
+		InRTP bool
 	}
 	legSilent struct{ Leg pbx.LegID }
 	legPlayed struct{ Leg pbx.LegID }

@@ -209,9 +209,9 @@ func (m *model) anyLeg(t *rapid.T) {
 		legAnswered{id},
 		legHeld{id, true},
 		legHeld{id, false},
-		legDigit{id, '1'},
-		legDigit{id, '1'},
-		legDigit{id, '5'},
+		legDigit{id, '1', true},
+		legDigit{id, '1', true},
+		legDigit{id, '5', true},
 		legPlayed{id},
 		legSilent{id},
 	}).Draw(t, "input"))

@@ -93,8 +93,10 @@ func (r *rig) outside(dialled string) *fakeLeg {
 
 func (r *rig) ringing(f *fakeLeg) { f.listener.LegRinging(f.id); synctest.Wait() }
 func (r *rig) answers(f *fakeLeg) { f.listener.LegAnswered(f.id); synctest.Wait() }
+
+// press presses a key the way that the peer negotiated.
 func (r *rig) press(f *fakeLeg, d rune) {
-	f.listener.LegDigit(f.id, d)
+	f.listener.LegDigit(f.id, d, f.events)
 	synctest.Wait()
 }
 

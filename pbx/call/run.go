@@ -226,21 +226,16 @@ func (r *run) hear(a hear) {
 	from.Media().Hear(to)
 }
 
-// sendDigit is the one place that decides who carries a key press. A port
-// tells every press, those of RFC 4733 and those of INFO. Between two peers
-// that take RFC 4733 events the media plane has relayed the press, and sending
-// it again would double it; in every other case only we can pass it on.
+// sendDigit is the one place that decides who carries a key press. One that
+// came as RFC 4733 events was relayed by the media plane to a peer that takes
+// them, and sending it again would double it; in every other case only we can
+// pass it on.
 func (r *run) sendDigit(a sendDigit) {
-	from, to := r.legs[a.From], r.legs[a.To]
-	if from == nil || to == nil || takesKeys(from) && takesKeys(to) {
+	to := r.legs[a.To]
+	if to == nil || a.InRTP && to.Media().TakesKeys() {
 		return
 	}
 	to.SendDigit(a.Digit)
-}
-
-func takesKeys(l leg.Leg) bool {
-	k, ok := l.Media().(media.KeyTaker)
-	return !ok || k.TakesKeys()
 }
 
 func (r *run) sound(name string) media.Source {
@@ -311,9 +306,9 @@ func (r *run) LegAnswered(id pbx.LegID) { r.put(legAnswered{id}) }
 func (r *run) LegHeld(id pbx.LegID, held bool) { r.put(legHeld{id, held}) }
 
 // LegDigit implements leg.Listener.
-func (r *run) LegDigit(id pbx.LegID, digit rune) {
+func (r *run) LegDigit(id pbx.LegID, digit rune, inRTP bool) {
 	if r.box.Len() < sparable {
-		r.put(legDigit{id, digit})
+		r.put(legDigit{id, digit, inRTP})
 	}
 }
 

@@ -88,7 +88,7 @@ func situations() map[string]func() *sim {
 		"11 confirming":      with(pressed(ringing, pbx.ToMobile), func(m *sim) { m.feed(legAnswered{"c-4"}) }),
 		"12 moving":          with(pressed(talking, pbx.ToMobile), func(m *sim) { m.feed(legAnswered{"c-4"}) }),
 		"13 moving, hung up": with(pressed(talking, pbx.ToMobile), func(m *sim) { m.feed(legOver{Leg: "c-1"}) }),
-		"14 on the mobile":   with(pressed(ringing, pbx.ToMobile), func(m *sim) { m.feed(legAnswered{"c-4"}); m.feed(legDigit{"c-4", '1'}) }),
+		"14 on the mobile":   with(pressed(ringing, pbx.ToMobile), func(m *sim) { m.feed(legAnswered{"c-4"}); m.feed(legDigit{"c-4", '1', true}) }),
 		"15 call back":       back,
 		"16 lifted":          with(back, func(m *sim) { m.feed(legAnswered{"c-1"}) }),
 		"17 ending":          with(talking, func(m *sim) { m.feed(legOver{Leg: "in"}) }),
@@ -114,8 +114,8 @@ func inputs(m *sim) []input {
 		m.press("101", pbx.ToDesk), m.press("101", pbx.ToMobile), m.press("102", pbx.ToDesk), m.press("101", pbx.ToAssistant),
 	}
 	for _, id := range ids {
-		all = append(all, legRinging{id}, legProgress{id}, legAnswered{id}, legHeld{id, true}, legHeld{id, false}, legDigit{id, '1'},
-			legDigit{id, '2'}, legSilent{id}, legPlayed{id}, legMoved{id, "102"}, legOver{Leg: id, Cause: pbx.Cause{SIP: 486}},
+		all = append(all, legRinging{id}, legProgress{id}, legAnswered{id}, legHeld{id, true}, legHeld{id, false}, legDigit{id, '1', true},
+			legDigit{id, '2', true}, legSilent{id}, legPlayed{id}, legMoved{id, "102"}, legOver{Leg: id, Cause: pbx.Cause{SIP: 486}},
 			legOver{Leg: id, Cause: pbx.Cause{SIP: 603}}, legOver{Leg: id, Cause: pbx.Cause{SIP: 503}})
 	}
 	return all

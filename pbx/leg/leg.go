@@ -50,8 +50,10 @@ type Listener interface {
 	LegAnswered(id pbx.LegID)
 	// LegHeld: the peer put us on hold or took us back.
 	LegHeld(id pbx.LegID, held bool)
-	// LegDigit: the peer pressed a key (RFC 4733 or INFO).
-	LegDigit(id pbx.LegID, digit rune)
+	// LegDigit: the peer pressed a key. inRTP: it came as RFC 4733 events,
+	// which the media plane has relayed if the other side takes them; else it
+	// came by INFO.
+	LegDigit(id pbx.LegID, digit rune, inRTP bool)
 	// LegSilent: no RTP for 30 s although media is expected.
 	LegSilent(id pbx.LegID)
 	// LegPlayed: the source given to Media().Play came to its end.

@@ -88,16 +88,13 @@ type Port interface {
 	// SendDigit sends one key press of the given length as RFC 4733 events.
 	// It reports false if the peer takes none (the leg then uses INFO).
 	SendDigit(digit rune, length time.Duration) bool
+	// TakesKeys reports whether the peer takes RFC 4733 events now: what
+	// another port hears of them is then relayed to it.
+	TakesKeys() bool
 	// Quality returns the counters so far.
 	Quality() pbx.Quality
 	// Close frees the ports; they rest before they are used again.
 	Close()
-}
-
-// KeyTaker is a Port that tells whether its peer takes RFC 4733 events now.
-// Between two such peers the media plane carries key presses by itself.
-type KeyTaker interface {
-	TakesKeys() bool
 }
 
 // Allocator hands out ports.

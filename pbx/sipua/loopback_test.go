@@ -115,14 +115,14 @@ func (r taleTeller) Receive(_ context.Context, in leg.Incoming) (leg.Listener, *
 	r.leg <- in.Leg
 	return r, nil
 }
-func (r taleTeller) LegRinging(pbx.LegID)        { r.tales <- "ringing" }
-func (r taleTeller) LegProgress(pbx.LegID)       { r.tales <- "progress" }
-func (r taleTeller) LegAnswered(pbx.LegID)       { r.tales <- "answered" }
-func (r taleTeller) LegHeld(_ pbx.LegID, h bool) { r.tales <- fmt.Sprintf("held %v", h) }
-func (r taleTeller) LegDigit(pbx.LegID, rune)    { r.tales <- "digit" }
-func (r taleTeller) LegSilent(pbx.LegID)         { r.tales <- "silent" }
-func (r taleTeller) LegPlayed(pbx.LegID)         { r.tales <- "played" }
-func (r taleTeller) LegMoved(pbx.LegID, string)  { r.tales <- "moved" }
+func (r taleTeller) LegRinging(pbx.LegID)           { r.tales <- "ringing" }
+func (r taleTeller) LegProgress(pbx.LegID)          { r.tales <- "progress" }
+func (r taleTeller) LegAnswered(pbx.LegID)          { r.tales <- "answered" }
+func (r taleTeller) LegHeld(_ pbx.LegID, h bool)    { r.tales <- fmt.Sprintf("held %v", h) }
+func (r taleTeller) LegDigit(pbx.LegID, rune, bool) { r.tales <- "digit" }
+func (r taleTeller) LegSilent(pbx.LegID)            { r.tales <- "silent" }
+func (r taleTeller) LegPlayed(pbx.LegID)            { r.tales <- "played" }
+func (r taleTeller) LegMoved(pbx.LegID, string)     { r.tales <- "moved" }
 func (r taleTeller) LegOver(_ pbx.LegID, c pbx.Cause, _ pbx.Quality) {
 	r.tales <- "over " + c.Text
 }

@@ -117,7 +117,7 @@ func (p *Port) Quality() pbx.Quality {
 	return q
 }
 
-// TakesKeys implements media.KeyTaker.
+// TakesKeys implements media.Port.
 func (p *Port) TakesKeys() bool {
 	s := p.settings.Load()
 	return s != nil && s.stream.DTMF != 0

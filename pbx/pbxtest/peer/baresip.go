@@ -247,7 +247,7 @@ func (r *BaresipRun) WaitRegistered(ctx context.Context) error {
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if out := r.proc.out.String(); strings.Contains(out, "200 OK") && strings.Contains(out, "binding]") {
+		if out := r.proc.out.String(); strings.Contains(out, "200 OK") && strings.Contains(out, " binding") {
 			return nil
 		}
 		select {

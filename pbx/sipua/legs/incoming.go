@@ -217,7 +217,7 @@ func (l *sipLeg) info(in *incoming) {
 		}
 		_ = in.respond(l.reply(in.req, 200, nil)) // as in verdict
 		if l.lis != nil && !l.told {
-			l.lis.LegDigit(l.id, d)
+			l.lis.LegDigit(l.id, d, false)
 		}
 	default:
 		if strings.TrimSpace(body) != "" {

@@ -179,10 +179,10 @@ func (l listener) LegAnswered(pbx.LegID) { l.w.events <- "answered" }
 func (l listener) LegHeld(_ pbx.LegID, held bool) {
 	l.w.events <- fmt.Sprintf("held %v", held)
 }
-func (l listener) LegDigit(_ pbx.LegID, d rune)   { l.w.events <- "digit " + string(d) }
-func (l listener) LegSilent(pbx.LegID)            { l.w.events <- "silent" }
-func (l listener) LegPlayed(pbx.LegID)            { l.w.events <- "played" }
-func (l listener) LegMoved(_ pbx.LegID, n string) { l.w.events <- "moved " + n }
+func (l listener) LegDigit(_ pbx.LegID, d rune, _ bool) { l.w.events <- "digit " + string(d) }
+func (l listener) LegSilent(pbx.LegID)                  { l.w.events <- "silent" }
+func (l listener) LegPlayed(pbx.LegID)                  { l.w.events <- "played" }
+func (l listener) LegMoved(_ pbx.LegID, n string)       { l.w.events <- "moved " + n }
 func (l listener) LegOver(_ pbx.LegID, c pbx.Cause, _ pbx.Quality) {
 	l.w.events <- strings.TrimSpace(fmt.Sprintf("over %d q%d %s %v", c.SIP, c.Q850, c.Text, c.Elsewhere))
 }

@@ -17,5 +17,6 @@ func (noPort) Apply(media.Stream)                 {}
 func (noPort) Hear(media.Port)                    {}
 func (noPort) Play(media.Source)                  {}
 func (noPort) SendDigit(rune, time.Duration) bool { return false }
+func (noPort) TakesKeys() bool                    { return false }
 func (noPort) Quality() pbx.Quality               { return pbx.Quality{} }
 func (noPort) Close()                             {}
