@@ -117,7 +117,7 @@ func (m *machine) dialPhone(role pbx.LegRole, p dialplan.Phone, c pbx.Contact, d
 	l.Contact = c.ID
 	m.do(dial{leg.Dial{
 		Leg: l.ID, Call: s.ID, Target: leg.Target{Contact: c}, From: from,
-		Diverted: diverted, AutoAnswer: auto, Codec: s.Codec,
+		Diverted: diverted, AutoAnswer: auto, Codec: s.Codec, MaxForwards: s.Hops,
 	}})
 	return l
 }
@@ -130,7 +130,7 @@ func (m *machine) dialTrunk(role pbx.LegRole, to pbx.Party, out *dialplan.Outsid
 	l.Trunk, l.Metered = w.Trunk, !out.Emergency
 	m.do(dial{leg.Dial{
 		Leg: l.ID, Call: s.ID, Target: leg.Target{Trunk: w.Trunk, Number: out.Number},
-		From: pbx.Party{Number: w.From, Trunk: w.Trunk}, Diverted: diverted, Codec: s.Codec,
+		From: pbx.Party{Number: w.From, Trunk: w.Trunk}, Diverted: diverted, Codec: s.Codec, MaxForwards: s.Hops,
 	}})
 	return l
 }

@@ -86,12 +86,16 @@ func New(cfg Config) *Engine {
 // the limit of the class and calls of an engine that drains are refused with
 // 503 and Retry-After, except to emergency numbers.
 func (e *Engine) Receive(_ context.Context, in leg.Incoming) (leg.Listener, *leg.Refusal) {
+	if in.MaxForwards == 1 {
+		// The next hop would get none (RFC 3261 §16.3 item 3): a loop ends here.
+		return nil, &leg.Refusal{Cause: pbx.Cause{SIP: 483, Q850: 25, Text: "too many hops"}}
+	}
 	doc := e.cfg.Document()
 	from := party(doc, in.From)
 	now := e.cfg.Now()
 	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: in.Dialled, From: from, Now: now})
 	s := newState(e.cfg.NewID(), now, visible(in.Dialled), plan)
-	s.From, s.Codec, s.Timing = from, in.Codec, e.cfg.Timing
+	s.From, s.Codec, s.Timing, s.Hops = from, in.Codec, e.cfg.Timing, max(0, in.MaxForwards-1)
 	s.begin(in.Leg.ID(), in.Leg.SIPCallID())
 	r, err := e.launch(doc, s, plan.Emergency, func(r *run) { r.legs[in.Leg.ID()] = in.Leg }, start{plan.Refusal})
 	if err != nil {

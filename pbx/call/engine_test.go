@@ -239,3 +239,17 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc + m.StackInuse
 }
+
+func TestHopsAreCounted(t *testing.T) {
+	drama(t, []string{"101", "102"}, func(r *rig) {
+		r.hops = 1
+		if _, refusal := r.try(pbx.Party{Extension: "101"}, "102"); refusal == nil || refusal.Cause.SIP != 483 {
+			t.Errorf("the last hop: %+v, want 483", refusal)
+		}
+		r.hops = 7
+		r.extension("101", "102")
+		if got := r.w.to(t, "102").dial.MaxForwards; got != 6 {
+			t.Errorf("Max-Forwards of the next leg is %d, want 6", got)
+		}
+	})
+}

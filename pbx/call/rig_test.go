@@ -19,10 +19,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // every goroutine waits.
 type rig struct {
 	*testing.T
-	e   *Engine
-	w   *world
-	doc *conf.Document
-	n   int
+	e    *Engine
+	w    *world
+	doc  *conf.Document
+	n    int
+	hops int // Max-Forwards of the calls that arrive
 }
 
 // play runs a test in a bubble. Extensions are those with one phone.
@@ -74,7 +75,7 @@ func (r *rig) try(from pbx.Party, dialled string) (*fakeLeg, *leg.Refusal) {
 	f := &fakeLeg{id: pbx.LegID("in-" + string(rune('a'+r.n))), world: r.w}
 	listener := &late{ready: make(chan struct{})}
 	f.listener = listener
-	l, refusal := r.e.Receive(context.Background(), leg.Incoming{Leg: f, From: from, Dialled: dialled})
+	l, refusal := r.e.Receive(context.Background(), leg.Incoming{Leg: f, From: from, Dialled: dialled, MaxForwards: r.hops})
 	listener.Listener = l
 	close(listener.ready)
 	synctest.Wait()

@@ -52,6 +52,7 @@ type State struct {
 	To        pbx.Party     `json:"to"`
 	Dialled   string        `json:"dialled"`
 	Codec     string        `json:"codec,omitempty"`
+	Hops      int           `json:"hops,omitempty"` // Max-Forwards of the legs that go on, 0 = the default
 	Timing    Timing        `json:"timing"`
 
 	Stages  []dialplan.Stage `json:"stages,omitempty"`

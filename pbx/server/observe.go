@@ -1,6 +1,9 @@
 package server
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // observe shows in the metrics what other parts count.
 func (s *Server) observe() {
@@ -33,4 +36,40 @@ func (s *Server) observe() {
 	s.metrics.Gauge("works_messages_waiting", "Bot messages that wait to be sent.", func() float64 {
 		return float64(s.works.waiting())
 	})
+	s.metrics.Gauge("sip_connections", "Open TCP connections.", func() float64 {
+		return float64(s.agent.Counters().Streams.Load())
+	})
+	s.metrics.Gauge("sip_transactions", "Live SIP transactions of both kinds.", func() float64 {
+		server, client := s.agent.Transactions()
+		return float64(server + client)
+	})
+	s.observeEdge()
+}
+
+// observeEdge shows what the SIP edge does with messages.
+func (s *Server) observeEdge() {
+	c, r := s.agent.Counters(), &s.agent.Registrar().Counters
+	for name, of := range map[string]struct {
+		help  string
+		count *atomic.Uint64
+	}{
+		"sip_messages_total":                 {"SIP messages and datagrams that came in.", &c.Received},
+		"sip_garbage_total":                  {"Datagrams that are not SIP, dropped.", &c.Garbage},
+		"sip_malformed_total":                {"Requests answered with 400.", &c.Malformed},
+		"sip_refused_total":                  {"Requests refused by the edge with another status.", &c.Refused},
+		"sip_limited_total":                  {"Messages dropped since their source sent too many.", &c.Limited},
+		"sip_banned_total":                   {"Messages dropped since their source is banned.", &c.Banned},
+		"sip_bans_total":                     {"Bans that began.", &c.Bans},
+		"sip_auth_failures_total":            {"Requests with a wrong digest.", &c.Failures},
+		"sip_overloaded_total":               {"Requests answered with 503 for lack of room.", &c.Overloaded},
+		"sip_strays_total":                   {"Responses that belong to nothing, dropped.", &c.Strays},
+		"sip_connections_turned_total":       {"TCP connections closed at once, over the cap.", &c.Turned},
+		"registrations_accepted_total":       {"REGISTERs that were accepted.", &r.Accepted},
+		"registrations_refused_total":        {"REGISTERs that were refused after their digest was right.", &r.Refused},
+		"registrations_expired_total":        {"Bindings that ran out.", &r.Expired},
+		"registrations_unstored_total":       {"Writes of bindings that the database refused.", &r.StoreFailures},
+		"registrations_over_operating_total": {"New bindings above the product's operating number.", &r.OverOperating},
+	} {
+		s.metrics.Counter(name, of.help, nil, func() float64 { return float64(of.count.Load()) })
+	}
 }

@@ -162,13 +162,9 @@ func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err e
 		return err
 	}
 	s.onClose(func() {
-		if s.ran {
-			return
+		if !s.ran { // Run closes the sockets by itself
+			s.agent.Close()
 		}
-		// Run was never called: it is what closes the sockets.
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = s.agent.Run(ended)
 	})
 	return nil
 }
