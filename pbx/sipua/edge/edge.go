@@ -104,7 +104,7 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e := &Edge{
 		cfg: cfg, auth: auth, branches: maphash.MakeSeed(),
-		txns: txn.New(cfg.Transactions, cfg.Transactions/4),
+		txns: txn.New(cfg.Transactions, cfg.Transactions/4, cfg.Now),
 	}
 	g := cfg.Gate
 	g.Handler, g.Ours, g.Now, g.Log = e, e.ours, cfg.Now, cfg.Log

@@ -38,7 +38,10 @@ func (g *Gate) readUDP(conn *net.UDPConn) {
 
 // UDPFlow returns the flow from a socket to a peer.
 func UDPFlow(conn *net.UDPConn, to netip.AddrPort) *Flow {
-	local, _ := netip.ParseAddrPort(conn.LocalAddr().String())
+	var local netip.AddrPort
+	if a, ok := conn.LocalAddr().(*net.UDPAddr); ok {
+		local = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
+	}
 	return &Flow{Transport: "UDP", Local: local, Remote: to, udp: conn}
 }
 

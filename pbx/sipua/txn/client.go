@@ -2,6 +2,7 @@ package txn
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -12,10 +13,15 @@ import (
 // user; more are dropped, and what matters is sent again.
 const responsesWaiting = 32
 
-// client is one client transaction with the queue of its responses.
+// client is one client transaction with the responses that wait for it. A
+// goroutine hands them over as long as there are any: most of its life a
+// transaction only waits for a timer.
 type client struct {
-	tx    *sip.ClientTx
-	queue chan *sip.Response
+	tx *sip.ClientTx
+
+	mu    sync.Mutex
+	queue []*sip.Response
+	busy  bool // the goroutine runs
 }
 
 // Request sends a request, which has its Via, on the flow and starts its
@@ -26,7 +32,7 @@ func (l *Layer) Request(req *sip.Request, f *gate.Flow) (sip.ClientTransaction, 
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	tx := sip.NewClientTx(key, req, &conn{flow: f}, l.log)
-	c := &client{tx: tx, queue: make(chan *sip.Response, responsesWaiting)}
+	c := &client{tx: tx}
 	if err := l.addClient(key, c); err != nil {
 		return nil, err
 	}
@@ -52,24 +58,37 @@ func (l *Layer) addClient(key string, c *client) error {
 		defer l.mu.Unlock()
 		delete(l.client, key)
 	})
-	l.wg.Add(1)
-	go func() {
-		defer l.wg.Done()
-		c.deliver()
-	}()
 	return nil
 }
 
-// deliver hands responses to the transaction in their order. sipgo's Receive
-// waits until the transaction's user has taken the response.
+// put adds a response to the queue; full, it is dropped. start says that
+// deliver has to be run.
+func (c *client) put(res *sip.Response) (start, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) >= responsesWaiting {
+		return false, false
+	}
+	c.queue = append(c.queue, res)
+	start, c.busy = !c.busy, true
+	return start, true
+}
+
+// deliver hands responses to the transaction in their order until none is
+// left. sipgo's Receive waits until the transaction's user has taken the
+// response or the transaction has ended.
 func (c *client) deliver() {
 	for {
-		select {
-		case res := <-c.queue:
-			c.tx.Receive(res)
-		case <-c.tx.Done():
+		c.mu.Lock()
+		if len(c.queue) == 0 {
+			c.queue, c.busy = nil, false
+			c.mu.Unlock()
 			return
 		}
+		res := c.queue[0]
+		c.queue = c.queue[1:]
+		c.mu.Unlock()
+		c.tx.Receive(res)
 	}
 }
 
@@ -93,10 +112,9 @@ func (l *Layer) Response(m *gate.Message, f *gate.Flow) bool {
 	}
 	res.SetTransport(f.Transport)
 	res.SetSource(f.Remote.String())
-	select {
-	case c.queue <- res:
-		return true
-	default:
-		return false
+	start, ok := c.put(res)
+	if start {
+		l.Go(c.deliver)
 	}
+	return ok
 }

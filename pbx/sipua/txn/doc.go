@@ -8,6 +8,7 @@
 // packets that they cannot parse (docs/decisions/0002).
 //
 // A server transaction owns no goroutine but the one that runs the Serve
-// function given to Begin. A client transaction owns one that hands it its
-// responses in order. Close ends all and waits for them.
+// function given to Begin; served, it is boiled down to the bytes of its
+// answer. A client transaction has one while responses wait to be handed to it
+// in their order. Close ends all and waits for them.
 package txn

@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -24,36 +27,46 @@ var (
 // Layer is the table. Its methods may be called from any goroutine.
 type Layer struct {
 	max, reserve int
+	now          func() time.Time
 	log          *slog.Logger
 
-	mu     sync.Mutex
-	closed bool
-	server map[string]*sip.ServerTx
-	client map[string]*client
-	wg     sync.WaitGroup
+	mu      sync.Mutex
+	closed  bool
+	server  map[string]*sip.ServerTx
+	settled settled
+	client  map[string]*client
+	wg      sync.WaitGroup
 }
 
 // New returns an empty table with room for limit server transactions, of which
-// reserve are kept for important requests.
-func New(limit, reserve int) *Layer {
+// reserve are kept for important requests. Twice as many that are settled are
+// remembered for 32 to 64 s.
+func New(limit, reserve int, now func() time.Time) *Layer {
 	return &Layer{
-		max: limit, reserve: reserve,
+		max: limit, reserve: reserve, now: now, settled: settled{limit: 2 * limit},
 		// What sipgo logs holds packets and addresses of strangers.
 		log:    slog.New(slog.DiscardHandler),
 		server: make(map[string]*sip.ServerTx), client: make(map[string]*client),
 	}
 }
 
-// Len returns how many server and client transactions are live.
+// Len returns how many server and client transactions are live; settled ones
+// are not.
 func (l *Layer) Len() (server, client int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.server), len(l.client)
 }
 
-// Matches reports whether a request belongs to a live server transaction: a
+// Matches reports whether a request belongs to a server transaction: a
 // retransmission, the ACK of a refusal, or a CANCEL (RFC 3261 §17.2.3, §9.2).
-func (l *Layer) Matches(m *gate.Message) bool { return l.find(m) != nil }
+func (l *Layer) Matches(m *gate.Message) bool {
+	if l.find(m) != nil {
+		return true
+	}
+	_, ok := l.findSettled(m)
+	return ok
+}
 
 func (l *Layer) find(m *gate.Message) *sip.ServerTx {
 	method := m.Method
@@ -71,7 +84,7 @@ func (l *Layer) find(m *gate.Message) *sip.ServerTx {
 func (l *Layer) Receive(m *gate.Message) bool {
 	tx := l.find(m)
 	if tx == nil {
-		return false
+		return l.repeat(m)
 	}
 	req, err := Parse(m, nil)
 	if err != nil {
@@ -101,7 +114,8 @@ func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, important
 	case len(l.server) >= limit:
 		return ErrFull
 	}
-	tx := sip.NewServerTx(key, req, &conn{flow: f.For(m)}, l.log)
+	c := &conn{flow: f.For(m)}
+	tx := sip.NewServerTx(key, req, c, l.log)
 	if err := tx.Init(); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
@@ -115,7 +129,7 @@ func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, important
 	go func() {
 		defer l.wg.Done()
 		serve(tx)
-		tx.TerminateGracefully()
+		l.settle(key, tx, c, m.Method == "INVITE")
 	}()
 	return nil
 }
@@ -188,8 +202,16 @@ func Parse(m *gate.Message, f *gate.Flow) (*sip.Request, error) {
 	return req, nil
 }
 
-// conn is a flow in sipgo's eyes.
-type conn struct{ flow *gate.Flow }
+// conn is a flow in sipgo's eyes. It remembers the final response.
+type conn struct {
+	flow  *gate.Flow
+	final atomic.Pointer[final]
+}
+
+type final struct {
+	success bool
+	text    []byte
+}
 
 // LocalAddr implements sip.Connection.
 func (c *conn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.flow.Local) }
@@ -197,7 +219,14 @@ func (c *conn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.flow.Loca
 // WriteMsg implements sip.Connection. A datagram may be larger than sipgo's
 // limit of 1300 bytes: the kernel cuts it into fragments, which a response
 // must be sent in (RFC 3261 §18.2.2 leaves no other transport).
-func (c *conn) WriteMsg(m sip.Message) error { return c.flow.Send([]byte(m.String())) }
+func (c *conn) WriteMsg(m sip.Message) error {
+	var b bytes.Buffer
+	m.StringWrite(&b)
+	if res, ok := m.(*sip.Response); ok && res.StatusCode >= 200 {
+		c.final.Store(&final{success: res.IsSuccess(), text: b.Bytes()})
+	}
+	return c.flow.Send(b.Bytes())
+}
 
 // Ref implements sip.Connection: the gate alone closes connections.
 func (c *conn) Ref(int) int { return 1 }
