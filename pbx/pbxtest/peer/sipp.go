@@ -25,15 +25,13 @@ const (
 	CallAuth  = "call_auth"  // INVITE with digest from User, RTP for Hold, BYE
 	CallTrunk = "call_trunk" // the same from a trunk's address, without digest
 	Answer    = "answer"     // 180, 200, echo of RTP until BYE
-	// AnswerHeld is Answer, held by the peer and resumed once.
-	AnswerHeld = "answer_held"
 )
 
 // Sipp is a run of sipp (Debian package sip-tester). It knows digest with MD5
 // only.
 type Sipp struct {
 	Scenario string
-	Remote   netip.AddrPort // the PBX; not used by Answer and AnswerHeld
+	Remote   netip.AddrPort // the PBX; not used by Answer
 	Port     int            // local SIP port, 0 = a free one
 	Domain   string         // of the addresses of record; empty = Remote's host
 	// Users are the user names and passwords of Register and CallAuth, one a
@@ -134,7 +132,7 @@ func (s Sipp) args(ports []int) []string {
 		"-trace_err", "-error_file", "errors.log", "-m", strconv.Itoa(calls),
 		"-t", map[bool]string{false: "u1", true: "t1"}[s.TCP], "-aa",
 	}
-	if s.Scenario == Answer || s.Scenario == AnswerHeld {
+	if s.Scenario == Answer {
 		return append(args, "-rtp_echo")
 	}
 	if len(s.Users) > 0 {

@@ -183,15 +183,24 @@ func (e *Edge) Contact(to Hop) sip.Uri {
 }
 
 // Place returns where requests to a contact go: where its REGISTER came from,
-// or, if that was a TCP connection which has ended, where the phone listens,
-// provided that this is the same host.
+// or where the contact says that the phone listens, provided that this is the
+// same host, and that it is certain that no NAT stands between: the REGISTER
+// came over TCP in a connection that has ended, or the host's address is
+// private, so that a NAT would have put another one in its place.
 func (e *Edge) Place(c *pbx.Contact) netip.AddrPort {
-	if c.Transport != "TCP" || e.gate.OpenStream(c.Source) != nil || !direct(c) {
+	if !direct(c) {
+		return c.Source
+	}
+	a := c.Source.Addr()
+	local := a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast()
+	switch {
+	case c.Transport == "TCP" && e.gate.OpenStream(c.Source) == nil, c.Transport == "UDP" && local:
+	default:
 		return c.Source
 	}
 	u, _ := gate.ParseURI(c.URI)
 	if u.Port == 0 {
 		u.Port = 5060
 	}
-	return netip.AddrPortFrom(c.Source.Addr(), uint16(u.Port))
+	return netip.AddrPortFrom(a, uint16(u.Port))
 }
