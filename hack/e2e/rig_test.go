@@ -111,7 +111,7 @@ func (r *rig) start(s setup) {
 	}
 	r.doc = &d
 	if r.doc.Bot != nil {
-		if err := srv.SetCallback(within(r.t), d.Web.BaseURL+"/works/callback"); err != nil {
+		if err := srv.ManageBot(within(r.t), d.Web.BaseURL); err != nil {
 			r.t.Fatal(err)
 		}
 	}

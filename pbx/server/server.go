@@ -331,10 +331,10 @@ func (s *Server) AdminAddr() string { return s.admin.Addr().String() }
 // unless the document carries it.
 func (s *Server) APITokenFile() string { return filepath.Join(s.opts.DataDir, "api-token") }
 
-// SetCallback points the bot's callbacks at this PBX, as the operator does in
-// a cluster.
-func (s *Server) SetCallback(ctx context.Context, url string) error {
-	return s.works.SetCallback(ctx, url)
+// ManageBot sets the bot's callbacks and its menu for this PBX, whose console
+// is at baseURL, as the operator does in a cluster.
+func (s *Server) ManageBot(ctx context.Context, baseURL string) error {
+	return s.works.ManageBot(ctx, baseURL)
 }
 
 // PrepareDataDir makes the data folder of a tenant below root and returns it.

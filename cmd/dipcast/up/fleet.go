@@ -42,7 +42,9 @@ type fleet struct {
 type tenant struct {
 	server   *server.Server
 	document *conf.Document
+	ctx      context.Context // ends with the tenant
 	cancel   context.CancelFunc
+	unmanage context.CancelFunc // ends what manage began, nil before
 	wg       sync.WaitGroup
 }
 
@@ -92,6 +94,9 @@ func (f *fleet) update(t *tenant, d *conf.Document) error {
 		return err
 	}
 	t.document = d
+	if plan[server.PartBot] != server.None {
+		f.manage(t)
+	}
 	fmt.Fprintf(f.cfg.out, "%s: generation %s is in force (%s)\n", key(d.Tenant.Namespace, d.Tenant.Name), d.Generation, plan)
 	if parts := plan.Restarts(); len(parts) > 0 {
 		fmt.Fprintf(f.cfg.out, "%s: %v change only with a restart of this process\n", key(d.Tenant.Namespace, d.Tenant.Name), parts)
@@ -112,37 +117,48 @@ func (f *fleet) start(ctx context.Context, k string, d *conf.Document) error {
 	}
 	// The process's signal ends all tenants through stop, which waits.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	t := &tenant{server: s, document: d, cancel: cancel}
+	t := &tenant{server: s, document: d, ctx: own, cancel: cancel}
 	t.wg.Go(func() {
 		if err := s.Run(own); err != nil {
 			f.cfg.log.Error("the tenant has stopped; start the process again", "tenant", k, "error", err)
 		}
 	})
-	if d.Bot != nil && d.Bot.Manage {
-		t.wg.Go(func() { f.manageBot(own, k, s, d) })
-	}
+	f.manage(t)
 	f.tenants[k] = t
 	fmt.Fprintf(f.cfg.out, "%s: SIP %s (UDP, TCP), console %s, callback %s/works/callback, metrics http://%s/metrics, API token in %s\n",
 		k, s.SIPAddr(), d.Web.BaseURL, d.Web.BaseURL, s.AdminAddr(), s.APITokenFile())
 	return nil
 }
 
-// manageBot points the bot's callbacks here, as the operator does in a
+// manage sets the bot of the tenant's document up, in the background.
+func (f *fleet) manage(t *tenant) {
+	if t.unmanage != nil {
+		t.unmanage()
+	}
+	ctx, cancel := context.WithCancel(t.ctx)
+	t.unmanage = cancel
+	d := t.document
+	if d.Bot == nil || !d.Bot.Manage {
+		return
+	}
+	t.wg.Go(func() { f.manageBot(ctx, key(d.Tenant.Namespace, d.Tenant.Name), t.server, d) })
+}
+
+// manageBot sets the bot's callbacks and menu, as the operator does in a
 // cluster, until it succeeds.
 func (f *fleet) manageBot(ctx context.Context, k string, s *server.Server, d *conf.Document) {
-	url := d.Web.BaseURL + "/works/callback"
 	for {
 		limited, cancel := context.WithTimeout(ctx, callbackLimit)
-		err := s.SetCallback(limited, url)
+		err := s.ManageBot(limited, d.Web.BaseURL)
 		cancel()
 		if err == nil {
-			fmt.Fprintf(f.cfg.out, "%s: bot %d calls back to %s\n", k, d.Bot.BotID, url)
+			fmt.Fprintf(f.cfg.out, "%s: bot %d calls back to %s/works/callback\n", k, d.Bot.BotID, d.Web.BaseURL)
 			return
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		f.cfg.log.Warn("the bot's callback URL cannot be set", "tenant", k, "error", err)
+		f.cfg.log.Warn("the bot cannot be set up", "tenant", k, "error", err)
 		again := time.NewTimer(callbackRetry)
 		select {
 		case <-ctx.Done():
