@@ -32,6 +32,7 @@ func quick() plan {
 func main() {
 	bin := flag.String("bin", "bin/dipcast", "the program to measure")
 	short := flag.Bool("quick", false, "under a minute, less exact")
+	only := flag.String("only", "", "measure one part alone: memory, signalling, media or cards")
 	attach := flag.String("profile", "", "only this load (register, calls, rtp), with the process ID printed for a profiler")
 	forward := flag.Int("forward", 0, "be the bare forwarder of that many calls (the benchmark starts itself)")
 	flag.Parse()
@@ -48,7 +49,7 @@ func main() {
 		p = quick()
 	}
 	b := &bench{plan: p, bin: *bin, out: &table{}}
-	work := b.all
+	work := func(ctx context.Context) error { return b.parts(ctx, *only) }
 	if *attach != "" {
 		work = func(ctx context.Context) error { return b.one(ctx, *attach) }
 	}

@@ -32,8 +32,8 @@ type stream struct {
 	to       netip.AddrPort
 	buf      []byte
 	seq      uint16
-	sent     uint32
-	received uint32 // of the packets that it sent, written by the reader alone
+	sent     uint32 // since everything was warm
+	received uint32 // of those, written by the reader alone
 }
 
 // exchange sends and receives the audio of many calls with few goroutines: one
@@ -145,9 +145,9 @@ func (x *exchange) read(c *net.UDPConn) {
 			if int(id) >= len(x.streams) {
 				continue
 			}
-			x.streams[id].received++
 			sent := int64(binary.BigEndian.Uint64(b[headerSize+4:]))
 			if sent >= x.warm.UnixNano() {
+				x.streams[id].received++
 				delays = append(delays, arrival(in[i].OOB[:in[i].NN])-sent)
 			}
 		}
@@ -194,7 +194,7 @@ func (x *exchange) send(ctx context.Context) {
 		for due := int(time.Since(began) / tick); done < due; done++ {
 			slot := done % slots
 			for _, s := range legs[slot] {
-				s.stamp()
+				s.stamp(x.warm)
 			}
 			for i, messages := range turns[slot] {
 				if len(messages) > 0 {
@@ -216,12 +216,15 @@ func writeAll(c *ipv4.PacketConn, messages []ipv4.Message) {
 }
 
 // stamp makes the next packet.
-func (s *stream) stamp() {
+func (s *stream) stamp(warm time.Time) {
 	s.seq++
-	s.sent++
+	now := time.Now()
+	if !now.Before(warm) {
+		s.sent++
+	}
 	binary.BigEndian.PutUint16(s.buf[2:], s.seq)
 	binary.BigEndian.PutUint32(s.buf[4:], uint32(s.seq)*160)
-	binary.BigEndian.PutUint64(s.buf[headerSize+4:], uint64(time.Now().UnixNano()))
+	binary.BigEndian.PutUint64(s.buf[headerSize+4:], uint64(now.UnixNano()))
 }
 
 // relayed is what a relay did with some calls.

@@ -85,7 +85,11 @@ func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.A
 	for i := range extensions {
 		extensions[i] = firstNumber + i
 	}
-	file := filepath.Join(dir, "bench.yaml")
+	// A folder of its own: the program watches the one that holds the file.
+	file := filepath.Join(dir, "manifests", "bench.yaml")
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, err
+	}
 	err := fill(file, manifests, map[string]any{
 		"Password": password, "Key": strings.ReplaceAll(strings.TrimSpace(w.key), "\n", "\n    "), "Domain": domain,
 		"Person": person, "User": personMail, "Extensions": extensions, "CarrierHost": carrier.Addr(),
