@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,7 +21,8 @@ import (
 const Settle = 150 * time.Millisecond
 
 // Watch calls changed after each change to the paths (files, or folders with
-// all that is below them) until ctx ends; then it returns nil. changed runs in
+// all that is below them) until ctx ends; then it returns nil. What happens to
+// the neighbours of a file is no change. changed runs in
 // Watch's goroutine, so changes are never told twice at once. An error means
 // that the paths cannot be watched at all.
 func Watch(ctx context.Context, paths []string, changed func()) (err error) {
@@ -33,6 +35,7 @@ func Watch(ctx context.Context, paths []string, changed func()) (err error) {
 			err = e
 		}
 	}()
+	before := look(paths) // first, or a change in between would count as seen
 	if err := add(w, paths); err != nil {
 		return err
 	}
@@ -51,6 +54,11 @@ func Watch(ctx context.Context, paths []string, changed func()) (err error) {
 				quiet.Reset(Settle)
 			}
 		case <-quiet.C:
+			now := look(paths)
+			if maps.EqualFunc(before, now, same) {
+				continue
+			}
+			before = now
 			changed()
 			// New folders, and files that were replaced.
 			if err := add(w, paths); err != nil && ctx.Err() == nil {
@@ -58,6 +66,26 @@ func Watch(ctx context.Context, paths []string, changed func()) (err error) {
 			}
 		}
 	}
+}
+
+// look returns what the files of the paths are now; links are followed.
+func look(paths []string) map[string]fs.FileInfo {
+	files := make(map[string]fs.FileInfo)
+	for _, path := range paths {
+		_ = filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
+			if info, e := os.Stat(p); err == nil && e == nil && (p == path || !info.IsDir()) {
+				files[p] = info
+			}
+			return nil // what is away for a moment is a change, no error
+		})
+	}
+	return files
+}
+
+// same reports whether a file is still the same one with the same content, as
+// far as its times tell. A folder's own times say nothing about its files.
+func same(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && (a.IsDir() || a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()))
 }
 
 // add watches every folder of the paths; of a file the folder that holds it,

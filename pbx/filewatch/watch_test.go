@@ -2,6 +2,7 @@ package filewatch
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -114,6 +115,40 @@ func TestAFolderThatGrowsAFolder(t *testing.T) {
 		write(t, file, "b")
 	})
 	until(t, told, "c", func() { write(t, file, "c") })
+}
+
+func TestWhatIsAChange(t *testing.T) {
+	dir := t.TempDir()
+	file, neighbour := filepath.Join(dir, "doc.yaml"), filepath.Join(dir, "pbx.log")
+	write(t, file, "one")
+	for _, row := range []struct {
+		name       string
+		path       string
+		do         func()
+		wantChange bool
+	}{
+		{"nothing", file, func() {}, false},
+		{"a neighbour is written", file, func() { write(t, neighbour, "calls") }, false},
+		{"a file of the folder is written", dir, func() { write(t, neighbour, "more calls") }, true},
+		{"the file grows", file, func() { write(t, file, "one and more") }, true},
+		{"the file is replaced by one of the same size", file, func() {
+			write(t, file+".new", "two and more")
+			if err := os.Rename(file+".new", file); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		{"a file goes", dir, func() {
+			if err := os.Remove(neighbour); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+	} {
+		before := look([]string{row.path})
+		row.do()
+		if changed := !maps.EqualFunc(before, look([]string{row.path}), same); changed != row.wantChange {
+			t.Errorf("%s: changed = %t", row.name, changed)
+		}
+	}
 }
 
 func TestAMissingPathIsNamed(t *testing.T) {
