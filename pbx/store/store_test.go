@@ -46,6 +46,9 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgres(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs PostgreSQL and some seconds")
+	}
 	server, err := pgtest.Start(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -52,6 +52,9 @@ func company(t *testing.T, b *bench) {
 // TestBrowser looks at the console as people do: Chromium signs in at the
 // simulated NAVER WORKS and walks the pages. SHOTS=DIR keeps pictures.
 func TestBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs Chromium and some seconds")
+	}
 	const chromium = "/usr/bin/chromium"
 	script, err := filepath.Abs("../../hack/browser/console.mjs")
 	if err != nil {
@@ -59,7 +62,7 @@ func TestBrowser(t *testing.T) {
 	}
 	for _, need := range []string{chromium, filepath.Join(filepath.Dir(script), "node_modules/playwright-core/package.json")} {
 		if _, err := os.Stat(need); err != nil {
-			t.Skipf("%s is missing: apt-get install chromium nodejs npm; npm ci --prefix hack/browser", need)
+			t.Fatalf("%s is missing: make packages as root; npm ci in hack/browser (go test -short leaves the browser out)", need)
 		}
 	}
 	b := newBench(t)

@@ -26,10 +26,10 @@ func TestChatPageInABrowser(t *testing.T) {
 		chromium = "/usr/bin/chromium"
 	}
 	if _, err := exec.LookPath(node); err != nil {
-		t.Skip("node is not installed")
+		t.Fatal("node is not installed: Node 20 is wanted (go test -short leaves the browser out)")
 	}
 	if _, err := os.Stat(chromium); err != nil {
-		t.Skip("Chromium is not installed; CHROMIUM names another place")
+		t.Fatalf("%s is missing: make packages as root, or CHROMIUM names another place (go test -short leaves the browser out)", chromium)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
