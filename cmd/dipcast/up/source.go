@@ -169,11 +169,7 @@ func key(namespace, name string) string { return namespace + "/" + name }
 func tell(w io.Writer, problems []compile.Problem) (bad int) {
 	compile.Sort(problems)
 	for _, p := range problems {
-		where := ""
-		if p.File != "" {
-			where = p.File + ": "
-		}
-		fmt.Fprintf(w, "%s: %s%s\n", strings.ToLower(p.Severity.String()), where, p)
+		fmt.Fprintf(w, "%s: %s\n", p.Severity, p)
 		if p.Severity == compile.Error {
 			bad++
 		}

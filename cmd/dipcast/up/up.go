@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -115,6 +117,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		fleet.stop()
 		return err
 	}
+	giveBack()
 	err = filewatch.Watch(ctx, o.paths, func() {
 		wanted, problems := src.read(fleet.ports())
 		if tell(stdout, problems) > 0 {
@@ -124,9 +127,17 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		if err := fleet.converge(ctx, wanted); err != nil {
 			fmt.Fprintln(stdout, "not applied:", err)
 		}
+		giveBack()
 	})
 	fleet.stop()
 	return err
+}
+
+// giveBack returns memory to the machine: what manifests and migrations leave
+// behind is more than a tenant holds, and an idle process collects it late.
+func giveBack() {
+	runtime.GC() // pools keep their buffers over one collection
+	debug.FreeOSMemory()
 }
 
 // ownAddress is the address of the machine's default route, loopback if it
