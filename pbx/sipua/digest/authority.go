@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"io"
 	"net/netip"
 	"strconv"
@@ -33,7 +34,8 @@ const (
 // Authority issues challenges and checks answers. Its methods may be called
 // from any goroutine.
 type Authority struct {
-	key      [32]byte
+	mu       sync.Mutex
+	mac      hash.Hash // keyed; under mu
 	dummy    string // the secret of users that do not exist
 	lifetime time.Duration
 	counter  atomic.Uint32
@@ -44,14 +46,16 @@ type Authority struct {
 // remembers the nonce counts of at most remember nonces.
 func NewAuthority(random io.Reader, lifetime time.Duration, remember int) (*Authority, error) {
 	a := &Authority{lifetime: lifetime}
+	var key [32]byte
 	var dummy [16]byte
-	if _, err := io.ReadFull(random, a.key[:]); err != nil {
+	if _, err := io.ReadFull(random, key[:]); err != nil {
 		return nil, fmt.Errorf("key for nonces: %w", err)
 	}
 	if _, err := io.ReadFull(random, dummy[:]); err != nil {
 		return nil, fmt.Errorf("key for nonces: %w", err)
 	}
 	a.dummy = string(dummy[:])
+	a.mac = hmac.New(sha256.New, key[:])
 	a.seen.init(remember)
 	return a, nil
 }
@@ -85,12 +89,14 @@ func (a *Authority) nonce(source netip.Addr, now time.Time) string {
 
 // sign fills in the keyed hash over time, counter and source.
 func (a *Authority) sign(raw *[nonceSize]byte, source netip.Addr) {
-	mac := hmac.New(sha256.New, a.key[:])
-	mac.Write(raw[:nonceHead])
 	addr := source.Unmap().As16()
-	mac.Write(addr[:])
 	var out [sha256.Size]byte
-	copy(raw[nonceHead:], mac.Sum(out[:0]))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mac.Reset()
+	a.mac.Write(raw[:nonceHead])
+	a.mac.Write(addr[:])
+	copy(raw[nonceHead:], a.mac.Sum(out[:0]))
 }
 
 // open checks that a nonce is ours and was given to that source.

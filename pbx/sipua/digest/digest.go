@@ -139,6 +139,9 @@ func cutValue(s string) (v, rest string, ok bool) {
 		}
 		return s[:i], s[i:], !strings.Contains(s[:i], `"`)
 	}
+	if i := 1 + strings.IndexAny(s[1:], `"\`); i > 0 && s[i] == '"' {
+		return s[1:i], s[i+1:], true
+	}
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
@@ -165,12 +168,12 @@ func newHash(algorithm string) hash.Hash {
 	return nil
 }
 
-func sum(h hash.Hash, parts ...string) string {
+// sum hashes the parts with colons between them; buf is room to work in.
+func sum(h hash.Hash, buf []byte, parts ...string) string {
 	h.Reset()
-	var buf [maxField]byte
 	for i, p := range parts {
 		if i > 0 {
-			h.Write([]byte{':'})
+			h.Write(append(buf[:0], ':'))
 		}
 		h.Write(append(buf[:0], p...))
 	}
@@ -179,12 +182,13 @@ func sum(h hash.Hash, parts ...string) string {
 
 // response computes the request-digest (RFC 7616 §3.4.1).
 func response(h hash.Hash, c *Credentials, realm, secret, method string) string {
-	a1 := sum(h, c.Username, realm, secret)
-	a2 := sum(h, method, c.URI)
+	buf := make([]byte, 0, 256)
+	a1 := sum(h, buf, c.Username, realm, secret)
+	a2 := sum(h, buf, method, c.URI)
 	if c.QOP == "" {
-		return sum(h, a1, c.Nonce, a2)
+		return sum(h, buf, a1, c.Nonce, a2)
 	}
-	return sum(h, a1, c.Nonce, c.NC, c.CNonce, c.QOP, a2)
+	return sum(h, buf, a1, c.Nonce, c.NC, c.CNonce, c.QOP, a2)
 }
 
 // Answer returns the value of the Authorization header that answers a
