@@ -52,6 +52,10 @@ func (r *resolver) zone() *time.Location {
 func (r *resolver) extension(e *conf.Extension) {
 	p := phone(e)
 	r.aim(p.Party())
+	if e.Number == r.q.From.Extension {
+		r.tracef("extension %s is the caller", e.Number)
+		return
+	}
 	if !r.visit("extension " + e.Number) {
 		return
 	}

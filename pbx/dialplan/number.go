@@ -104,6 +104,8 @@ func national(n conf.Numbering, s string, korea bool) number {
 		return number{}
 	}
 	switch {
+	case strings.HasPrefix(s, "00"): // no national number: a carrier would read it as a call abroad
+		return number{}
 	case strings.HasPrefix(s, "060"): // information services at the caller's expense
 		return number{s, premium}
 	case s[0] == '0' && len(s) >= 9 && len(s) <= 12:

@@ -168,6 +168,9 @@ func TestPolicy(t *testing.T) {
 		"none, emergency":            {"None", false, "9112", ""},
 		"international, unassigned":  {"International", false, "9004-1-202-555-0100", pbx.CodeBadNumber},
 		"international, too short":   {"International", false, "+1234", pbx.CodeBadNumber},
+		"domestic, abroad by +82 00": {"Domestic", false, "+82 00 1 247 66 789", pbx.CodeBadNumber},
+		"domestic, +82 and the zero": {"Domestic", false, "+82 010-1234-5678", ""},
+		"premium by +82 and a zero":  {"International", false, "+82 060-123-4567", pbx.CodeForbidden},
 		"domestic, company number":   {"Domestic", false, "91588-1234", ""},
 		"domestic, company from +82": {"Domestic", false, "+8215881234", ""},
 	} {

@@ -54,7 +54,8 @@ type Listener interface {
 	// which the media plane has relayed if the other side takes them; else it
 	// came by INFO.
 	LegDigit(id pbx.LegID, digit rune, inRTP bool)
-	// LegSilent: no RTP for 30 s although media is expected.
+	// LegSilent: no RTP for 30 s although media is expected; told again every
+	// few seconds while that lasts.
 	LegSilent(id pbx.LegID)
 	// LegPlayed: the source given to Media().Play came to its end.
 	LegPlayed(id pbx.LegID)

@@ -57,7 +57,7 @@ type Stream struct {
 // plane's goroutines and must return at once; nil ones are skipped.
 type Notices struct {
 	Digit   func(digit rune) // one per key press: 0-9 * # A-D
-	Silent  func()           // no RTP for the time set at allocation, while media is expected; once until RTP comes again
+	Silent  func()           // no RTP for the time set at allocation, while media is expected; told again every few seconds until RTP comes
 	Played  func()           // a source handed to Play came to its end by itself
 	Arrived func()           // the first RTP packet came from the peer
 }

@@ -21,6 +21,10 @@ const catchUp = 5
 // housekeeping is how many ticks lie between two looks at silence and reports.
 const housekeeping = 10
 
+// remindEvery is how often silence that lasts is told again: whoever is told
+// may have had a reason to bear it that has passed since.
+const remindEvery = int64(5 * time.Second)
+
 // playing is a source at work. Its buffers belong to the pacer.
 type playing struct {
 	source media.Source
@@ -106,7 +110,9 @@ func (p *Port) watch(now int64) {
 		return
 	}
 	since := max(p.intake.figures.last.Load(), s.at)
-	if s.stream.Direction.Receives() && now-since >= int64(p.pool.silence) && !p.silent.Swap(true) {
+	if s.stream.Direction.Receives() && now-since >= int64(p.pool.silence) &&
+		(!p.silent.Swap(true) || now-p.toldAt >= remindEvery) {
+		p.toldAt = now
 		if p.notices.Silent != nil {
 			p.notices.Silent()
 		}

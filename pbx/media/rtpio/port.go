@@ -30,6 +30,7 @@ type Port struct {
 	playing  atomic.Pointer[playing]
 	keying   atomic.Bool // key presses wait or are being sent
 	silent   atomic.Bool // Silent was told
+	toldAt   int64       // when it was told last; the pacer's alone
 	closed   atomic.Bool
 	readers  atomic.Int32 // the reading goroutines that are left
 
