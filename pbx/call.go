@@ -100,7 +100,7 @@ type Call struct {
 	// Offered lists the extensions that this call has rung so far, in order:
 	// the people who get a card and may press.
 	Offered []string `json:"offered,omitempty"`
-	// AnsweredBy is the party that talks with the caller now, if any.
+	// AnsweredBy is the party that talks with the caller now, or did last.
 	AnsweredBy Party     `json:"answeredBy,omitzero"`
 	PulledBy   string    `json:"pulledBy,omitempty"` // extension of the last successful pull
 	PulledTo   PullTo    `json:"pulledTo,omitempty"`

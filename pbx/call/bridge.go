@@ -81,6 +81,7 @@ func (m *machine) connect(l *Leg) {
 	}
 	s.Phase, s.AnsweredBy = pbx.CallActive, l.Party
 	s.StageAt, s.StageLeft, s.SetupAt, s.Waiting = time.Time{}, 0, time.Time{}, false
+	s.AudioAt = m.now
 	m.route(c, l.ID)
 	m.route(l, c.ID)
 	m.hold()
@@ -119,7 +120,6 @@ func (m *machine) peerGone(cause pbx.Cause) {
 		m.finish(cause)
 		return
 	}
-	s.AnsweredBy = pbx.Party{}
 	m.alert()
 }
 
@@ -128,15 +128,22 @@ func (in legHeld) apply(m *machine) {
 	if l == nil || !l.live() || l.State != pbx.LegConfirmed {
 		return
 	}
-	l.Held = in.Held
+	if l.Held != in.Held {
+		l.Held, m.s.AudioAt = in.Held, m.now
+	}
 	m.hold()
 }
 
+// maxSilence is how long a side of a call may send nothing.
+const maxSilence = 30 * time.Second
+
 // Nobody hears a call end by silence while one side holds it: a phone on hold
-// sends nothing.
+// sends nothing. Nor before both had time to speak: a phone may send nothing
+// until the call is answered, however long it rings.
 func (in legSilent) apply(m *machine) {
 	a, b := m.s.leg(m.s.Caller), m.s.leg(m.s.Peer)
-	if !m.running() || a == nil || b == nil || a.Held || b.Held || (in.Leg != a.ID && in.Leg != b.ID) {
+	if !m.running() || a == nil || b == nil || a.Held || b.Held || (in.Leg != a.ID && in.Leg != b.ID) ||
+		m.now.Sub(m.s.AudioAt) < maxSilence {
 		return
 	}
 	m.finish(pbx.Cause{SIP: 408, Q850: 41, Text: "No audio came from " + side(m.s, in.Leg) + " for 30 s"})

@@ -321,6 +321,10 @@ func TestHold(t *testing.T) {
 		}
 		held(caller, false)
 		r.wantTalk(caller, phone)
+		r.pass(maxSilence - time.Second)
+		phone.listener.LegSilent(phone.id) // it held until a moment ago
+		r.wantTalk(caller, phone)
+		r.pass(time.Second)
 		phone.listener.LegSilent(phone.id)
 		synctest.Wait()
 		r.wantEnd(caller, 408, false)
@@ -535,5 +539,79 @@ func TestForkIsBounded(t *testing.T) {
 		if n := len(r.w.legs()); n != maxFork {
 			t.Errorf("%d legs", n)
 		}
+	})
+}
+
+// Nothing stands in the way of an emergency call: a trunk that seems down or
+// full is tried after those that are up.
+func TestEmergencyTriesEveryTrunk(t *testing.T) {
+	drama(t, []string{"101"}, func(r *rig) {
+		r.w.fail("one")
+		r.extension("101", "119")
+		first := r.w.to(t, "119")
+		if first.dial.Target.Trunk != "two" || !first.dial.Emergency {
+			t.Fatalf("dialled %+v, want the trunk that is up", first.dial)
+		}
+		r.fails(first, 503)
+		last := r.w.to(t, "119")
+		if last.dial.Target.Trunk != "one" {
+			t.Fatalf("dialled %+v, want the trunk that is down", last.dial)
+		}
+		r.answers(last)
+	})
+	drama(t, []string{"101"}, func(r *rig) {
+		r.w.fail("one", "two")
+		r.extension("101", "9112")
+		r.answers(r.w.to(t, "112"))
+	})
+}
+
+// Whoever presses M2C on a card of their own call, or is a forward's target
+// while they call, must not be rung by themselves.
+func TestNobodyIsCalledByThemselves(t *testing.T) {
+	drama(t, []string{"101"}, func(r *rig) {
+		for _, number := range []string{"101", "02-555-0101"} {
+			_, err := callBack(r, "101", number)
+			r.wantCode(err, pbx.CodeBadNumber)
+		}
+		r.wantEnd(r.extension("101", "101"), 480, false)
+		r.doc.Extensions[1].NoAnswer = conf.Forward{After: conf.Duration(5 * time.Second), To: "101"}
+		caller := r.extension("101", "102")
+		if n := len(r.w.legs()); n != 0 {
+			t.Errorf("%d phones ring, want none", n)
+		}
+		r.pass(5 * time.Second)
+		r.wantEnd(caller, 480, false)
+	})
+}
+
+// A phone that sends nothing before the call is answered is not cut off right
+// after the answer since it has been silent for long.
+func TestSilenceCountsFromTheAnswer(t *testing.T) {
+	drama(t, []string{"101"}, func(r *rig) {
+		caller := r.outside("025550101")
+		r.answers(r.w.to(t, "101"))
+		caller.listener.LegSilent(caller.id)
+		synctest.Wait()
+		r.wantEnd(caller, 0, false)
+		r.pass(maxSilence)
+		caller.listener.LegSilent(caller.id)
+		synctest.Wait()
+		r.wantEnd(caller, 408, false)
+	})
+}
+
+// A call above the limit has a record: started, ended and nothing between.
+func TestRefusedCallsAreRecorded(t *testing.T) {
+	drama(t, []string{"101"}, func(r *rig) {
+		r.doc.Limits.ConcurrentCalls = 0
+		if _, refusal := r.try(pbx.Party{Trunk: "one", Number: "01099998888"}, "025550101"); refusal == nil {
+			t.Fatal("the call is taken")
+		}
+		c := r.wantEvents(pbx.EventEnded, 1)[0].Call
+		if c.Cause.SIP != 503 || c.State != pbx.CallOver || len(c.Legs) != 1 || c.To.Extension != "101" || c.Ended.IsZero() {
+			t.Errorf("the record says %+v", c)
+		}
+		r.wantEvents(pbx.EventOffered, 0)
 	})
 }

@@ -53,6 +53,9 @@ func (e *Engine) CallBack(_ context.Context, c pbx.CallBack) (pbx.CallID, error)
 	}
 	from := party(doc, pbx.Party{Extension: c.Extension})
 	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: c.Number, From: from, Written: true, Now: now})
+	if plan.To.Extension == ext.Number {
+		return "", pbx.Errorf(pbx.CodeBadNumber, "extension %s cannot call itself back", ext.Number)
+	}
 	if plan.Refusal != nil {
 		return "", plan.Refusal.Error()
 	}

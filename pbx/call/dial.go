@@ -71,6 +71,9 @@ func (m *machine) foundStage(in found) {
 		m.checkStage()
 	case st.Out != nil:
 		s.Up = in.Up
+		if st.Out.Emergency {
+			st.Out = inOrder(st.Out, in.Up)
+		}
 		if !m.dialWay(st) {
 			s.Best = noTrunk
 			m.checkStage()
@@ -131,6 +134,7 @@ func (m *machine) dialTrunk(role pbx.LegRole, to pbx.Party, out *dialplan.Outsid
 	m.do(dial{leg.Dial{
 		Leg: l.ID, Call: s.ID, Target: leg.Target{Trunk: w.Trunk, Number: out.Number},
 		From: pbx.Party{Number: w.From, Trunk: w.Trunk}, Diverted: diverted, Codec: s.Codec, MaxForwards: s.Hops,
+		Emergency: out.Emergency,
 	}})
 	return l
 }
@@ -145,6 +149,15 @@ func (m *machine) dialWay(st *dialplan.Stage) bool {
 		}
 	}
 	return false
+}
+
+// inOrder is the outside number with its ways in the order of the trunks.
+func inOrder(out *dialplan.Outside, trunks []string) *dialplan.Outside {
+	o := *out
+	o.Ways = slices.SortedStableFunc(slices.Values(out.Ways), func(a, b dialplan.Way) int {
+		return cmp.Compare(slices.Index(trunks, a.Trunk), slices.Index(trunks, b.Trunk))
+	})
+	return &o
 }
 
 // byPreference orders contacts by their q value, then by ID.

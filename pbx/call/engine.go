@@ -99,10 +99,9 @@ func (e *Engine) Receive(_ context.Context, in leg.Incoming) (leg.Listener, *leg
 	s.begin(in.Leg.ID(), in.Leg.SIPCallID())
 	r, err := e.launch(doc, s, plan.Emergency, func(r *run) { r.legs[in.Leg.ID()] = in.Leg }, start{plan.Refusal})
 	if err != nil {
-		return nil, &leg.Refusal{
-			Cause:      pbx.Cause{SIP: 503, Q850: 42, Text: err.Text},
-			RetryAfter: retryAfter,
-		}
+		cause := pbx.Cause{SIP: 503, Q850: 42, Text: err.Text}
+		e.refused(s, cause)
+		return nil, &leg.Refusal{Cause: cause, RetryAfter: retryAfter}
 	}
 	e.cfg.Log.Info("call begins", "call", s.ID, "direction", s.Direction, "plan", strings.Join(plan.Trace, "; "))
 	return r, nil
@@ -124,6 +123,23 @@ func (e *Engine) launch(doc *conf.Document, s State, emergency bool, prepare fun
 	e.calls[s.ID] = r
 	e.running.Go(r.loop)
 	return r, nil
+}
+
+// refused tells the sinks of a call that never began, so that it has a record:
+// whoever runs the company wants to know that callers found no line.
+func (e *Engine) refused(s State, cause pbx.Cause) {
+	m := machine{s: &s, now: s.Started}
+	m.emit(pbx.EventStarted)
+	s.Cause = cause
+	for i := range s.Legs {
+		m.close(&s.Legs[i], cause, pbx.Quality{})
+	}
+	m.over()
+	for _, a := range m.out {
+		if a, ok := a.(emit); ok {
+			e.cfg.Sink.Handle(a.Event)
+		}
+	}
 }
 
 // forget removes a call that is over.

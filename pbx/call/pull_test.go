@@ -356,6 +356,9 @@ func TestMovingAnAnsweredCall(t *testing.T) {
 			r.fails(r.w.to(t, mobile101), 486)
 			r.wantFailed(pbx.CodeBusy)
 			r.wantEnd(caller, 480, false)
+			if by := r.wantEvents(pbx.EventEnded, 1)[0].Call.AnsweredBy; by.Extension != "101" {
+				t.Errorf("answered by %+v, want 101", by)
+			}
 		})
 	})
 	t.Run("to another phone of mine, on hold", func(t *testing.T) {

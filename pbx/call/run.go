@@ -252,10 +252,16 @@ func (r *run) lookUp(a lookUp) found {
 			f.Contacts[e] = contacts
 		}
 	}
+	var down []string
 	for _, w := range a.Ways {
 		if r.e.cfg.Dialer.TrunkUp(w.Trunk) {
 			f.Up = append(f.Up, w.Trunk)
+		} else {
+			down = append(down, w.Trunk)
 		}
+	}
+	if a.Emergency {
+		f.Up = append(f.Up, down...) // what seems down or full is the last hope, not none
 	}
 	if len(f.Up) > 0 && !a.Emergency {
 		f.Refused = r.e.admit(r.doc)

@@ -93,6 +93,8 @@ type State struct {
 	SetupAt   time.Time     `json:"setupAt,omitzero"`
 	LongestAt time.Time     `json:"longestAt,omitzero"`
 	LingerAt  time.Time     `json:"lingerAt,omitzero"`
+
+	AudioAt time.Time `json:"audioAt,omitzero"` // since when both sides are expected to be heard
 }
 
 // Leg is one leg and what the call made of it.

@@ -41,6 +41,7 @@ func situations() map[string]func() *sim {
 	talking := func() *sim {
 		m := ringing()
 		m.feed(legAnswered{"c-1"})
+		m.now = m.now.Add(maxSilence)
 		return m
 	}
 	with := func(base func() *sim, then func(*sim)) func() *sim {

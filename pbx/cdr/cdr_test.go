@@ -99,7 +99,7 @@ func TestDisposition(t *testing.T) {
 		{0, false, pbx.Missed},
 		{403, false, pbx.Refused},
 		{404, false, pbx.Refused},
-		{503, false, pbx.Refused},
+		{503, false, pbx.FailedCall}, // no trunk is up
 		{500, false, pbx.FailedCall},
 		{502, false, pbx.FailedCall},
 	} {

@@ -46,6 +46,9 @@ func Fold(e pbx.Event) (record pbx.CDR, ok bool) {
 	return record, true
 }
 
+// congestion is the Q.850 cause of calls above a limit of ours.
+const congestion = 42
+
 // disposition names the outcome: an answered call is answered however it
 // ended, any other by its final SIP status.
 func disposition(c pbx.Call) pbx.Disposition {
@@ -56,7 +59,9 @@ func disposition(c pbx.Call) pbx.Disposition {
 		return pbx.BusyCalled
 	case status == 487, status == 480, status == 408, status == 603, status == 0:
 		return pbx.Missed
-	case status >= 500 && status != 503 && status < 600:
+	case status == 503 && c.Cause.Q850 == congestion:
+		return pbx.Refused
+	case status >= 500 && status < 600:
 		return pbx.FailedCall
 	default:
 		return pbx.Refused

@@ -88,6 +88,7 @@ type Dial struct {
 	// MaxForwards is Incoming.MaxForwards of the leg that this one continues,
 	// less one, so that loops over trunks end (RFC 3261 §16.3); 0 = 70.
 	MaxForwards int
+	Emergency   bool // the trunk's MaxCalls does not stand in its way
 }
 
 // Dialer makes outgoing legs.

@@ -97,7 +97,7 @@ func (l *sipLeg) start(portErr error) {
 		l.over(pbx.Cause{SIP: 503, Q850: 34, Text: "no media port is free"})
 		return
 	}
-	if !l.acquire(l.trunk) {
+	if !l.acquire(l.trunk) && !l.uac.d.Emergency {
 		l.over(pbx.Cause{SIP: 503, Q850: 34, Text: "the trunk is full or unknown"})
 		return
 	}
