@@ -27,7 +27,7 @@ type ContactPermission struct {
 
 // ContactPhone is one number of a contact.
 type ContactPhone struct {
-	Number  string `json:"telephone"` // free text, see NormalizeNumber
+	Number  string `json:"telephone"` // free text, see package number
 	Type    string `json:"type"`      // CELLPHONE, WORK, WORK_FAX, HOME, ...
 	Primary bool   `json:"primary"`
 }

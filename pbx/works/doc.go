@@ -8,10 +8,11 @@
 //
 // A Client has no goroutine of its own: each method works in the caller's
 // and ends with its context. A Queue owns its workers, and the goroutine that
-// keeps the access token fresh, from NewQueue to Close, which waits for them. Callbacks (VerifyCallback, DecodeCallback), contents
-// (Validate) and numbers (NormalizeNumber) are pure functions.
+// keeps the access token fresh, from NewQueue to Close, which waits for
+// them. Callbacks (VerifyCallback, DecodeCallback) and contents (Validate) are
+// pure functions; package number reads the directory's telephone numbers.
 //
-// The package imports nothing of ours: it knows nothing of calls, tenants or
+// The package imports nothing of ours but that: it knows nothing of calls, tenants or
 // Kubernetes. What the API's documents leave open (hosts, storage hosts,
 // scopes) is configuration. No secret or token appears in any error or log.
 package works

@@ -1,6 +1,10 @@
 package works
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/dipcast/dipcast/pbx/works/number"
+)
 
 // Who is what the directory knows about a number.
 type Who struct {
@@ -48,8 +52,8 @@ func NewNameIndex(areaCode string, users []User, contacts []Contact) *NameIndex 
 	return x
 }
 
-func (x *NameIndex) add(number string, e indexed) {
-	n, _ := NormalizeNumber(number, x.areaCode)
+func (x *NameIndex) add(text string, e indexed) {
+	n := number.Normalize(text, x.areaCode)
 	if n != "" && (e.who.Name != "" || e.who.Company != "") {
 		x.entries[n] = append(x.entries[n], e)
 	}
@@ -58,8 +62,8 @@ func (x *NameIndex) add(number string, e indexed) {
 // Lookup returns what viewer (a user ID, "" = nobody in particular) may know
 // about a number in any form: members first, then the contacts that are open
 // to the viewer, in the order in which they were indexed.
-func (x *NameIndex) Lookup(number, viewer string) (Who, bool) {
-	n, _ := NormalizeNumber(number, x.areaCode)
+func (x *NameIndex) Lookup(written, viewer string) (Who, bool) {
+	n := number.Normalize(written, x.areaCode)
 	if n == "" {
 		return Who{}, false
 	}

@@ -47,7 +47,7 @@ type User struct {
 	Email        string             `json:"email"`
 	Name         PersonName         `json:"userName"`
 	NickName     string             `json:"nickName"`
-	Telephone    string             `json:"telephone"` // free text, see NormalizeNumber
+	Telephone    string             `json:"telephone"` // free text, see package number
 	CellPhone    string             `json:"cellPhone"` // free text
 	Locale       string             `json:"locale"`    // "ko_KR"
 	Admin        bool               `json:"isAdministrator"`

@@ -1,9 +1,11 @@
-package works
+// Package number reads the telephone numbers of a directory, which are free
+// text, by the rules of the Korean numbering plan. It is pure and imports
+// nothing of ours.
+package number
 
 import "strings"
 
-// NormalizeNumber reads a number of the directory, which is free text
-// ("02-1234-5678", "+82 010-1234-5678", "1234", "02-1234-5678P123"), by the
+// Normalize reads a number as people write it ("02-1234-5678", "+82 010-1234-5678", "1234", "02-1234-5678P123"), by the
 // rules of the Korean numbering plan:
 //
 //   - Korean numbers become national digits with the trunk 0 ("0212345678"),
@@ -12,12 +14,12 @@ import "strings"
 //   - numbers of other countries become "+" and digits ("+12125550100");
 //   - internal numbers and services (1588-..., 112) stay as they are.
 //
-// What follows a pause (P or T) is dialled after the answer: it is returned
-// apart. The number is "" if the text holds none.
-func NormalizeNumber(text, areaCode string) (number, after string) {
-	digits, plus, after := scanNumber(text)
+// What follows a pause (P, T, comma or semicolon) is dialled after the answer
+// and is no part of the number. The result is "" if the text holds none.
+func Normalize(text, areaCode string) string {
+	digits, plus := scan(text)
 	if digits == "" {
-		return "", ""
+		return ""
 	}
 	if !plus {
 		if rest, ok := cutInternational(digits); ok {
@@ -27,40 +29,39 @@ func NormalizeNumber(text, areaCode string) (number, after string) {
 	if plus {
 		rest, korean := strings.CutPrefix(digits, "82")
 		if !korean {
-			return "+" + digits, after
+			return "+" + digits
 		}
 		if rest == "" {
-			return "", ""
+			return ""
 		}
 		if rest[0] == '0' || isService(rest) {
-			return rest, after
+			return rest
 		}
-		return "0" + rest, after
+		return "0" + rest
 	}
 	if areaCode != "" && isLocal(digits) {
-		return areaCode + digits, after
+		return areaCode + digits
 	}
-	return digits, after
+	return digits
 }
 
-// scanNumber keeps digits, * and # of the first part, up to a pause, and those
-// of the rest. Full-width digits count as digits; "+" counts at the beginning.
-func scanNumber(text string) (digits string, plus bool, after string) {
-	var first, rest strings.Builder
-	part := &first
+// scan keeps digits, * and # of a text up to a pause. Full-width digits count
+// as digits; "+" counts at the beginning.
+func scan(text string) (digits string, plus bool) {
+	var out strings.Builder
 	for _, r := range text {
 		switch {
 		case r >= '０' && r <= '９':
-			part.WriteByte(byte('0' + r - '０'))
+			out.WriteByte(byte('0' + r - '０'))
 		case r >= '0' && r <= '9', r == '*', r == '#':
-			part.WriteByte(byte(r))
-		case (r == '+' || r == '＋') && first.Len() == 0:
+			out.WriteByte(byte(r))
+		case (r == '+' || r == '＋') && out.Len() == 0:
 			plus = true
-		case (r == 'p' || r == 'P' || r == 't' || r == 'T' || r == ',' || r == ';') && first.Len() > 0:
-			part = &rest
+		case strings.ContainsRune("pPtT,;", r) && out.Len() > 0:
+			return out.String(), plus
 		}
 	}
-	return first.String(), plus, rest.String()
+	return out.String(), plus
 }
 
 // carriers are the prefixes of an international call from Korea, longest
