@@ -63,8 +63,8 @@ lint: $(LINT) ## Run the linter with .golangci.yml.
 	$(LINT) run ./...
 
 .PHONY: house
-house: ## Check import directions and sizes.
-	$(GO) test -count=1 -run 'TestImport|TestRules|TestOwn|TestSizes' ./hack/
+house: ## Check import directions, sizes and globals.
+	$(GO) test -count=1 -run 'TestImport|TestRules|TestOwn|TestSizes|TestNothing' ./hack/
 
 .PHONY: bench
 bench: build ## Print the figures: per CPU-second, beside a peer or a bare forwarder in the same run.

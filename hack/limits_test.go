@@ -57,6 +57,66 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestNothingGlobalIsMutable: what everybody can write nobody can reason about.
+// A package keeps no map, slice, pointer or channel but errors, compiled
+// patterns, embedded files and values that are made once by sync.
+func TestNothingGlobalIsMutable(t *testing.T) {
+	for _, file := range goFiles(t) {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			vars, ok := d.(*ast.GenDecl)
+			if !ok || vars.Tok != token.VAR {
+				continue
+			}
+			for _, s := range vars.Specs {
+				spec := s.(*ast.ValueSpec)
+				for i, name := range spec.Names {
+					if name.Name != "_" && (i < len(spec.Values) && mutable(spec.Values[i]) || len(spec.Values) == 0 && mutableType(spec.Type)) {
+						t.Errorf("%s: %s is global and can be changed: make it a function or hand it in", set.Position(name.Pos()), name.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// mutable reports whether a variable that begins as e can be changed by who
+// holds it.
+func mutable(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.CompositeLit:
+		return mutableType(e.Type)
+	case *ast.UnaryExpr:
+		c, ok := e.X.(*ast.CompositeLit)
+		return ok && fmt.Sprint(c.Type) != "Error" // pbx.ErrGone and its like
+	case *ast.CallExpr:
+		switch f := e.Fun.(type) {
+		case *ast.Ident:
+			return f.Name == "make" || f.Name == "new"
+		case *ast.SelectorExpr:
+			return fmt.Sprint(f.X) == "strings" || fmt.Sprint(f.X) == "slices" || fmt.Sprint(f.X) == "maps"
+		}
+	}
+	return false
+}
+
+func mutableType(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.MapType, *ast.ChanType, *ast.StarExpr:
+		return true
+	case *ast.ArrayType:
+		return e.Len == nil // a slice
+	}
+	return false
+}
+
 func longFunctions(t *testing.T, file string, src []byte) (list []string) {
 	t.Helper()
 	set := token.NewFileSet()

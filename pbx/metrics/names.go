@@ -2,19 +2,24 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// The buckets, in the unit of their metric.
-var (
-	// setupBuckets: from the INVITE to the first ringing, seconds.
-	setupBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10}
-	// ownBuckets: times that are our own work, seconds.
-	ownBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .15, .2, .5, 1, 5, 30}
-	// talkBuckets: seconds of talk.
-	talkBuckets = []float64{5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200}
-	// lossBuckets: lost packets as a share of those expected.
-	lossBuckets = []float64{0, .001, .005, .01, .02, .05, .1, .2, .5}
-	// jitterBuckets: seconds.
-	jitterBuckets = []float64{.001, .005, .01, .02, .04, .08, .16, .32}
-)
+// The buckets of the histograms, in the unit of their metric.
+
+// setupBuckets are seconds from the INVITE to the first ringing.
+func setupBuckets() []float64 { return []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10} }
+
+// ownBuckets are seconds of work that is our own.
+func ownBuckets() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .15, .2, .5, 1, 5, 30}
+}
+
+// talkBuckets are seconds of talk.
+func talkBuckets() []float64 { return []float64{5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200} }
+
+// lossBuckets are lost packets as a share of those expected.
+func lossBuckets() []float64 { return []float64{0, .001, .005, .01, .02, .05, .1, .2, .5} }
+
+// jitterBuckets are seconds.
+func jitterBuckets() []float64 { return []float64{.001, .005, .01, .02, .04, .08, .16, .32} }
 
 // The metrics. What is counted elsewhere and only read here is in gauges.go.
 type table struct {
@@ -42,19 +47,19 @@ func newTable() *table {
 	return &table{
 		calls:       gauge("calls", "Calls that are not over, by state (routing, ringing, active).", "state"),
 		ended:       counter("calls_ended_total", "Calls that ended, by direction and disposition.", "direction", "disposition"),
-		setup:       histogram("call_setup_seconds", "Time from the INVITE to the first ringing of any phone.", setupBuckets),
-		talk:        histogram("call_talk_seconds", "Time of talk of answered calls.", talkBuckets),
+		setup:       histogram("call_setup_seconds", "Time from the INVITE to the first ringing of any phone.", setupBuckets()),
+		talk:        histogram("call_talk_seconds", "Time of talk of answered calls.", talkBuckets()),
 		pulls:       counter("pulls_total", "Pulls of calls by target and result (pulled, or the reason of the failure).", "target", "result"),
-		loss:        histograms("rtp_loss_ratio", "Share of lost RTP packets of each leg, by direction (in: towards the PBX).", lossBuckets, "direction"),
-		jitter:      histograms("rtp_jitter_seconds", "Interarrival jitter of each leg at its end, by direction.", jitterBuckets, "direction"),
+		loss:        histograms("rtp_loss_ratio", "Share of lost RTP packets of each leg, by direction (in: towards the PBX).", lossBuckets(), "direction"),
+		jitter:      histograms("rtp_jitter_seconds", "Interarrival jitter of each leg at its end, by direction.", jitterBuckets(), "direction"),
 		rtpPackets:  counter("rtp_packets_total", "RTP packets of ended legs, by direction.", "direction"),
 		rtpRefused:  counter("rtp_refused_total", "RTP packets of ended legs that were dropped, by reason (foreign, malformed).", "reason"),
-		card:        histogram("bot_card_seconds", "Time from the call's arrival to the request that sends its card.", ownBuckets),
-		press:       histogram("bot_press_seconds", "Time from a callback's arrival to the engine's answer to the press.", ownBuckets),
+		card:        histogram("bot_card_seconds", "Time from the call's arrival to the request that sends its card.", ownBuckets()),
+		press:       histogram("bot_press_seconds", "Time from a callback's arrival to the engine's answer to the press.", ownBuckets()),
 		presses:     counter("bot_presses_total", "Presses of buttons, by action and outcome (ok, or the reason of the refusal).", "action", "outcome"),
 		callbacks:   counter("bot_callbacks_total", "Callbacks by outcome (accepted, duplicate, signature, bot, body, overflow).", "outcome"),
 		works:       counter("works_requests_total", "Requests to the NAVER WORKS API by operation and HTTP status (0: no answer).", "operation", "status"),
-		worksTime:   histograms("works_request_seconds", "Duration of requests to the NAVER WORKS API by operation.", ownBuckets, "operation"),
+		worksTime:   histograms("works_request_seconds", "Duration of requests to the NAVER WORKS API by operation.", ownBuckets(), "operation"),
 		applied:     gauge("config_info", "The generation of the configuration that runs; the value is always 1.", "generation"),
 		dropped:     counterOne("works_messages_dropped_total", "Bot messages that were given up: stale, or the queue was full."),
 		applyErrors: counterOne("config_refused_total", "Configurations that were refused; the last good one went on."),

@@ -24,10 +24,6 @@ const (
 	DefaultStorageHost = ".worksmobile.com"
 )
 
-// defaultScopes let the bot send, read its settings, the directory and the
-// contacts. One scope that the app lacks fails the whole token request.
-var defaultScopes = []string{"bot.message", "bot.read", "user.read", "contact.read"}
-
 // Config is one tenant's app, service account and bot.
 type Config struct {
 	APIURL         string   // empty = DefaultAPIURL
@@ -75,7 +71,9 @@ func (c Config) withDefaults() Config {
 		c.AuthURL = DefaultAuthURL
 	}
 	if len(c.Scopes) == 0 {
-		c.Scopes = defaultScopes
+		// Enough to send, to read the bot's settings, the directory and the
+		// contacts. One scope that the app lacks fails the whole token request.
+		c.Scopes = []string{"bot.message", "bot.read", "user.read", "contact.read"}
 	}
 	c.APIURL = strings.TrimRight(c.APIURL, "/")
 	c.AuthURL = strings.TrimRight(c.AuthURL, "/")

@@ -93,7 +93,7 @@ func parseError(operation string, a reply, clean func(string) string) *APIError 
 	}
 	e.Code = Truncate(clean(printable(e.Code)), 64)
 	e.Description = Truncate(clean(printable(e.Description)), maxDescription)
-	e.Cure = cures[e.Code]
+	e.Cure = cure(e.Code)
 	return e
 }
 
@@ -107,15 +107,27 @@ func printable(s string) string {
 	}, s)
 }
 
-// cures says what to do about an error code.
-var cures = map[string]string{
-	"invalid_scope":               "the app lacks one of the requested scopes: add it in the Developer Console (it takes some minutes to work) or take it out of the bot's scopes",
-	"invalid_client":              "the client ID or the client secret is wrong: copy both again from the app in the Developer Console",
-	"unauthorized_client":         "the app may not use service accounts: check its settings in the Developer Console",
-	"invalid_grant":               "the service account, its private key or this machine's clock is wrong: compare the account, issue a new key, check the time",
-	"SERVICE_ACCOUNT_NOT_ALLOWED": "this API cannot be used with a service account",
-	"FORBIDDEN":                   "the token lacks the scope of this API: add it to the app and to the bot's scopes",
-	"ACCESS_DENIED":               "add the bot under Admin > Service > Bot and open it to the member",
-	"TOO_MANY_REQUESTS":           "the rate limit of the domain is used up, the request waits",
-	"UNAUTHORIZED":                "the access token was refused although it was new: check the service account",
+// cure says what to do about an error code, "" if there is nothing to say.
+func cure(code string) string {
+	switch code {
+	case "invalid_scope":
+		return "the app lacks one of the requested scopes: add it in the Developer Console (it takes some minutes to work) or take it out of the bot's scopes"
+	case "invalid_client":
+		return "the client ID or the client secret is wrong: copy both again from the app in the Developer Console"
+	case "unauthorized_client":
+		return "the app may not use service accounts: check its settings in the Developer Console"
+	case "invalid_grant":
+		return "the service account, its private key or this machine's clock is wrong: compare the account, issue a new key, check the time"
+	case "SERVICE_ACCOUNT_NOT_ALLOWED":
+		return "this API cannot be used with a service account"
+	case "FORBIDDEN":
+		return "the token lacks the scope of this API: add it to the app and to the bot's scopes"
+	case "ACCESS_DENIED":
+		return "add the bot under Admin > Service > Bot and open it to the member"
+	case "TOO_MANY_REQUESTS":
+		return "the rate limit of the domain is used up, the request waits"
+	case "UNAUTHORIZED":
+		return "the access token was refused although it was new: check the service account"
+	}
+	return ""
 }

@@ -140,11 +140,14 @@ func (m manifest) value(key string) string {
 	return string(v)
 }
 
-var credentialKeys = []string{"client-id", "client-secret", "service-account", "private-key", "bot-secret"}
+// credentialKeys are the keys of a bot's Secret.
+func credentialKeys() []string {
+	return []string{"client-id", "client-secret", "service-account", "private-key", "bot-secret"}
+}
 
 // credentials reports whether the object is a Secret with a bot's five keys.
 func (m manifest) credentials() bool {
-	return m.Kind == "Secret" && !slices.ContainsFunc(credentialKeys, func(k string) bool { return m.value(k) == "" })
+	return m.Kind == "Secret" && !slices.ContainsFunc(credentialKeys(), func(k string) bool { return m.value(k) == "" })
 }
 
 // fromManifests takes over every bot whose Secret is in the manifests: its
@@ -170,7 +173,7 @@ func fromManifests(cfg *sim.Config, from []string) error {
 		takeUsers(cfg, objects, secret.Metadata.Namespace, domain)
 	}
 	if found == 0 {
-		return fmt.Errorf("no Secret with the keys %s in %s", strings.Join(credentialKeys, ", "), strings.Join(from, ", "))
+		return fmt.Errorf("no Secret with the keys %s in %s", strings.Join(credentialKeys(), ", "), strings.Join(from, ", "))
 	}
 	return nil
 }

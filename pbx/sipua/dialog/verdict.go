@@ -29,14 +29,11 @@ type Verdict struct {
 // OK reports whether the request may be taken.
 func (v Verdict) OK() bool { return v.Status == 0 }
 
-// understood are the extensions whose presence in Require we can honour.
-var understood = []string{"100rel", "timer"}
-
-// Unknown returns the option tags of a Require header that we do not know.
+// Unknown returns the option tags of a Require header that we cannot honour.
 func Unknown(require []string) []string {
 	var out []string
 	for _, r := range require {
-		if !slices.Contains(understood, r) {
+		if r != "100rel" && r != "timer" {
 			out = append(out, r)
 		}
 	}

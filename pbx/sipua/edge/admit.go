@@ -18,8 +18,8 @@ import (
 const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO"
 
 // Known implements gate.Handler.
-func (e *Edge) Known(m *gate.Message) bool {
-	return (m.To.Tag != "" && e.cfg.Known(m.CallID, m.To.Tag)) || e.txns.Matches(m)
+func (e *Edge) Known(m *gate.Message, f *gate.Flow) bool {
+	return e.expected(m, f) || e.txns.Matches(m)
 }
 
 // Response implements gate.Handler.
@@ -67,9 +67,9 @@ func (e *Edge) Request(m *gate.Message, f *gate.Flow) {
 }
 
 // cancel answers a CANCEL and ends the INVITE that it belongs to (RFC 3261
-// §9.2).
+// §9.2). It must come from where the INVITE came from.
 func (e *Edge) cancel(m *gate.Message, f *gate.Flow) {
-	if !e.txns.Matches(m) {
+	if !e.txns.From(m, f.Remote.Addr()) {
 		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
 		return
 	}
@@ -78,7 +78,7 @@ func (e *Edge) cancel(m *gate.Message, f *gate.Flow) {
 }
 
 func (e *Edge) ack(m *gate.Message, f *gate.Flow) {
-	if m.To.Tag == "" || !e.cfg.Known(m.CallID, m.To.Tag) {
+	if !e.expected(m, f) {
 		return
 	}
 	req, err := txn.Parse(m, f)
@@ -89,8 +89,12 @@ func (e *Edge) ack(m *gate.Message, f *gate.Flow) {
 }
 
 func (e *Edge) inDialog(m *gate.Message, f *gate.Flow) {
-	if !e.cfg.Known(m.CallID, m.To.Tag) {
+	owner, ok := e.cfg.Owner(m.CallID, m.To.Tag)
+	if !ok {
 		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
+		return
+	}
+	if !e.expected(m, f) && !e.moved(owner, m, f) {
 		return
 	}
 	f.Prove()
@@ -220,16 +224,13 @@ func (e *Edge) challenge(idx *index, m *gate.Message, f *gate.Flow, stale bool) 
 	e.answer(m, f, 401, "Unauthorized", headers...)
 }
 
-// strongAgents begin the User-Agent of phones that choose among challenges as
-// RFC 8760 says. Others would not register at all: baresip 1.0 gives up when
-// any challenge names an algorithm but MD5, sipp and sipsak when the first one
-// does.
-var strongAgents = []string{"dipcast", "linphone", "belle-sip"}
-
-// strong reports whether the sender can be offered SHA-256.
+// strong reports whether the sender can be offered SHA-256: a phone that is
+// known to choose among challenges as RFC 8760 says. Others would not register
+// at all: baresip 1.0 gives up when any challenge names an algorithm but MD5,
+// sipp and sipsak when the first one does.
 func strong(m *gate.Message) bool {
 	agent := strings.ToLower(m.Get("user-agent"))
-	for _, a := range strongAgents {
+	for _, a := range [...]string{"dipcast", "linphone", "belle-sip"} {
 		if strings.HasPrefix(agent, a) {
 			return true
 		}

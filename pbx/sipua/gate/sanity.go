@@ -19,11 +19,15 @@ type rules struct {
 	ours       func(branch string) bool
 }
 
-// known are the methods of the SIP RFCs; another one is not implemented.
-var known = map[string]bool{
-	"INVITE": true, "ACK": true, "CANCEL": true, "BYE": true, "REGISTER": true, "OPTIONS": true,
-	"PRACK": true, "UPDATE": true, "INFO": true, "MESSAGE": true, "SUBSCRIBE": true,
-	"NOTIFY": true, "PUBLISH": true, "REFER": true,
+// known reports whether a method is one of the SIP RFCs; another one is not
+// implemented.
+func known(method string) bool {
+	switch method {
+	case "INVITE", "ACK", "CANCEL", "BYE", "REGISTER", "OPTIONS", "PRACK", "UPDATE", "INFO", "MESSAGE",
+		"SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER":
+		return true
+	}
+	return false
 }
 
 // check returns why a request is refused before anybody looks at who sent it,
@@ -39,7 +43,7 @@ func (r *rules) check(m *Message) *refusal {
 	if fault != "" {
 		return &refusal{status: 400, reason: "Bad Request (" + fault + ")"}
 	}
-	if !known[m.Method] {
+	if !known(m.Method) {
 		return &refusal{status: 501, reason: "Not Implemented", headers: r.allow()}
 	}
 	if f := m.checkURI(); f != nil {

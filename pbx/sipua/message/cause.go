@@ -79,8 +79,8 @@ func Q850(status int) int {
 
 // StatusText is our own phrase for a status: a peer's phrase is not shown.
 func StatusText(status int) string {
-	if t, ok := phrases[status]; ok {
-		return t
+	if status >= 0 && status < len(phrases) && phrases[status] != "" {
+		return phrases[status]
 	}
 	switch {
 	case status >= 600:
@@ -95,7 +95,8 @@ func StatusText(status int) string {
 	return "OK"
 }
 
-var phrases = map[int]string{
+// phrases are indexed by status.
+var phrases = [...]string{
 	100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 302: "Moved Temporarily",
 	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
 	407: "Proxy Authentication Required", 408: "Request Timeout", 410: "Gone", 415: "Unsupported Media Type",

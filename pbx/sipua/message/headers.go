@@ -16,16 +16,23 @@ const (
 	AcceptTypes = "application/sdp, application/dtmf-relay, application/dtmf"
 )
 
-// compact holds the short header names of RFC 3261 §7.3.3 and RFC 4028 that
-// sipgo leaves as they are.
-var compact = map[string]string{"supported": "k", "session-expires": "x", "content-encoding": "e"}
+// names returns a header's name and, where sipgo leaves it as it is, its short
+// one (RFC 3261 §7.3.3, RFC 4028).
+func names(name string) []string {
+	switch strings.ToLower(name) {
+	case "supported":
+		return []string{name, "k"}
+	case "session-expires":
+		return []string{name, "x"}
+	case "content-encoding":
+		return []string{name, "e"}
+	}
+	return []string{name}
+}
 
 // Value returns the first value of a header, empty if there is none.
 func Value(m sip.Message, name string) string {
-	for _, n := range []string{name, compact[strings.ToLower(name)]} {
-		if n == "" {
-			continue
-		}
+	for _, n := range names(name) {
 		if hs := m.GetHeaders(n); len(hs) > 0 {
 			return strings.TrimSpace(hs[0].Value())
 		}
@@ -36,10 +43,7 @@ func Value(m sip.Message, name string) string {
 // Tokens returns the comma-separated tokens of all headers of that name.
 func Tokens(m sip.Message, name string) []string {
 	var out []string
-	for _, n := range []string{name, compact[strings.ToLower(name)]} {
-		if n == "" {
-			continue
-		}
+	for _, n := range names(name) {
 		for _, h := range m.GetHeaders(n) {
 			for t := range strings.SplitSeq(h.Value(), ",") {
 				if t = strings.TrimSpace(t); t != "" {

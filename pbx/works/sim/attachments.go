@@ -6,7 +6,6 @@ import (
 	"mime"
 	"net/http"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +22,14 @@ type file struct {
 
 const fileLife = 24 * time.Hour
 
-// blockedFiles are the endings that the documents refuse.
-var blockedFiles = strings.Fields(".bat .cmd .com .cpl .exe .scr .js .vbs .wsf .hta")
+// blocked reports whether the documents refuse a file for its ending.
+func blocked(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".bat", ".cmd", ".com", ".cpl", ".exe", ".scr", ".js", ".vbs", ".wsf", ".hta":
+		return true
+	}
+	return false
+}
 
 func (s *Server) createAttachment(w http.ResponseWriter, r *http.Request, g grant) {
 	if s.bot(w, r, g) == nil {
@@ -35,7 +40,7 @@ func (s *Server) createAttachment(w http.ResponseWriter, r *http.Request, g gran
 		return
 	}
 	name := decodeFileName(data)
-	if slices.Contains(blockedFiles, strings.ToLower(path.Ext(name))) {
+	if blocked(name) {
 		fail(w, http.StatusBadRequest, "INVALID_PARAMETER", "This kind of file is blocked.")
 		return
 	}

@@ -66,16 +66,18 @@ const (
 	defaultToken = 86400
 )
 
-// knownScopes are the documented scopes.
-var knownScopes = strings.Fields(`openid email profile bot bot.message bot.read user user.read user.email.read
-	user.profile.read directory directory.read orgunit orgunit.read group group.read contact contact.read
-	calendar calendar.read board board.read audit.read`)
+// documentedScopes are the default of an app.
+func documentedScopes() []string {
+	return strings.Fields(`openid email profile bot bot.message bot.read user user.read user.email.read
+		user.profile.read directory directory.read orgunit orgunit.read group group.read contact contact.read
+		calendar calendar.read board board.read audit.read`)
+}
 
 func (c Config) withDefaults() Config {
 	c.Apps, c.Bots, c.Users = slices.Clone(c.Apps), slices.Clone(c.Bots), slices.Clone(c.Users)
 	for i := range c.Apps {
 		if len(c.Apps[i].Scopes) == 0 {
-			c.Apps[i].Scopes = knownScopes
+			c.Apps[i].Scopes = documentedScopes()
 		}
 		if c.Apps[i].TokenSeconds <= 0 {
 			c.Apps[i].TokenSeconds = defaultToken
