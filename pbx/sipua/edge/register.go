@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,10 @@ func (e *Edge) register(ext *conf.Extension, m *gate.Message, f *gate.Flow) {
 		e.answer(m, f, 403, "Forbidden (To is not the authenticated extension)")
 		return
 	}
+	if e.elsewhere(to.Host) {
+		e.answer(m, f, 404, "Not Found (this is not the registrar of that domain)")
+		return
+	}
 	q, fault := readRegister(ext, m)
 	if fault != "" {
 		e.gate.Counters.Malformed.Add(1)
@@ -36,6 +41,14 @@ func (e *Edge) register(ext *conf.Extension, m *gate.Message, f *gate.Flow) {
 			Status: res.Status, Reason: res.Reason, Headers: e.registered(q, &res), Tag: e.gate.Tag(m),
 		})
 	})
+}
+
+// elsewhere reports whether a host is the name of somebody else's domain (RFC
+// 3261 §10.3). Phones may know us by any of our addresses, also by one that a
+// NAT gives us.
+func (e *Edge) elsewhere(host string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err != nil && !strings.EqualFold(host, e.look().doc.Tenant.Domain)
 }
 
 // readRegister reads what a REGISTER asks for.

@@ -78,7 +78,7 @@ func Anonymous(tag string) dialog.Party {
 // Caller is whom the INVITE of a trunk names as the caller; empty number and
 // name if they are withheld.
 func Caller(req *sip.Request, trunk string) pbx.Party {
-	p := pbx.Party{Trunk: trunk, Name: req.From().DisplayName, Number: req.From().Address.User}
+	p := pbx.Party{Trunk: trunk, Name: unescaped(req.From().DisplayName), Number: req.From().Address.User}
 	// A carrier's assertion is worth more than the From (RFC 3325 §9.1).
 	if name, uri, ok := assertedIn(req); ok {
 		p.Number = uri.User
@@ -104,10 +104,26 @@ func assertedIn(req *sip.Request) (string, sip.Uri, bool) {
 		}
 		name, err := sip.ParseAddressValue(text, &uri, &params)
 		if err == nil && (uri.User != "" || uri.Raw() != "") {
-			return name, uri, true
+			return unescaped(name), uri, true
 		}
 	}
 	return "", sip.Uri{}, false
+}
+
+// unescaped takes the quoted pairs out of a display name (RFC 3261 §25.1),
+// which sipgo leaves as they came.
+func unescaped(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // withheld reports whether the caller wants its number kept from the called

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,6 +67,18 @@ func (l *Layer) Matches(m *gate.Message) bool {
 	}
 	_, ok := l.findSettled(m)
 	return ok
+}
+
+// From reports whether the INVITE that a CANCEL names came from that address.
+// What the CANCEL says of itself can be read or guessed by others: some phones
+// count their branches. The port may differ, NATs change it.
+func (l *Layer) From(m *gate.Message, source netip.Addr) bool {
+	tx := l.find(m)
+	if tx == nil {
+		return false
+	}
+	origin, err := netip.ParseAddrPort(tx.Origin().Source())
+	return err == nil && origin.Addr().Unmap() == source.Unmap()
 }
 
 func (l *Layer) find(m *gate.Message) *sip.ServerTx {
