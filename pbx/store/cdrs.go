@@ -124,7 +124,7 @@ func selection(q pbx.CDRQuery) (string, []any, error) {
 		add(`c.disposition = ?`, string(q.Disposition))
 	}
 	if q.Number != "" {
-		part := digits(q.Number)
+		part := pbx.Digits(q.Number)
 		if part == "" {
 			return "", nil, fmt.Errorf("number %q: must have at least one digit", q.Number)
 		}
@@ -175,16 +175,7 @@ func parseCursor(cursor string) (started int64, id string, err error) {
 
 // numbers is what a search for part of a number looks at.
 func numbers(c pbx.CDR) string {
-	return digits(c.From.Number) + " " + digits(c.To.Number) + " " + digits(c.Dialled) + " " + digits(c.AnsweredBy.Number)
-}
-
-func digits(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, s)
+	return pbx.Digits(c.From.Number) + " " + pbx.Digits(c.To.Number) + " " + pbx.Digits(c.Dialled) + " " + pbx.Digits(c.AnsweredBy.Number)
 }
 
 // involved lists the extensions that may see the record, each once.

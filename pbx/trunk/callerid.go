@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
 )
 
@@ -12,38 +13,28 @@ import (
 // is ignored. The result are national digits and may be empty if the trunk
 // has no default.
 func Present(t conf.Trunk, wanted string) string {
-	number := digits(wanted)
+	number := pbx.Digits(wanted)
 	if number != "" && permitted(t.CallerID, number) {
 		return number
 	}
-	return digits(t.CallerID.Default)
+	return pbx.Digits(t.CallerID.Default)
 }
 
 // permitted reports whether one of the trunk's patterns allows the number. A
 // trailing * stands for any rest, an empty one included; a * elsewhere stands
 // for nothing, so that a slip of the pen permits less and not more.
 func permitted(c conf.CallerID, number string) bool {
-	if number == digits(c.Default) {
+	if number == pbx.Digits(c.Default) {
 		return true
 	}
 	return slices.ContainsFunc(c.Permitted, func(pattern string) bool {
 		prefix, open := strings.CutSuffix(pattern, "*")
-		if strings.Contains(prefix, "*") || digits(prefix) == "" {
+		if strings.Contains(prefix, "*") || pbx.Digits(prefix) == "" {
 			return false
 		}
 		if open {
-			return strings.HasPrefix(number, digits(prefix))
+			return strings.HasPrefix(number, pbx.Digits(prefix))
 		}
-		return number == digits(prefix)
+		return number == pbx.Digits(prefix)
 	})
-}
-
-// digits returns the ASCII digits of s.
-func digits(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, s)
 }
