@@ -25,10 +25,11 @@ type result struct {
 }
 
 // phonesAt makes n phones of consecutive extensions, each at an address of its
-// own as in life: limits are counted by source.
+// own as in life: limits are counted by source. A phone of the next load has
+// the same Contact, so that no call is forked to one that is gone.
 func phonesAt(t *target, n int) (list []*phone, err error) {
 	for i := range n {
-		p, err := newPhone(fmt.Sprintf("127.1.%d.%d:0", i/200, i%200+1), fmt.Sprint(firstNumber+i), t)
+		p, err := newPhone(fmt.Sprintf("127.1.%d.%d:5062", i/200, i%200+1), fmt.Sprint(firstNumber+i), t)
 		if err != nil {
 			hangUp(list)
 			return nil, err
