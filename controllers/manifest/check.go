@@ -13,16 +13,17 @@ import (
 // address where the nodes' addresses are not known. It returns every problem.
 func Check(paths []string) (*Set, []compile.Problem) {
 	set, problems := Load(paths)
-	return set, append(problems, checkTenants(set)...)
+	return set, append(problems, checkTenants(set, len(problems) > 0)...)
 }
 
 // Check is the function Check with a Loader that is kept.
 func (l *Loader) Check(paths []string) (*Set, []compile.Problem) {
 	set, problems := l.Load(paths)
-	return set, append(problems, checkTenants(set)...)
+	return set, append(problems, checkTenants(set, len(problems) > 0)...)
 }
 
-func checkTenants(set *Set) []compile.Problem {
+// checkTenants compiles every tenant; told says that problems were found before.
+func checkTenants(set *Set, told bool) []compile.Problem {
 	tenants := set.Tenants()
 	problems := AssignPorts(tenants)
 	for _, in := range tenants {
@@ -37,9 +38,9 @@ func checkTenants(set *Set) []compile.Problem {
 	}
 	problems = set.withoutEchoes(problems)
 	set.Locate(problems)
-	if len(tenants) == 0 && len(set.refused) == 0 && !compile.HasErrors(problems) {
+	if len(tenants) == 0 && !told && len(problems) == 0 {
 		problems = append(problems, compile.Problem{
-			Message: "the manifests hold no PBXTenant that is right: write one", Severity: compile.Error, Reason: v1alpha1.ReasonNotFound,
+			Message: "the manifests hold no PBXTenant: write one, as docs/getting-started.md shows", Severity: compile.Error, Reason: v1alpha1.ReasonNotFound,
 		})
 	}
 	return problems

@@ -27,11 +27,28 @@ func (d *document) parse() {
 // at returns file:line of a field's path, of the nearest part of it that is
 // there if the field itself is missing.
 func (d *document) at(path string) string {
-	line := d.line
-	if d.root != nil {
-		line = d.line + lineOf(d.root, steps(path)) - 1
+	if d.root == nil {
+		return d.lineAt(1)
 	}
-	return d.file + ":" + strconv.Itoa(line)
+	return d.lineAt(lineOf(d.root, steps(path)))
+}
+
+// lineAt returns file:line of a line of the document, from 1.
+func (d *document) lineAt(n int) string { return d.file + ":" + strconv.Itoa(d.line+n-1) }
+
+// scalar returns what is written at a field's path, empty if that is no
+// single value.
+func (d *document) scalar(path string) string {
+	n := d.root
+	for _, step := range steps(path) {
+		if n != nil {
+			_, n = child(n, step)
+		}
+	}
+	if n == nil || n.Kind != yamlnode.ScalarNode {
+		return ""
+	}
+	return n.Value
 }
 
 func (d *document) problem(o compile.Object, path, message, reason string) compile.Problem {

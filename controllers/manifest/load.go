@@ -169,7 +169,9 @@ type header struct {
 func (l *Loader) add(set *Set, d *document) []compile.Problem {
 	raw, err := yaml.YAMLToJSONStrict(d.text)
 	if err != nil {
-		return []compile.Problem{d.problem(compile.Object{}, "", err.Error()+": correct the YAML", v1alpha1.ReasonUnreadable)}
+		set.refused[compile.Object{}] = true // it may be anything
+		line, message := yamlError(err)
+		return []compile.Problem{unreadable(d.lineAt(line), message)}
 	}
 	if len(bytes.TrimSpace(raw)) == 0 || bytes.Equal(raw, []byte("null")) {
 		return nil
@@ -184,7 +186,13 @@ func (l *Loader) add(set *Set, d *document) []compile.Problem {
 	switch {
 	case h.APIVersion == v1alpha1.GroupVersion().String() && l.schemas[h.Kind] != nil:
 		return l.addOurs(set, d, o, obj)
-	case strings.HasPrefix(h.APIVersion, v1alpha1.Group+"/"):
+	case strings.HasPrefix(h.APIVersion, v1alpha1.Group+"/"), h.APIVersion == "" && l.schemas[h.Kind] != nil:
+		set.refused[o] = true
+		if l.schemas[h.Kind] != nil {
+			p := d.problem(o, "apiVersion", "must be "+v1alpha1.GroupVersion().String(), v1alpha1.ReasonSchemaViolation)
+			p.Value = h.APIVersion
+			return []compile.Problem{p}
+		}
 		return []compile.Problem{d.problem(o, "kind", fmt.Sprintf("%s has no kind %s: the kinds of %s are %s",
 			h.APIVersion, h.Kind, v1alpha1.GroupVersion(), strings.Join(l.kinds(), ", ")), v1alpha1.ReasonSchemaViolation)}
 	case h.APIVersion == "v1" && h.Kind == "Secret":
@@ -225,7 +233,7 @@ func (l *Loader) addOurs(set *Set, d *document, o compile.Object, obj map[string
 		} else if mistyped[e.Field] {
 			continue // it follows from the wrong type
 		}
-		value, message := explain(e)
+		value, message := explain(e, d.scalar(e.Field))
 		p := d.problem(o, e.Field, message, v1alpha1.ReasonSchemaViolation)
 		p.Value = value
 		if !slices.Contains(problems, p) {
@@ -258,7 +266,7 @@ func addSecret(set *Set, d *document, o compile.Object, raw []byte) []compile.Pr
 		problems = append(problems, p)
 	}
 	for _, message := range apivalidation.NameIsDNSSubdomain(o.Name, false) {
-		problems = append(problems, d.problem(o, "metadata.name", message, v1alpha1.ReasonSchemaViolation))
+		problems = append(problems, d.problem(o, "metadata.name", plainName(message), v1alpha1.ReasonSchemaViolation))
 	}
 	if len(problems) > 0 {
 		set.refused[o] = true

@@ -26,6 +26,11 @@ kind: PBXTenant
 metadata: {name: acme, namespace: acme}
 spec: {className: small, domain: acme.pbx.example.com}
 `
+	plan = `apiVersion: pbx.dipcast.io/v1alpha1
+kind: ExtensionPlan
+metadata: {name: seoul, namespace: acme}
+spec: {tenantRef: {name: acme}, extensions: [{number: "101"}]}
+`
 )
 
 func write(t *testing.T, name, text string) string {
@@ -57,21 +62,26 @@ func TestProblemsOfFiles(t *testing.T) {
 		{"empty documents", "---\n---\n# nothing\n---\n" + class, ""},
 		{"CRLF and a marker with a comment", strings.ReplaceAll(class+"--- # next\n"+tenant, "\n", "\r\n"), ""},
 		{"namespaces are known", "apiVersion: v1\nkind: Namespace\nmetadata: {name: acme}\n", ""},
-		{"no YAML", "a: [\n", "error m.yaml:1: "},
-		{"key twice", "kind: a\nkind: b\n", `key "kind" already set in map`},
+		{"no YAML", "a: [\n", "error m.yaml:1: is no YAML: "},
+		{"no YAML in a later document", class + "---\n" + strings.Replace(tenant, "spec: {", " spec: {", 1), "error m.yaml:10: is no YAML: "},
+		{"a tab", "a:\n\tb: 1\n", "indent with spaces"},
+		{"a list in place of a number", strings.Replace(class, "extensions: 10", "extensions: [10]", 1), "spec.limits.extensions: must be a whole number"},
+		{"misspelt field", strings.Replace(class, "concurrentCalls", "concurentCall", 1), "spec.limits.concurentCall: unknown field: remove it or write concurrentCalls"},
+		{"misspelt field of a list", class + "---\n" + tenant + "---\n" + strings.Replace(plan, "number", "nummer", 1), "spec.extensions[0].nummer: unknown field: remove it or write number"},
+		{"key twice", "kind: a\nkind: b\n", `error m.yaml:2: is no YAML: key "kind" already set in map: remove one of the two`},
 		{"no object", "- a\n", "error m.yaml:1: is no object with apiVersion, kind and metadata: remove it"},
 		{"no kind", "apiVersion: v1\n", "error m.yaml:1: has no apiVersion or no kind: add them"},
 		{"another kind", class + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n", "warning m.yaml:9: ConfigMap x: kind: v1 ConfigMap is not read by dipcast: it is passed over"},
 		{"misspelt kind", strings.Replace(class, "PBXClass", "PBXKlass", 1), "error m.yaml:2: PBXKlass small: kind: pbx.dipcast.io/v1alpha1 has no kind PBXKlass: the kinds of pbx.dipcast.io/v1alpha1 are CallFlow, ExtensionPlan, NaverWorksBot, PBXClass, PBXTenant, SIPTrunk"},
-		{"another version", strings.Replace(class, "v1alpha1", "v1", 1), "pbx.dipcast.io/v1 has no kind PBXClass"},
+		{"another version", strings.Replace(class, "v1alpha1", "v1", 1), "error m.yaml:1: PBXClass small: apiVersion pbx.dipcast.io/v1: must be pbx.dipcast.io/v1alpha1"},
 		{"required", strings.Replace(class, "concurrentCalls: 5", "", 1), "error m.yaml:5: PBXClass small: spec.limits.concurrentCalls: is required: add it"},
 		{"unknown field", class + "  colour: red\n", "error m.yaml:7: PBXClass small: spec.colour: unknown field: remove it or correct its spelling"},
 		{"unknown metadata", strings.Replace(class, "{name: small}", "{name: small, owner: me}", 1), "PBXClass small: metadata.owner: unknown field"},
 		{"malformed metadata", strings.Replace(class, "{name: small}", "{name: small, labels: [a]}", 1), "PBXClass small: metadata"},
-		{"name", strings.Replace(class, "name: small", "name: Small_1", 1), "PBXClass Small_1: metadata.name Small_1: a lowercase RFC 1123 subdomain"},
+		{"name", strings.Replace(class, "name: small", "name: Small_1", 1), "PBXClass Small_1: metadata.name Small_1: must be lower-case letters"},
 		{"a class with a namespace", strings.Replace(class, "{name: small}", "{name: small, namespace: x}", 1), "metadata.namespace"},
 		{"enum", class + "  update: {policy: Later}\n", `error m.yaml:7: PBXClass small: spec.update.policy Later: must be one of "Drain", "Immediate"`},
-		{"type", strings.Replace(class, "extensions: 10", "extensions: ten", 1), "spec.limits.extensions: must be of type integer"},
+		{"type", strings.Replace(class, "extensions: 10", "extensions: ten", 1), "spec.limits.extensions ten: must be a whole number"},
 		{"pattern", class + "  update: {maxWait: soon}\n", "spec.update.maxWait soon: must match"},
 		{"CEL", class + "  update: {maxWait: 1s}\n", "error m.yaml:7: PBXClass small: spec.update.maxWait 1s: must be between 1m and 24h"},
 		{"too long", class + "---\n" + tenant[:len(tenant)-2] + ", displayName: " + strings.Repeat("x", 101) + "}\n", "spec.displayName"},
@@ -84,10 +94,10 @@ spec:
   extensions:
     - number: "101"
     - number: "101"
-`, "error m.yaml:20: ExtensionPlan acme/seoul: spec.extensions[1]: stands there twice: remove one of the two"},
+`, "error m.yaml:20: ExtensionPlan acme/seoul: spec.extensions[1] 101: stands there twice: remove one of the two"},
 		{"object twice", class + "---\n" + class, "error m.yaml:10: PBXClass small: metadata.name: the same object stands in"},
 		{"Secret with a number", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: 12345}\n", "error m.yaml:1: Secret default/s: is no valid Secret"},
-		{"Secret with a wrong name", "apiVersion: v1\nkind: Secret\nmetadata: {name: S}\n", "error m.yaml:3: Secret default/S: metadata.name: a lowercase RFC 1123"},
+		{"Secret with a wrong name", "apiVersion: v1\nkind: Secret\nmetadata: {name: S}\n", "error m.yaml:3: Secret default/S: metadata.name: must be lower-case letters"},
 		{"Secret twice", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", "error m.yaml:7: Secret default/s: metadata.name: the same object stands in"},
 		{"no namespace is the default one", class + "---\n" + strings.Replace(tenant, ", namespace: acme", "", 1) + "---\n" + `apiVersion: pbx.dipcast.io/v1alpha1
 kind: ExtensionPlan
@@ -224,7 +234,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, tc := range []struct{ name, text, want string }{
 		{"clean", class + "---\n" + tenant, ""},
-		{"no tenant", class, "error .: the manifests hold no PBXTenant that is right: write one"},
+		{"no tenant", class, "error .: the manifests hold no PBXTenant: write one"},
 		{"located", class + "---\n" + strings.Replace(tenant, "small", "large", 1), "error m.yaml:11: PBXTenant acme/acme: spec.className large: there is no such PBXClass"},
 		{"a refused plan is told once", class + "---\n" + tenant + `---
 apiVersion: pbx.dipcast.io/v1alpha1
@@ -238,7 +248,7 @@ apiVersion: pbx.dipcast.io/v1alpha1
 kind: CallFlow
 metadata: {name: main, namespace: acme}
 spec: {tenantRef: {name: acme}, numbers: ["1"], whenOpen: {dial: "101"}}
-`, "error m.yaml:18: ExtensionPlan acme/seoul: spec.extensions[0].number: must be text"},
+`, "error m.yaml:18: ExtensionPlan acme/seoul: spec.extensions[0].number 101: must be text: write it in quotes, \"101\","},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			path := write(t, "m.yaml", tc.text)

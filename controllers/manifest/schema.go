@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/config/crd"
@@ -88,15 +87,15 @@ func (s *kindSchema) judge(ctx context.Context, obj map[string]any) field.ErrorL
 	var errs field.ErrorList
 	track := structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}
 	for _, path := range pruning.PruneWithOptions(obj, s.structural, true, track) {
-		errs = append(errs, field.Forbidden(field.NewPath(path), "unknown field: remove it or correct its spelling"))
+		errs = append(errs, unknown(path, s.structural))
 	}
 	coerce := objectmeta.CoerceOptions{ReturnUnknownFieldPaths: true}
-	err, unknown := objectmeta.CoerceWithOptions(nil, obj, s.structural, true, coerce)
+	err, more := objectmeta.CoerceWithOptions(nil, obj, s.structural, true, coerce)
 	if err != nil {
 		return append(errs, err)
 	}
-	for _, path := range unknown {
-		errs = append(errs, field.Forbidden(field.NewPath(path), "unknown field: remove it or correct its spelling"))
+	for _, path := range more {
+		errs = append(errs, unknown(path, s.structural))
 	}
 	defaulting.PruneNonNullableNullsWithoutDefaults(obj, s.structural)
 	defaulting.Default(obj, s.structural)
@@ -130,52 +129,4 @@ func blocking(errs field.ErrorList) bool {
 		}
 	}
 	return false
-}
-
-// explain turns the API server's words into a sentence with the cure.
-func explain(e *field.Error) (value, message string) {
-	switch v := e.BadValue.(type) {
-	case string:
-		if v != "object" && v != "array" { // CEL gives the type in place of the value
-			value = v
-		}
-	case bool, int, int64, float64, int32:
-		value = fmt.Sprint(v)
-	}
-	switch e.Type {
-	case field.ErrorTypeRequired:
-		return "", "is required: add it"
-	case field.ErrorTypeForbidden:
-		return "", e.Detail
-	case field.ErrorTypeDuplicate:
-		return value, "stands there twice: remove one of the two"
-	case field.ErrorTypeNotSupported:
-		return value, strings.Replace(e.Detail, "supported values:", "must be one of", 1)
-	case field.ErrorTypeTooLong, field.ErrorTypeTooMany:
-		return value, e.Detail + ": shorten it"
-	case field.ErrorTypeTypeInvalid:
-		return wrongType(e, value)
-	}
-	detail := strings.TrimPrefix(e.Detail, e.Field+" in body ")
-	if rest, ok := strings.CutPrefix(detail, "should"); ok {
-		detail = "must" + rest
-	}
-	if strings.Contains(e.Field, "Unsupported value") || detail == "" {
-		detail = "is not valid"
-	}
-	return value, detail
-}
-
-// wrongType tells the commonest slip by name: YAML reads Off as false and 101
-// as a number.
-func wrongType(e *field.Error, value string) (shown, message string) {
-	if strings.Contains(e.Detail, "must be of type string") {
-		return "", "must be text: write it in quotes, since YAML reads " + value + " (and Off, On, Yes, No) as another type"
-	}
-	_, want, _ := strings.Cut(e.Detail, "must be of type ")
-	want, _, _ = strings.Cut(want, ":")
-	if want == "" {
-		return "", e.Detail
-	}
-	return "", "must be of type " + want
 }
