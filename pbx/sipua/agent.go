@@ -122,7 +122,7 @@ func (a *Agent) build() error {
 	a.edge, err = edge.New(edge.Config{
 		Document: a.document, Registrar: a.registrar,
 		Trunk:     func(from netip.Addr) (string, bool) { return a.trunks.Match(from) },
-		Known:     func(callID, tag string) bool { return a.legs.Known(callID, tag) },
+		Owner:     func(callID, tag string) (edge.Identity, bool) { return a.legs.Owner(callID, tag) },
 		Invite:    a.onInvite,
 		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },
 		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate,

@@ -221,7 +221,9 @@ func TestOtherMethods(t *testing.T) {
 		}
 	}
 	p.send(p.text(msg{method: "ACK", toTag: "guess"})) // no answer: the next one is to OPTIONS
-	b.set(func() { b.known["call 7"] = true })
+	b.set(func() {
+		b.known["call 7"] = edge.Identity{Extension: "101", Source: netip.MustParseAddrPort("127.0.0.1:5060")}
+	})
 	if res := p.ask(p.text(msg{method: "BYE", callID: "call", toTag: "7"})); res.Status != 200 || res.CSeqMethod != "BYE" {
 		t.Errorf("BYE in a live dialog: %q", res.Text())
 	}

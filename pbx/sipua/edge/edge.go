@@ -44,8 +44,9 @@ type Config struct {
 	Registrar *registrar.Registrar
 	// Trunk returns the trunk that an address belongs to.
 	Trunk func(netip.Addr) (name string, ok bool)
-	// Known reports whether our tag names a live dialog of that Call-ID.
-	Known func(callID, localTag string) bool
+	// Owner returns the peer of the live dialog that our tag names: who it
+	// is, and where its requests come from.
+	Owner func(callID, localTag string) (Identity, bool)
 	// Invite takes an INVITE that begins a dialog, InDialog every request
 	// inside one; tx is nil for an ACK. Both run in goroutines of their own
 	// and return when the transaction is settled.

@@ -38,7 +38,7 @@ type bed struct {
 
 	mu      sync.Mutex
 	invites []edge.Identity
-	known   map[string]bool
+	known   map[string]edge.Identity
 	invite  func(*sip.Request, sip.ServerTransaction)
 }
 
@@ -88,7 +88,7 @@ func document() *conf.Document {
 func newBed(t testing.TB, change func(*edge.Config)) *bed {
 	t.Helper()
 	doc := document()
-	b := &bed{known: make(map[string]bool), trunks: make(map[netip.Addr]string)}
+	b := &bed{known: make(map[string]edge.Identity), trunks: make(map[netip.Addr]string)}
 	log := slog.New(slog.DiscardHandler)
 	b.reg = registrar.New(registrar.Config{Store: &memory{}, Now: time.Now, Log: log, Limits: func() (int, int) {
 		return doc.Limits.RegistrationsOperating, doc.Limits.RegistrationsMaximum
@@ -101,10 +101,11 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 			n, ok := b.trunks[a.Unmap()]
 			return n, ok
 		},
-		Known: func(callID, tag string) bool {
+		Owner: func(callID, tag string) (edge.Identity, bool) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			return b.known[callID+" "+tag]
+			id, ok := b.known[callID+" "+tag]
+			return id, ok
 		},
 		Invite: func(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
 			b.mu.Lock()

@@ -13,10 +13,10 @@ import (
 // Handler decides about messages that are well formed. Its methods are called
 // from the goroutine that reads the socket and must not block.
 type Handler interface {
-	// Known reports whether a request belongs to a live dialog or to a
-	// transaction that was let through before, so that it costs its sender
-	// nothing.
-	Known(m *Message) bool
+	// Known reports whether a request belongs to a live dialog and comes from
+	// its peer, or to a transaction that was let through before, so that it
+	// costs its sender nothing.
+	Known(m *Message, f *Flow) bool
 	// Request takes a request that is sane, or an ACK that has no fault.
 	Request(m *Message, f *Flow)
 	// Response takes a response whose topmost Via is ours.
@@ -169,7 +169,7 @@ func (g *Gate) message(packet []byte, f *Flow) {
 		g.spend(source, trusted)
 	case !m.IsRequest():
 		g.response(m, f)
-	case m.Fault == "" && g.cfg.Handler.Known(m):
+	case m.Fault == "" && g.cfg.Handler.Known(m, f):
 		g.request(m, f)
 	case g.spend(source, trusted):
 		g.request(m, f)

@@ -329,10 +329,10 @@ type sink struct {
 	known               bool
 }
 
-func (s *sink) Known(*Message) bool      { return s.known }
-func (s *sink) Request(*Message, *Flow)  { s.requests++ }
-func (s *sink) Response(*Message, *Flow) { s.responses++ }
-func (s *sink) Closed(*Flow)             {}
+func (s *sink) Known(*Message, *Flow) bool { return s.known }
+func (s *sink) Request(*Message, *Flow)    { s.requests++ }
+func (s *sink) Response(*Message, *Flow)   { s.responses++ }
+func (s *sink) Closed(*Flow)               {}
 
 func testGate(s *sink) *Gate {
 	return New(Config{

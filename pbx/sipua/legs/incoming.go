@@ -180,7 +180,7 @@ func (l *sipLeg) follow(d *dialog.Dialog, req *sip.Request) {
 		return
 	}
 	if h, ok := hopOf(req); ok {
-		l.hop = h
+		l.goTo(h)
 		l.sdp.Trust(h.Addr.Addr())
 	}
 }

@@ -31,12 +31,14 @@ type sipLeg struct {
 	localTag string
 	merge    mergeKey // zero for outgoing legs
 	trunk    string   // empty for a phone
+	phone    string   // the phone's extension
 	doc      *conf.Document
 	log      *slog.Logger
 	box      *mailbox.Box
 	port     media.Port
 	done     chan struct{} // closed when the goroutine ends
 	gone     atomic.Bool   // LegOver was told
+	owner    atomic.Pointer[edge.Identity]
 
 	// Owned by the goroutine.
 	lis     leg.Listener

@@ -195,7 +195,13 @@ func (l *sipLeg) route(d *dialog.Dialog) {
 	if h.Addr.Addr().Is4() != source.Is4() || (!narrow(source) && narrow(h.Addr.Addr())) {
 		return
 	}
+	l.goTo(h)
+}
+
+// goTo takes a hop as the place of the peer.
+func (l *sipLeg) goTo(h edge.Hop) {
 	l.hop = h
+	l.owner.Store(&edge.Identity{Extension: l.phone, Trunk: l.trunk, Source: h.Addr, Transport: h.Transport})
 }
 
 // narrow reports whether an address is of no use outside of its own network.

@@ -112,10 +112,14 @@ func New(cfg Config) *Table {
 	return t
 }
 
-// Known reports whether a request inside a dialog belongs to a live leg: what
-// the gate lets through without digest. toTag is the tag of the To header.
-func (t *Table) Known(callID, toTag string) bool {
-	return t.find(callID, toTag) != nil
+// Owner returns the peer of the live leg that a request inside a dialog belongs
+// to: whose requests pass without digest. toTag is the tag of the To header.
+func (t *Table) Owner(callID, toTag string) (edge.Identity, bool) {
+	l := t.find(callID, toTag)
+	if l == nil || l.owner.Load() == nil {
+		return edge.Identity{}, false
+	}
+	return *l.owner.Load(), true
 }
 
 func (t *Table) find(callID, localTag string) *sipLeg {

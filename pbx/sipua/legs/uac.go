@@ -62,7 +62,7 @@ type fork struct {
 func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 	l := t.newLeg(d.Leg, t.cfg.NewID(), t.cfg.NewID())
 	l.lis = lis
-	l.trunk = d.Target.Trunk
+	l.trunk, l.phone = d.Target.Trunk, d.Target.Contact.Extension
 	l.uac = &uacState{d: d, forks: map[string]*fork{}}
 	l.uac.next.Box, l.uac.give.Box = l.box, l.box
 	peer := d.Target.Contact.Source.Addr()
@@ -143,7 +143,7 @@ func (l *sipLeg) tryNext() bool {
 // invite sends an INVITE to a place.
 func (l *sipLeg) invite(p place, auth sip.Header) {
 	u := l.uac
-	l.hop = p.to
+	l.goTo(p.to)
 	l.sdp.Trust(p.to.Addr.Addr())
 	u.base.Target, u.base.Routes = p.uri, p.routes
 	u.base.Local, u.base.Remote = l.parties(p)

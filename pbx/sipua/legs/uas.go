@@ -69,8 +69,8 @@ func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Ident
 		return
 	}
 	l := t.newLeg(pbx.LegID(t.cfg.NewID()), callID.Value(), tag)
-	l.merge, l.trunk = key, id.Trunk
-	l.hop = edge.Hop{Transport: id.Transport, Addr: id.Source}
+	l.merge, l.trunk, l.phone = key, id.Trunk, id.Extension
+	l.goTo(edge.Hop{Transport: id.Transport, Addr: id.Source})
 	in := newIncoming(req, tx)
 	l.uas = &uasState{in: in}
 	l.uas.resend.Box, l.uas.minute.Box = l.box, l.box

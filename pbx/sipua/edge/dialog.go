@@ -1,0 +1,39 @@
+package edge
+
+import (
+	"github.com/dipcast/dipcast/pbx/sipua/gate"
+)
+
+// expected reports whether a request inside a dialog comes from where its peer
+// is. Who hears or guesses Call-ID and tags, the carrier's other customers or
+// a provider on the way, must still not be able to end or move a call.
+func (e *Edge) expected(m *gate.Message, f *gate.Flow) bool {
+	if m.To.Tag == "" {
+		return false
+	}
+	owner, ok := e.cfg.Owner(m.CallID, m.To.Tag)
+	if !ok {
+		return false
+	}
+	if gate.Network(owner.Source.Addr()) == gate.Network(f.Remote.Addr()) {
+		return true
+	}
+	trunk, isTrunk := e.cfg.Trunk(f.Remote.Addr())
+	return owner.Trunk != "" && isTrunk && trunk == owner.Trunk
+}
+
+// moved reports whether a request from an unexpected place is the peer's all
+// the same: a phone that changed its network proves it by digest. Of a trunk
+// nobody can prove anything.
+func (e *Edge) moved(owner Identity, m *gate.Message, f *gate.Flow) bool {
+	if owner.Trunk != "" {
+		e.answer(m, f, 403, "Forbidden (not an address of the trunk)")
+		return false
+	}
+	ext := e.prove(e.look(), m, f)
+	if ext != nil && ext.Number != owner.Extension {
+		e.answer(m, f, 403, "Forbidden (another extension's dialog)")
+		return false
+	}
+	return ext != nil
+}

@@ -1,0 +1,51 @@
+package edge_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/dipcast/dipcast/pbx/sipua/edge"
+)
+
+// TestRequestsOfADialogComeFromItsPeer: who knows Call-ID and tags of a call
+// cannot end it from elsewhere; a phone that changed its network can, by digest.
+func TestRequestsOfADialogComeFromItsPeer(t *testing.T) {
+	at := netip.MustParseAddrPort("127.0.0.1:5060")
+	b := newBed(t, nil)
+	b.set(func() {
+		b.trunks[netip.MustParseAddr("127.0.0.3")] = "carrier"
+		b.trunks[netip.MustParseAddr("127.0.0.4")] = "other"
+		b.known["phone 7"] = edge.Identity{Extension: "101", Source: at}
+		b.known["line 7"] = edge.Identity{Trunk: "carrier", Source: at}
+	})
+	for _, row := range []struct {
+		name, from, call string
+		want             int
+	}{
+		{"the phone", "127.0.0.1", "phone", 200},
+		{"somebody", "127.0.0.2", "phone", 401},
+		{"a trunk in a phone's call", "127.0.0.3", "phone", 401},
+		{"where the trunk's contact is", "127.0.0.1", "line", 200},
+		{"the trunk's second host", "127.0.0.3", "line", 200},
+		{"another trunk", "127.0.0.4", "line", 403},
+		{"somebody in a trunk's call", "127.0.0.2", "line", 403},
+	} {
+		for _, network := range []string{"udp", "tcp"} {
+			p := b.dial(t, network, row.from)
+			for _, method := range []string{"BYE", "INVITE", "UPDATE", "INFO"} {
+				if res := p.ask(p.text(msg{method: method, callID: row.call, toTag: "7"})); res.Status != row.want {
+					t.Errorf("%s from %s over %s: %d, want %d", method, row.name, network, res.Status, row.want)
+				}
+			}
+		}
+	}
+	p := b.dial(t, "udp", "127.0.0.2")
+	for user, want := range map[string]int{"101": 200, "102": 403} {
+		ask := msg{method: "BYE", callID: "phone", toTag: "7", from: "sip:" + user + "@" + domain}
+		proof := login(t, p.ask(p.text(ask)), "MD5", user, "secret-"+user, "BYE", "sip:"+domain, 1)
+		ask.extra = []string{proof}
+		if res := p.ask(p.text(ask)); res.Status != want {
+			t.Errorf("BYE of %s from a new network: %d, want %d", user, res.Status, want)
+		}
+	}
+}
