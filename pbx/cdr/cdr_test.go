@@ -241,6 +241,22 @@ func TestRecorderWritesTogetherWhatWaitsTogether(t *testing.T) {
 	})
 }
 
+func TestCallsThatEndTogetherAreWrittenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &batches{}
+		r := NewRecorder(s, slog.New(slog.DiscardHandler))
+		r.Handle(ended("1"))
+		time.Sleep(gather / 2) //nolint:forbidigo // synctest's clock
+		r.Handle(ended("2"))
+		time.Sleep(gather) //nolint:forbidigo // synctest's clock
+		synctest.Wait()
+		if diff := cmp.Diff([]int{2}, s.sizes); diff != "" {
+			t.Errorf("sizes of the writes (-want +got):\n%s", diff)
+		}
+		r.Close()
+	})
+}
+
 func TestWrittenDropsOnlyWhatIsStillThere(t *testing.T) {
 	r := &Recorder{queue: []pbx.CDR{{ID: "2"}, {ID: "3"}, {ID: "4"}}}
 	r.written([]pbx.CDR{{ID: "1"}, {ID: "2"}, {ID: "3"}}) // 1 was given up during the write

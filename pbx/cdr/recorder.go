@@ -18,8 +18,10 @@ const (
 	retryAfter = 2 * time.Second
 	// writeLimit bounds one write, and the last writes at Close.
 	writeLimit = 10 * time.Second
-	// atOnce is how many records one write takes.
+	// atOnce is how many records one write takes, gather how long a record
+	// waits for others: a write costs the same for one as for many.
 	atOnce = 100
+	gather = 50 * time.Millisecond
 )
 
 // batcher is a store that writes several records in one transaction.
@@ -130,15 +132,26 @@ func (r *Recorder) run(ctx context.Context) {
 			return
 		case <-r.wake:
 		}
+		if !pause(ctx, gather) {
+			return
+		}
 		for r.writeAll(ctx) {
-			retry := time.NewTimer(retryAfter)
-			select {
-			case <-ctx.Done():
-				retry.Stop()
+			if !pause(ctx, retryAfter) {
 				return
-			case <-retry.C:
 			}
 		}
+	}
+}
+
+// pause waits; false means that ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 
