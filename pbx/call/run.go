@@ -313,9 +313,7 @@ func (r *run) LegHeld(id pbx.LegID, held bool) { r.put(legHeld{id, held}) }
 
 // LegDigit implements leg.Listener.
 func (r *run) LegDigit(id pbx.LegID, digit rune, inRTP bool) {
-	if r.box.Len() < sparable {
-		r.put(legDigit{id, digit, inRTP})
-	}
+	r.box.PutBelow(sparable, envelope{in: legDigit{id, digit, inRTP}})
 }
 
 // LegSilent implements leg.Listener.

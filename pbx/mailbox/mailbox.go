@@ -1,10 +1,13 @@
 // Package mailbox is an unbounded first-in first-out queue with one reader:
 // the way by which inputs reach the goroutine that owns something. Putting
-// never blocks; who may be flooded looks at Len before putting what can be
-// spared. The package starts no goroutine and imports nothing of ours.
+// never blocks; who may be flooded puts what can be spared with PutBelow. The
+// package starts no goroutine and imports nothing of ours.
 package mailbox
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // Box is a queue. Any goroutine may put, one takes.
 type Box[T any] struct {
@@ -20,10 +23,14 @@ func New[T any]() *Box[T] {
 }
 
 // Put appends v and reports whether the box is open.
-func (b *Box[T]) Put(v T) bool {
+func (b *Box[T]) Put(v T) bool { return b.PutBelow(math.MaxInt, v) }
+
+// PutBelow is Put for what can be spared: it does nothing and returns false if
+// most items or more wait already.
+func (b *Box[T]) PutBelow(most int, v T) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
+	if b.closed || len(b.items) >= most {
 		return false
 	}
 	b.items = append(b.items, v)

@@ -34,6 +34,24 @@ func TestOrderAndClose(t *testing.T) {
 	}
 }
 
+func TestWhatCanBeSparedIsNotPutIntoAFullBox(t *testing.T) {
+	b := New[int]()
+	for i := range 3 {
+		if ok := b.PutBelow(2, i); ok != (i < 2) {
+			t.Errorf("item %d was taken: %t", i, ok)
+		}
+	}
+	if !b.Put(3) {
+		t.Error("what cannot be spared was refused")
+	}
+	if rest := b.Close(); !slices.Equal(rest, []int{0, 1, 3}) {
+		t.Errorf("rest %v", rest)
+	}
+	if b.PutBelow(2, 4) {
+		t.Error("a closed box takes something")
+	}
+}
+
 func TestManyPutOneTakes(t *testing.T) {
 	const writers, each = 8, 500
 	b := New[[2]int]()

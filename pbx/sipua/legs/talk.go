@@ -330,7 +330,7 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 	}
 	again := func(after time.Duration) {
 		if c.tries >= maxTries {
-			c.refresh = false // the expiry mailbox.Alarm ends the session if need be
+			c.refresh = false // the expiry alarm ends the session if need be
 			return
 		}
 		if c.present == nil {

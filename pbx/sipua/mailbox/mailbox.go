@@ -1,11 +1,13 @@
-// Package mailbox is the queue of a goroutine that owns something, with Alarms
-// and repetitions that run in that goroutine as well.
+// Package mailbox is the queue of a goroutine that owns something, with alarms
+// and repetitions that run in that goroutine as well. It is pbx/mailbox for
+// functions, and knows nothing of SIP.
 package mailbox
 
 import (
 	"context"
-	"sync"
 	"time"
+
+	"github.com/dipcast/dipcast/pbx/mailbox"
 )
 
 // limit is how many messages from the network and the media plane may
@@ -14,51 +16,26 @@ import (
 const limit = 256
 
 // Box is the queue of one goroutine.
-type Box struct {
-	mu     sync.Mutex
-	queue  []func()
-	closed bool
-	ready  chan struct{}
-}
+type Box struct{ queue *mailbox.Box[func()] }
 
 // New returns an empty Box.
-func New() *Box { return &Box{ready: make(chan struct{}, 1)} }
+func New() *Box { return &Box{queue: mailbox.New[func()]()} }
 
 // Post queues f. A closed Box drops it.
-func (m *Box) Post(f func()) { m.put(f, false) }
+func (b *Box) Post(f func()) { b.queue.Put(f) }
 
 // PostBounded is Post for what strangers can cause; it reports whether f was
 // queued.
-func (m *Box) PostBounded(f func()) bool { return m.put(f, true) }
-
-func (m *Box) put(f func(), bounded bool) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed || (bounded && len(m.queue) >= limit) {
-		return false
-	}
-	m.queue = append(m.queue, f)
-	select {
-	case m.ready <- struct{}{}:
-	default:
-	}
-	return true
-}
+func (b *Box) PostBounded(f func()) bool { return b.queue.PutBelow(limit, f) }
 
 // Take returns the next message, false when the context is over.
-func (m *Box) Take(ctx context.Context) (func(), bool) {
+func (b *Box) Take(ctx context.Context) (func(), bool) {
 	for {
-		m.mu.Lock()
-		if len(m.queue) > 0 {
-			f := m.queue[0]
-			m.queue[0] = nil
-			m.queue = m.queue[1:]
-			m.mu.Unlock()
+		if f, ok := b.queue.Take(); ok {
 			return f, ctx.Err() == nil
 		}
-		m.mu.Unlock()
 		select {
-		case <-m.ready:
+		case <-b.queue.Ready():
 		case <-ctx.Done():
 			return nil, false
 		}
@@ -66,14 +43,10 @@ func (m *Box) Take(ctx context.Context) (func(), bool) {
 }
 
 // Close drops what waits and what comes.
-func (m *Box) Close() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.closed, m.queue = true, nil
-}
+func (b *Box) Close() { b.queue.Close() }
 
-// Alarm is a timer whose function runs in the goroutine that empties the Box, and never after
-// it was stopped or set anew.
+// Alarm is a timer whose function runs in the goroutine that empties the Box,
+// and never after it was stopped or set anew.
 type Alarm struct {
 	Box   *Box
 	timer *time.Timer
