@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -33,9 +35,12 @@ type fleetConfig struct {
 
 // fleet holds the running tenants. One goroutine calls its methods.
 type fleet struct {
-	cfg      fleetConfig
-	tenants  map[string]*tenant
-	retiring sync.WaitGroup // tenants that left the manifests and still drain
+	cfg     fleetConfig
+	tenants map[string]*tenant
+	wg      sync.WaitGroup // of the retiring ones
+
+	mu       sync.Mutex
+	retiring map[string]*tenant // left the manifests and still drain
 }
 
 // tenant is one running server.
@@ -49,14 +54,18 @@ type tenant struct {
 }
 
 func newFleet(cfg fleetConfig) *fleet {
-	return &fleet{cfg: cfg, tenants: make(map[string]*tenant)}
+	return &fleet{cfg: cfg, tenants: make(map[string]*tenant), retiring: make(map[string]*tenant)}
 }
 
-// ports returns the ports that running tenants must keep.
+// ports returns the ports that are taken by tenants that run or still drain.
 func (f *fleet) ports() map[string]conf.Ports {
-	ports := make(map[string]conf.Ports, len(f.tenants))
-	for k, t := range f.tenants {
-		ports[k] = t.document.Network.Ports
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ports := make(map[string]conf.Ports, len(f.tenants)+len(f.retiring))
+	for _, list := range []map[string]*tenant{f.retiring, f.tenants} {
+		for k, t := range list {
+			ports[k] = t.document.Network.Ports
+		}
 	}
 	return ports
 }
@@ -77,12 +86,32 @@ func (f *fleet) converge(ctx context.Context, wanted []*conf.Document) error {
 	}
 	for k, t := range f.tenants {
 		if !keep[k] {
-			fmt.Fprintf(f.cfg.out, "%s: removed from the manifests: draining\n", k)
-			delete(f.tenants, k)
-			f.retiring.Go(func() { f.stopAll([]*tenant{t}) })
+			f.retire(k, t)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// retire drains a tenant while the others go on.
+func (f *fleet) retire(k string, t *tenant) {
+	fmt.Fprintf(f.cfg.out, "%s: removed from the manifests: draining\n", k)
+	delete(f.tenants, k)
+	f.mu.Lock()
+	f.retiring[k] = t
+	f.mu.Unlock()
+	f.wg.Go(func() {
+		f.stopAll([]*tenant{t})
+		f.mu.Lock()
+		delete(f.retiring, k)
+		f.mu.Unlock()
+		fmt.Fprintf(f.cfg.out, "%s: has ended\n", k)
+	})
+}
+
+func (f *fleet) drains(k string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.retiring[k] != nil
 }
 
 func (f *fleet) update(t *tenant, d *conf.Document) error {
@@ -105,6 +134,9 @@ func (f *fleet) update(t *tenant, d *conf.Document) error {
 }
 
 func (f *fleet) start(ctx context.Context, k string, d *conf.Document) error {
+	if f.drains(k) {
+		return fmt.Errorf("%s: was removed and still drains its calls: save a manifest once more when it has ended", k)
+	}
 	dir, err := server.PrepareDataDir(f.cfg.data, d.Tenant.Namespace, d.Tenant.Name)
 	if err != nil {
 		return err
@@ -126,8 +158,17 @@ func (f *fleet) start(ctx context.Context, k string, d *conf.Document) error {
 	f.manage(t)
 	f.tenants[k] = t
 	fmt.Fprintf(f.cfg.out, "%s: SIP %s (UDP, TCP), console %s, callback %s/works/callback, metrics http://%s/metrics, API token in %s\n",
-		k, s.SIPAddr(), d.Web.BaseURL, d.Web.BaseURL, s.AdminAddr(), s.APITokenFile())
+		k, reachedAt(d, s), d.Web.BaseURL, d.Web.BaseURL, s.AdminAddr(), s.APITokenFile())
 	return nil
+}
+
+// reachedAt is the SIP address that phones are given.
+func reachedAt(d *conf.Document, s *server.Server) string {
+	host := s.SIPAddr().Addr().String()
+	if list := d.Network.Advertise[""]; len(list) > 0 {
+		host = list[0]
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(s.SIPAddr().Port())))
 }
 
 // manage sets the bot of the tenant's document up, in the background.
@@ -173,7 +214,7 @@ func (f *fleet) manageBot(ctx context.Context, k string, s *server.Server, d *co
 func (f *fleet) stop() {
 	f.stopAll(slices.Collect(maps.Values(f.tenants)))
 	clear(f.tenants)
-	f.retiring.Wait()
+	f.wg.Wait()
 }
 
 func (f *fleet) stopAll(list []*tenant) {

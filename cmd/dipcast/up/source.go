@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,18 +32,16 @@ type source struct {
 	own    string // address of this machine
 }
 
-// read compiles every tenant. Tenants that run keep the ports in running.
-// With an error among the problems there are no documents.
+// read compiles every tenant. Tenants that run keep the ports in running, and
+// nobody gets the ports of those that are not in the manifests any more. With
+// an error among the problems there are no documents.
 func (s *source) read(running map[string]conf.Ports) ([]*conf.Document, []compile.Problem) {
 	set, problems := s.loader.Load(s.opts.paths)
 	if compile.HasErrors(problems) {
 		return nil, problems
 	}
 	tenants := set.Tenants()
-	for i := range tenants {
-		tenants[i].Ports = running[key(tenants[i].Tenant.Namespace, tenants[i].Tenant.Name)]
-	}
-	problems = append(problems, manifest.AssignPorts(tenants)...)
+	problems = append(problems, assignPorts(tenants, running)...)
 	s.givenPorts(tenants, running)
 	var documents []*conf.Document
 	for _, in := range tenants {
@@ -66,6 +66,21 @@ func (s *source) read(running map[string]conf.Ports) ([]*conf.Document, []compil
 		return nil, problems
 	}
 	return documents, problems
+}
+
+func assignPorts(tenants []compile.Input, running map[string]conf.Ports) []compile.Problem {
+	all, left := slices.Clone(tenants), maps.Clone(running)
+	for i := range all {
+		k := key(all[i].Tenant.Namespace, all[i].Tenant.Name)
+		all[i].Ports = running[k]
+		delete(left, k)
+	}
+	for _, ports := range left {
+		all = append(all, compile.Input{Ports: ports})
+	}
+	problems := manifest.AssignPorts(all)
+	copy(tenants, all)
+	return problems
 }
 
 // givenPorts puts the ports of the flags into the first tenant's slot.

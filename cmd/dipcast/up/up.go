@@ -85,13 +85,29 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 		fmt.Fprintln(stderr, "dipcast up: no manifests: name files or folders with -f PATH")
 		return o, errors.New("no manifests")
 	}
-	if o.advertise != "" {
-		if _, err := netip.ParseAddr(o.advertise); err != nil {
-			fmt.Fprintf(stderr, "dipcast up: --advertise %q: must be an IP address\n", o.advertise)
-			return o, err
-		}
+	if err := o.check(); err != nil {
+		fmt.Fprintln(stderr, "dipcast up:", err)
+		return o, err
 	}
 	return o, nil
+}
+
+func (o *options) check() error {
+	if _, err := netip.ParseAddr(o.advertise); err != nil && o.advertise != "" {
+		return fmt.Errorf("--advertise %q: must be an IP address", o.advertise)
+	}
+	for _, p := range []struct {
+		flag string
+		port int
+	}{{"--sip-port", o.sipPort}, {"--http-port", o.httpPort}} {
+		if p.port < 1 || p.port > 65535 {
+			return fmt.Errorf("%s %d: must be 1 to 65535", p.flag, p.port)
+		}
+	}
+	if o.httpPort == o.sipPort {
+		return fmt.Errorf("--http-port %d: must differ from --sip-port: both listen on TCP", o.httpPort)
+	}
+	return nil
 }
 
 func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
