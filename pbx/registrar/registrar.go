@@ -156,13 +156,13 @@ func (r *Registrar) Retain(exists func(extension string) bool) {
 
 // drop removes the contacts that match; r.mu is held.
 func (r *Registrar) drop(extension string, contacts []pbx.Contact, match func(pbx.Contact) bool) int {
-	left := slices.DeleteFunc(slices.Clone(contacts), match)
-	if n := len(contacts) - len(left); n > 0 {
-		r.put(extension, left)
-		r.dirty[extension] = true
-		return n
+	if !slices.ContainsFunc(contacts, match) {
+		return 0
 	}
-	return 0
+	left := slices.DeleteFunc(slices.Clone(contacts), match)
+	r.put(extension, left)
+	r.dirty[extension] = true
+	return len(contacts) - len(left)
 }
 
 // put replaces an extension's bindings; r.mu is held.

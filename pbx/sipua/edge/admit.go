@@ -33,8 +33,8 @@ func (e *Edge) Response(m *gate.Message, f *gate.Flow) {
 // is not reached any more, unless it said where it listens and was not behind
 // a NAT.
 func (e *Edge) Closed(f *gate.Flow) {
-	if e.closing.Load() {
-		return // the phones come back to the next process
+	if e.closing.Load() || !f.Proven() {
+		return // the phones come back to the next process; strangers have no bindings
 	}
 	e.cfg.Registrar.Gone(func(c pbx.Contact) bool {
 		return c.Transport == "TCP" && c.Source == f.Remote && !direct(&c)

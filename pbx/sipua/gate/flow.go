@@ -16,8 +16,9 @@ type Flow struct {
 	stream *stream
 }
 
-// Send writes one message to the peer. A datagram never blocks for long; a
-// TCP connection whose peer does not read is closed after a time.
+// Send writes one message to the peer, or leaves it to be written in order if
+// it is a TCP connection; one whose peer does not read is closed after a time.
+// It never blocks for long.
 func (f *Flow) Send(b []byte) error {
 	if f.stream != nil {
 		return f.stream.send(b)
@@ -54,12 +55,9 @@ func (f *Flow) Prove() {
 	}
 }
 
-// heard tells the stream that its peer speaks SIP.
-func (f *Flow) heard() {
-	if f.stream != nil {
-		f.stream.spoke.Store(true)
-	}
-}
+// Proven reports whether the flow is a TCP connection whose peer has shown who
+// it is.
+func (f *Flow) Proven() bool { return f.stream != nil && f.stream.trust.Load() }
 
 // Alive reports whether the flow still can carry messages; a UDP flow always
 // can as far as anybody knows.

@@ -198,7 +198,6 @@ func (g *Gate) response(m *Message, f *Flow) {
 func (g *Gate) request(m *Message, f *Flow) {
 	refused := g.rules.check(m)
 	if refused == nil {
-		f.heard()
 		g.cfg.Handler.Request(m, f)
 		return
 	}

@@ -10,13 +10,12 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // StreamLimits bound TCP connections. Zero fields mean the defaults.
 type StreamLimits struct {
-	Total     int           // connections, 2048
+	Total     int           // connections, 2048; an eighth more for trunks
 	PerSource int           // connections of one source that have not proven themselves, 32
 	Header    int           // bytes of one message's headers, 16384
 	Body      int           // bytes of one message's body, 65536
@@ -24,6 +23,7 @@ type StreamLimits struct {
 	Idle      time.Duration // idle time after that, 2 h
 	Message   time.Duration // from the first to the last byte of a message, 10 s
 	Write     time.Duration // until a peer that does not read is given up, 5 s
+	Backlog   int           // bytes that may wait to be written, 262144
 }
 
 func (l StreamLimits) withDefaults() StreamLimits {
@@ -41,6 +41,7 @@ func (l StreamLimits) withDefaults() StreamLimits {
 	number(&l.PerSource, 32)
 	number(&l.Header, 16384)
 	number(&l.Body, 65536)
+	number(&l.Backlog, 1<<18)
 	length(&l.Unproven, 30*time.Second)
 	length(&l.Idle, 2*time.Hour)
 	length(&l.Message, 10*time.Second)
@@ -78,7 +79,12 @@ func (s *streams) add(st *stream, proven bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	source := Network(st.flow.Remote.Addr())
-	if s.closed || len(s.open) >= s.limits.Total {
+	// Trunks find room when strangers have taken all of it.
+	room := s.limits.Total
+	if proven {
+		room += s.limits.Total/8 + 1
+	}
+	if s.closed || len(s.open) >= room {
 		return false
 	}
 	if !proven {
@@ -119,43 +125,6 @@ func (s *streams) find(to netip.AddrPort) *stream {
 	return s.open[to]
 }
 
-// stream is one TCP connection.
-type stream struct {
-	conn   net.Conn
-	flow   *Flow
-	table  *streams
-	proven bool // under table.mu
-	spoke  atomic.Bool
-	trust  atomic.Bool // proven, for the reader
-	gone   atomic.Bool
-
-	write sync.Mutex
-}
-
-func (st *stream) prove() {
-	if st.trust.Swap(true) {
-		return
-	}
-	st.table.mu.Lock()
-	defer st.table.mu.Unlock()
-	st.table.settle(st)
-}
-
-// send writes one message. A peer that does not read loses its connection, so
-// that it cannot hold up whoever sends.
-func (st *stream) send(b []byte) error {
-	st.write.Lock()
-	defer st.write.Unlock()
-	if err := st.conn.SetWriteDeadline(time.Now().Add(st.table.limits.Write)); err != nil {
-		return err
-	}
-	if _, err := st.conn.Write(b); err != nil {
-		_ = st.conn.Close() // half a message may be out: nothing may follow it
-		return err
-	}
-	return nil
-}
-
 // ServeTCP accepts connections until Close.
 func (g *Gate) ServeTCP(l net.Listener) error {
 	return g.start(l, func() { g.accept(l) })
@@ -174,13 +143,14 @@ func (g *Gate) accept(l net.Listener) {
 			<-t.C
 			continue
 		}
-		source := Network(flowOf(conn).Remote.Addr())
-		if g.bans.Source(source, g.cfg.Now()) && !g.cfg.Trusted(source) {
+		source := flowOf(conn).Remote.Addr()
+		trusted := g.cfg.Trusted(source)
+		if !trusted && g.bans.Source(Network(source), g.cfg.Now()) {
 			g.Counters.Banned.Add(1)
 			_ = conn.Close() // was never served
 			continue
 		}
-		if _, err := g.serveStream(conn, g.cfg.Trusted(source)); err != nil {
+		if _, err := g.serveStream(conn, trusted); err != nil {
 			g.Counters.Turned.Add(1)
 		}
 	}
@@ -227,7 +197,7 @@ func flowOf(conn net.Conn) *Flow {
 
 func (g *Gate) readStream(st *stream) {
 	defer func() {
-		st.gone.Store(true)
+		st.finish()
 		_ = st.conn.Close() // the peer may have closed it already
 		g.streams.remove(st)
 		g.Counters.Streams.Add(-1)
