@@ -172,10 +172,3 @@ func Display(n conf.Numbering, s string) string {
 	}
 	return digits[:area] + "-" + local[:len(local)-4] + "-" + local[len(local)-4:]
 }
-
-// Digits returns a number as it is sent: without what people write between
-// digits. Text that is no number yields an empty text.
-func Digits(s string) string {
-	digits, _ := clean(s)
-	return digits
-}

@@ -23,9 +23,6 @@ func TestDisplay(t *testing.T) {
 	if got := Display(conf.Numbering{Country: "FR"}, "01 23 45"); got != "012345" {
 		t.Errorf("shown as %q", got)
 	}
-	if Digits("010-1234 (5678)") != "01012345678" || Digits("sip:x") != "" {
-		t.Error("Digits")
-	}
 }
 
 func TestOpen(t *testing.T) {

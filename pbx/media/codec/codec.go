@@ -69,9 +69,6 @@ func Static(payloadType uint8) (media.Codec, bool) {
 	return media.Codec{}, false
 }
 
-// Supported lists the audio codecs that we can offer, A-law first.
-func Supported() []media.Codec { return []media.Codec{ALaw.Codec(), ULaw.Codec()} }
-
 // Codec returns the law's name, static payload type and clock rate.
 func (l Law) Codec() media.Codec {
 	switch l {
