@@ -72,8 +72,12 @@ func TestGuessersLearnNothingAndAreShutOut(t *testing.T) {
 		}
 		return m.CSeqMethod == "OPTIONS"
 	})
-	// The ban is for that user from that address.
+	// The ban is for that user from that address; nothing else of 102 is
+	// registered but the phone that registers now.
 	r.desk("102")
+	if n := metric(t, r.server.AdminAddr(), "dipcast_registrations"); n != 3 {
+		t.Errorf("%v registrations, want two of 101 and one of 102", n)
+	}
 	c.goesOn(t)
 }
 
@@ -250,12 +254,14 @@ func TestForgedRequestsDoNotTouchTheCall(t *testing.T) {
 		s := r.stranger(network, attacker)
 		for _, method := range []string{"BYE", "INVITE", "UPDATE", "INFO", "REFER", "NOTIFY", "PRACK", "CANCEL"} {
 			for _, call := range []*phone.Call{c.caller, c.desk} {
-				for _, tags := range [][2]string{{"a", "b"}, {"", "guess"}, {tagOf(call.InviteHeader("From")), "guess"}} {
+				for _, tags := range [][2]string{{"a", "b"}, {"", "guess"}, {tagOf(call.InviteHeader("From")), "guess"}, {"guess", tagOf(call.InviteHeader("From"))}} {
 					q := request{
 						method: method, callID: call.CallID(), extra: []string{"Contact: <sip:x@" + s.local() + ">"},
 						from: "<sip:x@" + attacker + ">;tag=" + tags[0], to: "<sip:y@" + s.domain + ">;tag=" + tags[1],
 					}
-					if res := s.ask(q); res.Status != 481 && res.Status != 400 {
+					switch res := s.ask(q); res.Status {
+					case 400, 401, 403, 481:
+					default:
 						t.Errorf("%s over %s with tags %q is answered %d", method, network, tags, res.Status)
 					}
 				}
@@ -316,6 +322,52 @@ func TestForgedCANCEL(t *testing.T) {
 	ack := cancel
 	ack.method = "ACK"
 	carrier.send(carrier.text(ack))
+}
+
+// TestForgedBYE: who overhears all of a call's signalling and sits elsewhere
+// can neither end it nor lead its audio away, be it the leg of the trunk or
+// that of a phone.
+func TestForgedBYE(t *testing.T) {
+	r := newRig(t, setup{})
+	carrier, desk, forger := r.stranger("udp", "127.0.0.2"), r.stranger("udp", "127.0.0.77"), r.stranger("udp", attacker)
+	if res := desk.login(desk.registration("101"), "101", passwords["101"]); res.Status != 200 {
+		t.Fatalf("register: %q", res.Text())
+	}
+	dialled := "<sip:025550101@" + r.sip + ">"
+	invite := request{
+		method: "INVITE", uri: "sip:025550101@" + r.sip, from: "<sip:01099998888@127.0.0.2>;tag=c", to: dialled, callID: "overheard", seq: 1,
+		extra: []string{"Contact: <sip:c@" + carrier.local() + ">", "Content-Type: application/sdp"}, body: carrier.offer(),
+	}
+	carrier.send(carrier.text(invite))
+	atDesk := desk.until(func(m *gate.Message) bool { return m.Method == "INVITE" })
+	pbx := netip.MustParseAddrPort(r.sip)
+	answer := (&gate.Reply{Status: 200, Reason: "OK", Tag: "d", Headers: []gate.Header{
+		{Name: "Contact", Value: "<sip:101@" + desk.local() + ">"}, {Name: "Content-Type", Value: "application/sdp"},
+	}, Body: desk.offer()}).Bytes(atDesk, pbx)
+	desk.send(string(answer))
+	desk.until(func(m *gate.Message) bool { return m.Method == "ACK" })
+	answered := carrier.until(func(m *gate.Message) bool { return m.Status == 200 && m.CSeqMethod == "INVITE" })
+	ack := request{method: "ACK", uri: invite.uri, from: invite.from, to: answered.Get("to"), callID: "overheard", seq: 1}
+	carrier.send(carrier.text(ack))
+
+	ofTrunk := request{from: invite.from, to: answered.Get("to"), callID: "overheard", seq: 10}
+	ofPhone := request{from: atDesk.Get("to") + ";tag=d", to: atDesk.Get("from"), callID: atDesk.CallID, seq: 10}
+	for name, q := range map[string]request{"the trunk's leg": ofTrunk, "the phone's leg": ofPhone} {
+		for _, method := range []string{"BYE", "INVITE", "UPDATE", "INFO"} {
+			q.method, q.body = method, forger.offer()
+			q.extra = []string{"Contact: <sip:x@" + forger.local() + ">", "Content-Type: application/sdp"}
+			if res := forger.ask(q); res.Status != 401 && res.Status != 403 {
+				t.Errorf("%s of %s from elsewhere is answered %d", method, name, res.Status)
+			}
+			q.seq++
+		}
+	}
+	// The dialogs are as they were: their owners can end them.
+	ofTrunk.method, ofTrunk.seq = "BYE", 2
+	if res := carrier.ask(ofTrunk); res.Status != 200 {
+		t.Errorf("the trunk's own BYE is answered %d", res.Status)
+	}
+	desk.reply(desk.until(func(m *gate.Message) bool { return m.Method == "BYE" }), 200, "OK")
 }
 
 // TestNothingWithoutProof: every method that does something asks who it is.

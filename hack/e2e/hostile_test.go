@@ -164,6 +164,14 @@ func bombs() map[string]string {
 func (p *process) newCalls(c *conversation) {
 	p.t.Helper()
 	second, third := p.desk("102"), p.desk("103")
+	defer func() {
+		for _, phone := range []*phone.Phone{second, third} {
+			if err := phone.Unregister(within(p.t)); err != nil {
+				p.t.Error(err)
+			}
+			phone.Close()
+		}
+	}()
 	for _, dial := range []func() (*phone.Call, *phone.Phone){
 		func() (*phone.Call, *phone.Phone) {
 			call, err := second.Dial(within(p.t), "103", phone.DialOptions{})
