@@ -185,14 +185,22 @@ func (e *Edge) prove(idx *index, m *gate.Message, f *gate.Flow) *conf.Extension 
 	}
 	verdict := e.auth.Check(&digest.Attempt{
 		Credentials: c, Method: m.Method, Realm: idx.doc.Tenant.Domain, Source: f.Remote.Addr(),
-		Request: m.CallID + "\x00" + m.Via.Branch + "\x00" + m.CSeqMethod,
+		Request: fingerprint(m),
 	}, secret, ext != nil && secret != "", now)
 	switch verdict {
 	case digest.Right:
 		bans.Succeeded(source, c.Username, now)
+		if m.Method == "INVITE" && !sameCallee(c.URI, m.URI) {
+			e.answer(m, f, 403, "Forbidden (the digest is for another Request-URI)")
+			return nil
+		}
 		return ext
 	case digest.Repeated:
-		return ext
+		if m.Method == "REGISTER" {
+			return ext
+		}
+		// Retransmissions of what we serve meet their transaction, not us.
+		verdict = digest.Stale
 	case digest.Guessed:
 		e.gate.Counters.Failures.Add(1)
 		if !trusted && bans.Failed(source, c.Username, now) {

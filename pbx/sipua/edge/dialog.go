@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"crypto/sha256"
+
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
 )
 
@@ -36,4 +38,22 @@ func (e *Edge) moved(owner Identity, m *gate.Message, f *gate.Flow) bool {
 		return false
 	}
 	return ext != nil
+}
+
+// fingerprint tells a retransmission, which is the same to the last byte, from
+// a replay: somebody beside the phone who took its proof over into a request
+// of their own.
+func fingerprint(m *gate.Message) string {
+	h := sha256.Sum256([]byte(m.Text()))
+	return string(h[:])
+}
+
+// sameCallee reports whether the URI that a digest covers names the same user
+// as the Request-URI: who passes a phone's request on must not choose another
+// number. Phones disagree about the rest, ports and parameters; test tools
+// name no user at all.
+func sameCallee(digest, request string) bool {
+	d, ok1 := gate.ParseURI(digest)
+	r, ok2 := gate.ParseURI(request)
+	return ok1 && ok2 && (d.User == "" || d.User == r.User)
 }

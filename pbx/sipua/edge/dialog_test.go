@@ -49,3 +49,34 @@ func TestRequestsOfADialogComeFromItsPeer(t *testing.T) {
 		}
 	}
 }
+
+// TestAProofIsForOneRequest: who hears a phone's proof cannot put it into a
+// request of their own, not even beside the phone behind the same NAT.
+func TestAProofIsForOneRequest(t *testing.T) {
+	b := newBed(t, nil)
+	p, thief := b.dial(t, "udp", "127.0.0.1"), b.dial(t, "udp", "127.0.0.1")
+	proof := login(t, p.ask(p.text(msg{method: "REGISTER"})), "SHA-256", "101", "secret-101", "REGISTER", "sip:"+domain, 1)
+	r := msg{method: "REGISTER", callID: "r", branch: "z9hG4bKr", seq: 7, extra: []string{p.contact("101"), proof}}
+	if res := p.ask(p.text(r)); res.Status != 200 {
+		t.Fatalf("REGISTER: %q", res.Text())
+	}
+	r.seq, r.extra[0] = 8, thief.contact("101")
+	if res := thief.ask(thief.text(r)); res.Status != 401 || len(b.reg.Contacts("101")) != 1 {
+		t.Errorf("the proof in another REGISTER: %q", res.Text())
+	}
+	invite := inviteFrom("sip:101@"+domain, "sip:102@"+domain)
+	proof = login(t, p.ask(p.text(invite)), "MD5", "101", "secret-101", "INVITE", invite.uri, 1)
+	other := inviteFrom("sip:101@"+domain, "sip:0060123456789@"+domain, proof)
+	if res := thief.ask(thief.text(other)); res.Status != 403 || len(b.seen()) != 0 {
+		t.Errorf("the proof for another number: %q", res.Text())
+	}
+	proof = login(t, p.ask(p.text(invite)), "MD5", "101", "secret-101", "INVITE", invite.uri+";user=phone", 1)
+	invite.branch, invite.callID, invite.extra = "z9hG4bKi", "i", append(invite.extra, proof)
+	if res := p.ask(p.text(invite)); res.Status != 486 {
+		t.Fatalf("INVITE: %q", res.Text())
+	}
+	invite.branch = "z9hG4bKj"
+	if res := thief.ask(thief.text(invite)); res.Status != 401 || len(b.seen()) != 1 {
+		t.Errorf("the proof in another INVITE: %q", res.Text())
+	}
+}
