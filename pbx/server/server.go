@@ -293,13 +293,7 @@ func (s *Server) Apply(d *conf.Document) (Plan, error) {
 	defer s.apply.Unlock()
 	plan, err := PlanFor(s.document(), d)
 	if err == nil {
-		err = s.works.Apply(d.Bot, d.Numbering.AreaCode)
-	}
-	if err == nil {
-		err = s.agent.Apply(d)
-	}
-	if err == nil {
-		err = s.web.Apply(webConfig(d, s.keys))
+		err = s.follow(d)
 	}
 	if err != nil {
 		s.metrics.Refused()
@@ -310,6 +304,24 @@ func (s *Server) Apply(d *conf.Document) (Plan, error) {
 	s.metrics.Applied(d.Generation)
 	s.log.Info("a new configuration is in force", "document", d, "plan", plan)
 	return plan, nil
+}
+
+// follow gives the document to the parts that may find fault with it; if one
+// does, those before it get the old one back.
+func (s *Server) follow(d *conf.Document) error {
+	old := s.document()
+	if err := s.web.Apply(webConfig(d, s.keys)); err != nil {
+		return err
+	}
+	err := s.works.Apply(d.Bot, d.Numbering.AreaCode)
+	if err == nil {
+		err = s.agent.Apply(d)
+	}
+	if err != nil {
+		_ = s.works.Apply(old.Bot, old.Numbering.AreaCode)
+		_ = s.web.Apply(webConfig(old, s.keys))
+	}
+	return err
 }
 
 // Control returns what people and machines may do to calls.
