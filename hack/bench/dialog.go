@@ -14,7 +14,6 @@ type dialog struct {
 	ask    request
 	remote message       // the 200
 	setup  time.Duration // from the first INVITE to the 200
-	ringAt time.Time     // first 180
 }
 
 // invite begins a call; challenged, it proves itself.
@@ -26,13 +25,8 @@ func (p *phone) invite(ctx context.Context, to string) (*dialog, error) {
 	}}
 	contact := "Contact: <" + p.contact(0) + ">\r\n"
 	d.ask.extra = contact
-	seen := func(m message) {
-		if m.status == 180 && d.ringAt.IsZero() {
-			d.ringAt = time.Now()
-		}
-	}
 	for {
-		res, err := p.ask(ctx, &d.ask, seen)
+		res, err := p.ask(ctx, &d.ask)
 		if err != nil {
 			return nil, err
 		}
@@ -69,16 +63,15 @@ func (d *dialog) inside(method string, cseq int) *request {
 }
 
 func (d *dialog) bye(ctx context.Context) error {
-	res, err := d.phone.ask(ctx, d.inside("BYE", d.ask.cseq+1), nil)
+	res, err := d.phone.ask(ctx, d.inside("BYE", d.ask.cseq+1))
 	if err == nil && res.status != 200 {
 		err = fmt.Errorf("BYE of %s: %.60q", d.phone.user, res.text)
 	}
 	return err
 }
 
-// cancelled is a call that was never answered: ring sends an INVITE of an
-// outside caller, who needs no password, and the returned function gives up
-// and waits for the end.
+// ring calls as an outside caller, who needs no password; the returned function
+// gives up and waits for the end.
 func (p *phone) ring(ctx context.Context, to string) func() error {
 	ask := request{
 		method: "INVITE", uri: "sip:" + to + "@" + p.domain, to: "<sip:" + to + "@" + p.domain + ">",
@@ -87,7 +80,7 @@ func (p *phone) ring(ctx context.Context, to string) func() error {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		res, err := p.ask(ctx, &ask, nil)
+		res, err := p.ask(ctx, &ask)
 		if err == nil {
 			ack := ask
 			ack.method, ack.to, ack.body, ack.extra = "ACK", res.get("To"), "", ""

@@ -36,8 +36,7 @@ func newCarrier() (*carrier, error) {
 	return c, nil
 }
 
-// serverAt tells the carrier where the PBX is; before that it answers nobody
-// but learns nothing either.
+// serverAt tells the carrier where the PBX is that it shall call.
 func (c *carrier) serverAt(a netip.AddrPort) { c.server = a }
 
 // latencies of cards: from the INVITE to the card in the chat, and from the

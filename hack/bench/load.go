@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// atOnce is how many phones register, and how many pairs call, at a time.
+// How many phones register, and how many pairs of phones call, at a time.
 const (
 	registering = 64
 	pairs       = 32
@@ -19,7 +20,6 @@ const (
 // result of one load on one target.
 type result struct {
 	perCPU float64 // per CPU-second of the target
-	rate   float64 // per second
 	failed int64
 	delays []time.Duration
 }
@@ -29,7 +29,7 @@ type result struct {
 // the same Contact, so that no call is forked to one that is gone.
 func phonesAt(t *target, n int) (list []*phone, err error) {
 	for i := range n {
-		p, err := newPhone(fmt.Sprintf("127.1.%d.%d:5062", i/200, i%200+1), fmt.Sprint(firstNumber+i), t)
+		p, err := newPhone(fmt.Sprintf("127.1.%d.%d:5062", i/200, i%200+1), strconv.Itoa(firstNumber+i), t)
 		if err != nil {
 			hangUp(list)
 			return nil, err
@@ -52,7 +52,7 @@ func loop(ctx context.Context, t *target, d time.Duration, do []func(context.Con
 	var first atomic.Pointer[error]
 	delays := make([][]time.Duration, len(do))
 	until := time.Now().Add(d)
-	used, began := t.cpu(), time.Now()
+	used := t.cpu()
 	var wg sync.WaitGroup
 	for i, f := range do {
 		wg.Go(func() {
@@ -69,7 +69,7 @@ func loop(ctx context.Context, t *target, d time.Duration, do []func(context.Con
 		})
 	}
 	wg.Wait()
-	took, cpu := time.Since(began), t.cpu()-used
+	cpu := t.cpu() - used
 	if e := first.Load(); e != nil && count.Load() < 10*failed.Load() {
 		return result{}, fmt.Errorf("%s: %d of %d failed, the first with: %w", t.name, failed.Load(), failed.Load()+count.Load(), *e)
 	}
@@ -77,7 +77,7 @@ func loop(ctx context.Context, t *target, d time.Duration, do []func(context.Con
 		return result{}, errors.New(t.name + " used no CPU")
 	}
 	n := float64(count.Load())
-	return result{n / cpu.Seconds(), n / took.Seconds(), failed.Load(), slices.Concat(delays...)}, ctx.Err()
+	return result{n / cpu.Seconds(), failed.Load(), slices.Concat(delays...)}, ctx.Err()
 }
 
 // registrations loads the target with REGISTER, 401, REGISTER, 200.

@@ -73,7 +73,7 @@ func (p *phone) read() {
 	defer close(p.done)
 	buf := make([]byte, 64<<10)
 	for {
-		n, _, err := p.conn.ReadFromUDPAddrPort(buf)
+		n, from, err := p.conn.ReadFromUDPAddrPort(buf)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -81,7 +81,7 @@ func (p *phone) read() {
 		switch {
 		case err != nil || !ok:
 		case m.status == 0:
-			p.serve(m)
+			p.serve(m, from)
 		case m.status != 100:
 			select {
 			case p.responses <- m:
@@ -92,30 +92,30 @@ func (p *phone) read() {
 }
 
 // serve answers a request as a phone that is picked up at once.
-func (p *phone) serve(m message) {
+func (p *phone) serve(m message, from netip.AddrPort) {
 	switch m.method {
 	case "INVITE":
 		if strings.Contains(m.get("To"), "tag=") {
-			p.answer(m, "200 OK", p.sdp)
+			p.answer(m, from, "200 OK", p.sdp)
 			return
 		}
-		p.answer(m, "180 Ringing", "")
+		p.answer(m, from, "180 Ringing", "")
 		if p.onInvite == nil || p.onInvite(m) {
-			p.answer(m, "200 OK", p.sdp)
+			p.answer(m, from, "200 OK", p.sdp)
 		}
 	case "CANCEL":
-		p.answer(m, "200 OK", "")
+		p.answer(m, from, "200 OK", "")
 		// The INVITE differs from its CANCEL in nothing that a response needs.
 		invite := message{text: strings.Replace(m.text, " CANCEL\r\n", " INVITE\r\n", 1), method: "INVITE"}
-		p.answer(invite, "487 Request Terminated", "")
+		p.answer(invite, from, "487 Request Terminated", "")
 	case "ACK":
 	default:
-		p.answer(m, "200 OK", "")
+		p.answer(m, from, "200 OK", "")
 	}
 }
 
-// answer sends a response.
-func (p *phone) answer(m message, status, body string) {
+// answer sends a response to where the request came from.
+func (p *phone) answer(m message, to netip.AddrPort, status, body string) {
 	var b strings.Builder
 	b.Grow(1024)
 	b.WriteString("SIP/2.0 " + status + "\r\n")
@@ -133,7 +133,7 @@ func (p *phone) answer(m message, status, body string) {
 	})
 	b.WriteString("Contact: <" + p.contact(0) + ">\r\n")
 	finish(&b, body)
-	_, _ = p.conn.WriteToUDPAddrPort([]byte(b.String()), p.server)
+	_, _ = p.conn.WriteToUDPAddrPort([]byte(b.String()), to)
 }
 
 func (p *phone) contact(i int) string {
@@ -186,9 +186,8 @@ func (p *phone) send(text string) error {
 	return err
 }
 
-// ask sends a request and returns its first final response; provisional ones
-// go to seen, if it is not nil.
-func (p *phone) ask(ctx context.Context, r *request, seen func(message)) (message, error) {
+// ask sends a request and returns its first final response.
+func (p *phone) ask(ctx context.Context, r *request) (message, error) {
 	text, cseq := p.text(r), strconv.Itoa(r.cseq)+" "+r.method
 	if err := p.send(text); err != nil {
 		return message{}, err
@@ -206,9 +205,6 @@ func (p *phone) ask(ctx context.Context, r *request, seen func(message)) (messag
 				return m, nil
 			}
 			provisional = true
-			if seen != nil {
-				seen(m)
-			}
 		case <-again.C:
 			if time.Now().After(late) {
 				return message{}, fmt.Errorf("no answer to %s of %s", r.method, p.user)
@@ -243,7 +239,7 @@ func (p *phone) register(ctx context.Context) error {
 		if !proven {
 			r.extra = head.String()
 		}
-		res, err := p.ask(ctx, &r, nil)
+		res, err := p.ask(ctx, &r)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -131,7 +132,7 @@ func stat(dir string) (parent int, used time.Duration, ok bool) {
 		return 0, 0, false
 	}
 	// The name in parentheses may hold anything.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) < 13 {
 		return 0, 0, false
 	}
@@ -141,15 +142,16 @@ func stat(dir string) (parent int, used time.Duration, ok bool) {
 	return parent, time.Duration(user+system) * clockTick, true
 }
 
-// rss is the resident memory in bytes.
-func (p *process) rss() float64 {
+// resident memory in bytes: VmRSS all of it, RssAnon what no other process of
+// the same program shares.
+func (p *process) memory(field string) float64 {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0
 	}
 	defer func() { _ = f.Close() }()
 	for s := bufio.NewScanner(f); s.Scan(); {
-		if v, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
+		if v, ok := strings.CutPrefix(s.Text(), field+":"); ok {
 			kb, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(v, "kB")), 64)
 			return kb * 1024
 		}

@@ -87,7 +87,7 @@ func bareForwarder(ctx context.Context, dir string, calls int, p plan) (relayed,
 		return relayed{}, err
 	}
 	defer proc.stop()
-	x, err := newExchange("127.0.0.1", calls)
+	x, err := newExchange(calls)
 	if err != nil {
 		return relayed{}, err
 	}
@@ -102,14 +102,15 @@ func bareForwarder(ctx context.Context, dir string, calls int, p plan) (relayed,
 			x.close()
 			return relayed{}, err
 		}
-		x.streams[2*i].to, x.streams[2*i+1].to = loopback(a), loopback(b)
+		x.aim(2*i, a)
+		x.aim(2*i+1, b)
 	}
 	return x.measure(ctx, proc, p.media)
 }
 
 // dipcastRelay measures calls between extensions.
 func dipcastRelay(ctx context.Context, t *target, calls int, p plan) (relayed, error) {
-	x, err := newExchange("127.0.0.1", calls)
+	x, err := newExchange(calls)
 	if err != nil {
 		return relayed{}, err
 	}
@@ -135,7 +136,7 @@ func talkers(ctx context.Context, t *target, x *exchange, calls int) (end func()
 			leg++
 			p.onInvite = func(m message) bool {
 				n, err := audioPort(m.body())
-				x.streams[leg].to = loopback(n)
+				x.aim(leg, n)
 				return err == nil
 			}
 		}
@@ -151,7 +152,7 @@ func talkers(ctx context.Context, t *target, x *exchange, calls int) (end func()
 		if err == nil {
 			var n int
 			n, err = audioPort(d.remote.body())
-			x.streams[2*i].to = loopback(n)
+			x.aim(2*i, n)
 		}
 		if err != nil {
 			hangUp(phones)
@@ -174,7 +175,7 @@ func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed
 	if err != nil {
 		return relayed{}, errNotInstalled
 	}
-	listen, err := freePort("127.0.0.1")
+	listen, err := freePort()
 	if err != nil {
 		return relayed{}, err
 	}
@@ -192,7 +193,7 @@ func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed
 	if err := proc.until(ctx, func(context.Context) bool { return ng.ping() == nil }); err != nil {
 		return relayed{}, err
 	}
-	x, err := newExchange("127.0.0.1", calls)
+	x, err := newExchange(calls)
 	if err != nil {
 		return relayed{}, err
 	}
@@ -202,7 +203,8 @@ func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed
 			x.close()
 			return relayed{}, err
 		}
-		x.streams[2*i].to, x.streams[2*i+1].to = loopback(a), loopback(b)
+		x.aim(2*i, a)
+		x.aim(2*i+1, b)
 	}
 	return x.measure(ctx, proc, p.media)
 }

@@ -27,9 +27,9 @@ const (
 	timestampLen = 64
 )
 
-// stream is what one leg sends; to is the relay's port for it.
+// stream is what one leg sends.
 type stream struct {
-	to       netip.AddrPort
+	to       netip.AddrPort // the relay's port for it; under exchange.mu
 	buf      []byte
 	seq      uint16
 	sent     uint32 // since everything was warm
@@ -48,11 +48,11 @@ type exchange struct {
 	warm   time.Time
 }
 
-// newExchange opens the sockets for n calls at host.
-func newExchange(host string, n int) (*exchange, error) {
+// newExchange opens the sockets for n calls.
+func newExchange(n int) (*exchange, error) {
 	x := &exchange{streams: make([]*stream, 2*n)}
 	for range (2*n + legsASocket - 1) / legsASocket {
-		c, err := mediaSocket(host)
+		c, err := mediaSocket()
 		if err != nil {
 			x.close()
 			return nil, err
@@ -71,9 +71,9 @@ func newExchange(host string, n int) (*exchange, error) {
 
 // mediaSocket opens a socket on an even port, whose packets come with the
 // kernel's time of arrival.
-func mediaSocket(host string) (*net.UDPConn, error) {
+func mediaSocket() (*net.UDPConn, error) {
 	for {
-		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(host)})
+		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback(0)))
 		if err != nil {
 			return nil, err
 		}
@@ -103,6 +103,13 @@ func (x *exchange) socket(leg int) *net.UDPConn { return x.socks[leg/legsASocket
 // port of the leg, for its SDP.
 func (x *exchange) port(leg int) int {
 	return x.socket(leg).LocalAddr().(*net.UDPAddr).Port //nolint:errcheck,forcetypeassert // of a UDP socket
+}
+
+// aim tells where the leg's audio goes: to that port of the relay.
+func (x *exchange) aim(leg, port int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.streams[leg].to = loopback(port)
 }
 
 // listen starts the readers; close ends them.
@@ -163,6 +170,24 @@ func arrival(oob []byte) int64 {
 	return int64(binary.NativeEndian.Uint64(list[0].Data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(list[0].Data[8:]))
 }
 
+// turns returns the packets and the legs of each millisecond of a packet time,
+// the packets by socket.
+func (x *exchange) turns() (packets [][][]ipv4.Message, legs [][]*stream) {
+	slots := int(packetTime / tick)
+	packets, legs = make([][][]ipv4.Message, slots), make([][]*stream, slots)
+	for s := range packets {
+		packets[s] = make([][]ipv4.Message, len(x.socks))
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i, s := range x.streams {
+		slot, sock := i%slots, i/legsASocket
+		packets[slot][sock] = append(packets[slot][sock], ipv4.Message{Buffers: [][]byte{s.buf}, Addr: net.UDPAddrFromAddrPort(s.to)})
+		legs[slot] = append(legs[slot], s)
+	}
+	return packets, legs
+}
+
 // send sends until ctx ends: each millisecond the packets of those legs whose
 // turn it is.
 func (x *exchange) send(ctx context.Context) {
@@ -170,18 +195,7 @@ func (x *exchange) send(ctx context.Context) {
 	for i, c := range x.socks {
 		outs[i] = ipv4.NewPacketConn(c)
 	}
-	slots := int(packetTime / tick)
-	turns := make([][][]ipv4.Message, slots) // by slot, by socket
-	legs := make([][]*stream, slots)
-	for s := range slots {
-		turns[s] = make([][]ipv4.Message, len(x.socks))
-	}
-	for i, s := range x.streams {
-		slot := i % slots
-		sock := i / legsASocket
-		turns[slot][sock] = append(turns[slot][sock], ipv4.Message{Buffers: [][]byte{s.buf}, Addr: net.UDPAddrFromAddrPort(s.to)})
-		legs[slot] = append(legs[slot], s)
-	}
+	packets, legs := x.turns()
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
 	began := time.Now()
@@ -192,11 +206,11 @@ func (x *exchange) send(ctx context.Context) {
 		case <-clock.C:
 		}
 		for due := int(time.Since(began) / tick); done < due; done++ {
-			slot := done % slots
+			slot := done % len(legs)
 			for _, s := range legs[slot] {
 				s.stamp(x.warm)
 			}
-			for i, messages := range turns[slot] {
+			for i, messages := range packets[slot] {
 				if len(messages) > 0 {
 					writeAll(outs[i], messages)
 				}

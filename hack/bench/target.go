@@ -7,7 +7,7 @@ import (
 	"crypto/x509"
 	_ "embed"
 	"encoding/pem"
-	"fmt"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -24,7 +24,7 @@ import (
 // Who lives in the tenant of the benchmark.
 const (
 	domain      = "bench.pbx.example"
-	password    = "bench-8Kq2vTz5" //nolint:gosec // of phones that exist for one run
+	password    = "bench-8Kq2vTz5"
 	person      = "100"
 	personMail  = "haneul@bench.example"
 	firstNumber = 1001
@@ -98,11 +98,11 @@ func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.A
 	if err != nil {
 		return nil, err
 	}
-	sip, err := freePort("127.0.0.1")
+	sip, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	web, err := freePort("127.0.0.1")
+	web, err := freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -126,14 +126,13 @@ func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.A
 	return &target{process: p, sip: sip, domain: domain}, nil
 }
 
-// startKamailio starts the peer; nil without an error means that it is not
-// installed.
+// startKamailio starts the peer; errNotInstalled if it is not there.
 func startKamailio(ctx context.Context, dir string) (*target, error) {
 	bin, err := exec.LookPath("kamailio")
 	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // a peer that is not installed is no error
+		return nil, errNotInstalled
 	}
-	listen, err := freePort("127.0.0.1")
+	listen, err := freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +178,10 @@ func fill(path, text string, values any) error {
 	return os.WriteFile(path, []byte(b.String()), 0o600)
 }
 
-// freePort finds a port that is free for UDP and TCP.
-func freePort(host string) (netip.AddrPort, error) {
+// freePort finds a port on loopback that is free for UDP and TCP.
+func freePort() (netip.AddrPort, error) {
 	for range 20 {
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(host)})
+		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback(0)))
 		if err != nil {
 			return netip.AddrPort{}, err
 		}
@@ -193,5 +192,5 @@ func freePort(host string) (netip.AddrPort, error) {
 			return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), l.Close()
 		}
 	}
-	return netip.AddrPort{}, fmt.Errorf("no free port at %s", host)
+	return netip.AddrPort{}, errors.New("no port is free for UDP and TCP")
 }
