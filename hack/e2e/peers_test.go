@@ -126,7 +126,7 @@ func samplesOf(t *testing.T, path string) []int16 {
 	b = b[header:]
 	samples := make([]int16, len(b)/2)
 	for i := range samples {
-		samples[i] = int16(binary.LittleEndian.Uint16(b[2*i:])) //nolint:gosec // the bits of a sample
+		samples[i] = int16(binary.LittleEndian.Uint16(b[2*i:]))
 	}
 	return samples
 }

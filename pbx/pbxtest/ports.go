@@ -20,7 +20,7 @@ const (
 func FreeRange(tb testing.TB, n int) int {
 	tb.Helper()
 	for range 1000 {
-		from := lowestPool + rand.IntN(highestPool-lowestPool-n)&^1 //nolint:gosec // any range will do
+		from := lowestPool + rand.IntN(highestPool-lowestPool-n)&^1
 		if rangeFree(from, n) {
 			return from
 		}
@@ -31,7 +31,7 @@ func FreeRange(tb testing.TB, n int) int {
 
 func rangeFree(from, n int) bool {
 	for port := from; port < from+n; port++ {
-		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port)) //nolint:gosec // below 65536
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
 		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 		if err != nil {
 			return false
