@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
+	seen := filewatch.Look([]string{*path})
 	d, err := read(*path)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	g, watch := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
-		return filewatch.Watch(watch, []string{*path}, func() { apply(s, *path, log) })
+		return filewatch.Since(watch, seen, []string{*path}, func() { apply(s, *path, log) })
 	})
 	return g.Wait()
 }

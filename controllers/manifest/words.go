@@ -168,7 +168,7 @@ func yamlError(err error) (line int, message string) {
 			line, text = n, what
 		}
 	}
-	cure := "check the indentation and the quotes here and in the line before"
+	cure := "check the indentation and the quotes here and in the lines before"
 	switch {
 	case strings.Contains(text, "already set in map"):
 		cure = "remove one of the two"

@@ -25,7 +25,16 @@ const Settle = 150 * time.Millisecond
 // the neighbours of a file is no change. changed runs in
 // Watch's goroutine, so changes are never told twice at once. An error means
 // that the paths cannot be watched at all.
-func Watch(ctx context.Context, paths []string, changed func()) (err error) {
+func Watch(ctx context.Context, paths []string, changed func()) error {
+	return Since(ctx, Look(paths), paths, changed)
+}
+
+// Seen is what the files of some paths were at one moment.
+type Seen map[string]fs.FileInfo
+
+// Since is Watch for files that were read before: what has changed since Look
+// is told, too.
+func Since(ctx context.Context, before Seen, paths []string, changed func()) (err error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
@@ -35,12 +44,11 @@ func Watch(ctx context.Context, paths []string, changed func()) (err error) {
 			err = e
 		}
 	}()
-	before := look(paths) // first, or a change in between would count as seen
 	if err := add(w, paths); err != nil {
 		return err
 	}
 	quiet := time.NewTimer(Settle)
-	quiet.Stop()
+	defer quiet.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -54,7 +62,7 @@ func Watch(ctx context.Context, paths []string, changed func()) (err error) {
 				quiet.Reset(Settle)
 			}
 		case <-quiet.C:
-			now := look(paths)
+			now := Look(paths)
 			if maps.EqualFunc(before, now, same) {
 				continue
 			}
@@ -68,9 +76,9 @@ func Watch(ctx context.Context, paths []string, changed func()) (err error) {
 	}
 }
 
-// look returns what the files of the paths are now; links are followed.
-func look(paths []string) map[string]fs.FileInfo {
-	files := make(map[string]fs.FileInfo)
+// Look returns what the files of the paths are now; links are followed.
+func Look(paths []string) Seen {
+	files := make(Seen)
 	for _, path := range paths {
 		_ = filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
 			if info, e := os.Stat(p); err == nil && e == nil && (p == path || !info.IsDir()) {

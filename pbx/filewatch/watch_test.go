@@ -143,9 +143,9 @@ func TestWhatIsAChange(t *testing.T) {
 			}
 		}, true},
 	} {
-		before := look([]string{row.path})
+		before := Look([]string{row.path})
 		row.do()
-		if changed := !maps.EqualFunc(before, look([]string{row.path}), same); changed != row.wantChange {
+		if changed := !maps.EqualFunc(before, Look([]string{row.path}), same); changed != row.wantChange {
 			t.Errorf("%s: changed = %t", row.name, changed)
 		}
 	}

@@ -157,8 +157,10 @@ func (f *fleet) start(ctx context.Context, k string, d *conf.Document) error {
 	})
 	f.manage(t)
 	f.tenants[k] = t
-	fmt.Fprintf(f.cfg.out, "%s: SIP %s (UDP, TCP), console %s, callback %s/works/callback, metrics http://%s/metrics, API token in %s\n",
-		k, reachedAt(d, s), d.Web.BaseURL, d.Web.BaseURL, s.AdminAddr(), s.APITokenFile())
+	fmt.Fprintf(f.cfg.out, "%s: SIP %s (UDP, TCP), console %s, callback %s/works/callback\n",
+		k, reachedAt(d, s), d.Web.BaseURL, d.Web.BaseURL)
+	fmt.Fprintf(f.cfg.out, "%s: RTP %d-%d (UDP), HTTP %s, metrics http://%s/metrics, API token in %s\n",
+		k, d.Network.Ports.RTPFrom, d.Network.Ports.RTPTo, s.HTTPAddr(), s.AdminAddr(), s.APITokenFile())
 	return nil
 }
 

@@ -83,10 +83,19 @@ func assignPorts(tenants []compile.Input, running map[string]conf.Ports) []compi
 	return problems
 }
 
-// givenPorts puts the ports of the flags into the first tenant's slot.
+// givenPorts puts the ports of the flags into the first tenant's slot, unless
+// it runs already or another one has them.
 func (s *source) givenPorts(tenants []compile.Input, running map[string]conf.Ports) {
-	if len(tenants) == 0 || len(running) > 0 {
+	if len(tenants) == 0 {
 		return
+	}
+	if _, runs := running[key(tenants[0].Tenant.Namespace, tenants[0].Tenant.Name)]; runs {
+		return
+	}
+	for _, p := range running {
+		if p.SIP == s.opts.sipPort || p.HTTP == s.opts.httpPort {
+			return
+		}
 	}
 	tenants[0].Ports.SIP, tenants[0].Ports.HTTP = s.opts.sipPort, s.opts.httpPort
 }

@@ -62,15 +62,15 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("dipcast up", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Func("f", "file or folder with manifests; may be repeated", func(v string) error {
+	flags.Func("f", "manifests: `PATH` of a file or folder; may be repeated", func(v string) error {
 		o.paths = append(o.paths, v)
 		return nil
 	})
-	flags.StringVar(&o.data, "data", "dipcast-data", "folder for databases, generated passwords and keys")
-	flags.StringVar(&o.advertise, "advertise", "", "IP address that phones and trunks reach this machine at (default: the class's static address, else the machine's own)")
+	flags.StringVar(&o.data, "data", "dipcast-data", "`FOLDER` for databases, generated passwords and keys")
+	flags.StringVar(&o.advertise, "advertise", "", "IP `ADDRESS` that phones and trunks reach this machine at (default: the class's static address, else the machine's own)")
 	flags.IntVar(&o.sipPort, "sip-port", 5060, "SIP port of the first tenant, UDP and TCP; further tenants get slots of their class's pool")
 	flags.IntVar(&o.httpPort, "http-port", 8080, "HTTP port of the first tenant: console, REST and bot callbacks")
-	flags.DurationVar(&o.drain, "drain", time.Minute, "how long calls may go on after SIGTERM")
+	flags.DurationVar(&o.drain, "drain", time.Minute, "how long calls may go on after SIGTERM or Ctrl-C")
 	flags.DurationVar(&o.confirm, "confirm", 0, "how long a mobile has to press 1 (default 10s)")
 	flags.BoolVar(&o.verbose, "v", false, "log more")
 	flags.Usage = func() {
@@ -125,18 +125,27 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	fleet := newFleet(fleetConfig{
 		data: o.data, drain: o.drain, timing: call.Timing{Confirm: o.confirm}, out: stdout, log: log,
 	})
+	seen := filewatch.Look(o.paths)
 	wanted, problems := src.read(fleet.ports())
-	if tell(stdout, problems) > 0 || len(wanted) == 0 {
-		return fmt.Errorf("nothing is started: %s", strings.Join(o.paths, ", ")+": the manifests have problems")
+	switch {
+	case tell(stdout, problems) > 0:
+		return fmt.Errorf("nothing is started: correct the manifests in %s", strings.Join(o.paths, ", "))
+	case len(wanted) == 0:
+		return fmt.Errorf("nothing is started: no PBXTenant in %s: write one", strings.Join(o.paths, ", "))
 	}
 	if err := fleet.converge(ctx, wanted); err != nil {
 		fleet.stop()
 		return err
 	}
 	giveBack()
-	err = filewatch.Watch(ctx, o.paths, func() {
+	err = filewatch.Since(ctx, seen, o.paths, func() {
 		wanted, problems := src.read(fleet.ports())
-		if tell(stdout, problems) > 0 {
+		bad := tell(stdout, problems)
+		if bad == 0 && len(wanted) == 0 {
+			fmt.Fprintln(stdout, "error: the manifests hold no PBXTenant any more; Ctrl-C ends the last one")
+			bad++
+		}
+		if bad > 0 {
 			fmt.Fprintln(stdout, "the last good state goes on")
 			return
 		}
