@@ -615,3 +615,30 @@ func TestRefusedCallsAreRecorded(t *testing.T) {
 		r.wantEvents(pbx.EventOffered, 0)
 	})
 }
+
+// Calls that ring many phones leave media ports for every call that the limit
+// still allows, and every call rings somebody.
+func TestForksLeaveRoomForOtherCalls(t *testing.T) {
+	drama(t, []string{"102"}, func(r *rig) {
+		for i := range 12 {
+			r.w.register("101", string(rune('a'+i)))
+		}
+		r.doc.Limits.ConcurrentCalls = 6
+		r.doc.Network.Ports = conf.Ports{RTPFrom: 10000, RTPTo: 10039} // 20 legs
+		var callers []*fakeLeg
+		for call := range 6 {
+			before := len(r.w.legs())
+			callers = append(callers, r.outside("025550101"))
+			if n, want := len(r.w.legs())-before, []int{5, 1, 1, 1, 1, 1}[call]; n != want {
+				t.Errorf("call %d rings %d phones, want %d", call, n, want)
+			}
+		}
+		for _, c := range callers {
+			r.fails(c, 487)
+		}
+		r.outside("025550101")
+		if n := r.e.legs.Load(); n != 6 {
+			t.Errorf("%d legs are counted, want the caller and five phones", n)
+		}
+	})
+}

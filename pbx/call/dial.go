@@ -81,12 +81,13 @@ func (m *machine) foundStage(in found) {
 	case s.Pull != nil && s.Pull.To == pbx.ToDesk:
 		// A pull to the desk rings alone; if it fails the stage begins again.
 	default:
-		m.ringStage(st, in.Contacts)
+		m.ringStage(st, in.Contacts, in.Room)
 	}
 }
 
-// ringStage forks the call to every contact of the stage's extensions.
-func (m *machine) ringStage(st *dialplan.Stage, contacts map[string][]pbx.Contact) {
+// ringStage forks the call to every contact of the stage's extensions for
+// which there is room.
+func (m *machine) ringStage(st *dialplan.Stage, contacts map[string][]pbx.Contact, room int) {
 	s := m.s
 	rung, person := 0, false
 	for _, p := range st.Ring {
@@ -95,7 +96,7 @@ func (m *machine) ringStage(st *dialplan.Stage, contacts map[string][]pbx.Contac
 		}
 		person = person || p.Person && len(contacts[p.Extension]) == 0
 		for _, c := range byPreference(contacts[p.Extension]) {
-			if rung == maxFork || s.Made == maxLegs {
+			if rung == room || s.Made == maxLegs {
 				break
 			}
 			rung++

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -60,6 +61,7 @@ type Engine struct {
 	idle     chan struct{} // closed when draining and no call is left
 	tap      dialplan.Tap
 	running  sync.WaitGroup
+	legs     atomic.Int64 // that are not over: each has a media port
 }
 
 var (
@@ -121,8 +123,25 @@ func (e *Engine) launch(doc *conf.Document, s State, emergency bool, prepare fun
 	prepare(r)
 	r.box.Put(envelope{in: first})
 	e.calls[s.ID] = r
+	e.legs.Add(int64(len(r.legs)))
 	e.running.Go(r.loop)
 	return r, nil
+}
+
+// spareLegs are kept for emergency calls above the limit.
+const spareLegs = 4
+
+// room is how many phones one call may ring now, at least one. A call that
+// rings many takes a media port for each; what the other calls need of which
+// the limit still allows must be left, or they would be refused.
+func (e *Engine) room(doc *conf.Document) int {
+	ports := doc.Network.Ports
+	if ports.RTPTo == 0 {
+		return maxFork
+	}
+	all := (ports.RTPTo - ports.RTPFrom + 1) / 2
+	kept := 2*max(0, doc.Limits.ConcurrentCalls-e.Active()) + spareLegs
+	return min(maxFork, max(1, all-int(e.legs.Load())-kept))
 }
 
 // refused tells the sinks of a call that never began, so that it has a record:

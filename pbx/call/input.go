@@ -21,6 +21,7 @@ type (
 	found struct {
 		Ask      int
 		Contacts map[string][]pbx.Contact // by extension
+		Room     int                      // how many phones may be rung
 		Up       []string                 // the trunks that can take a call
 		Refused  *dialplan.Refusal        // the tap is closed
 	}

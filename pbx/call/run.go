@@ -162,6 +162,7 @@ func (r *run) crash() {
 func (r *run) execute(a action) {
 	switch a := a.(type) {
 	case dial:
+		r.e.legs.Add(1)
 		r.legs[a.Dial.Leg] = r.e.cfg.Dialer.Dial(a.Dial, r)
 		r.named(a.Dial.Leg)
 	case ring:
@@ -247,6 +248,7 @@ func (r *run) sound(name string) media.Source {
 
 func (r *run) lookUp(a lookUp) found {
 	f := found{Ask: a.Ask, Contacts: make(map[string][]pbx.Contact, len(a.Extensions))}
+	f.Room = r.e.room(r.doc)
 	for _, e := range a.Extensions {
 		if contacts := r.e.cfg.Dialer.Contacts(e); len(contacts) > 0 {
 			f.Contacts[e] = contacts
@@ -272,6 +274,7 @@ func (r *run) lookUp(a lookUp) found {
 func (r *run) emit(ev pbx.Event) {
 	switch ev.Type {
 	case pbx.EventLegEnded:
+		r.e.legs.Add(-1)
 		delete(r.legs, ev.Leg)
 	case pbx.EventEnded:
 		r.e.cfg.Log.Info("call ends", "call", ev.Call.ID, "sip", ev.Call.Cause.SIP,

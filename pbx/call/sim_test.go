@@ -74,7 +74,7 @@ func (m *sim) feed(in input) []action {
 func (m *sim) answer(a action) input {
 	switch a := a.(type) {
 	case lookUp:
-		f := found{Ask: a.Ask, Contacts: make(map[string][]pbx.Contact)}
+		f := found{Ask: a.Ask, Room: maxFork, Contacts: make(map[string][]pbx.Contact)}
 		for _, x := range a.Extensions {
 			if c := m.contacts[x]; len(c) > 0 {
 				f.Contacts[x] = c

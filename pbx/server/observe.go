@@ -24,6 +24,7 @@ func (s *Server) observe() {
 	s.metrics.Gauge("cdrs_waiting", "Call records in memory that the database has not taken yet.", func() float64 {
 		return float64(s.recorder.Stats().Waiting)
 	})
+	s.metrics.Gauge("database_up", "1 if the database answers; calls go on without it.", s.databaseUp)
 	s.metrics.Gauge("trunks_up", "Trunks that can take a call now.", func() float64 {
 		up := 0
 		for _, t := range s.agent.Trunks().Status() {
