@@ -595,7 +595,7 @@ func (r *rig) signIn(email string) (*http.Client, *http.Cookie) {
 		return nil
 	}
 	resp, _ := fetch(r.t, c, http.MethodGet, r.doc.Web.BaseURL+"/sign-in/start?next=/", "", nil)
-	if resp.StatusCode != 200 || resp.Request.URL.Path != "/" {
+	if resp.StatusCode != http.StatusOK || resp.Request.URL.Path != "/" {
 		r.t.Fatalf("the sign-in ended at %s with %d", resp.Request.URL, resp.StatusCode)
 	}
 	u, err := url.Parse(r.doc.Web.BaseURL)
@@ -627,11 +627,11 @@ func TestCredentialsOfAnotherTenantOpenNothing(t *testing.T) {
 	a, b := newRig(t, setup{}), other(t)
 	bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 	for _, path := range []string{"/api/v1/cdrs", "/api/v1/calls", "/api/v1/registrations", "/api/v1/cdrs/x"} {
-		if resp, _ := fetch(t, browser(t), http.MethodGet, b.doc.Web.BaseURL+path, "", bearer(a.apiToken())); resp.StatusCode != 401 {
+		if resp, _ := fetch(t, browser(t), http.MethodGet, b.doc.Web.BaseURL+path, "", bearer(a.apiToken())); resp.StatusCode != http.StatusUnauthorized {
 			t.Errorf("A's token at B's %s is answered %d", path, resp.StatusCode)
 		}
 	}
-	if resp, _ := fetch(t, browser(t), http.MethodGet, b.doc.Web.BaseURL+"/api/v1/cdrs", "", bearer(b.apiToken())); resp.StatusCode != 200 {
+	if resp, _ := fetch(t, browser(t), http.MethodGet, b.doc.Web.BaseURL+"/api/v1/cdrs", "", bearer(b.apiToken())); resp.StatusCode != http.StatusOK {
 		t.Errorf("B's own token is answered %d", resp.StatusCode)
 	}
 
@@ -679,7 +679,7 @@ func TestPressesOfAnotherTenantDoNothing(t *testing.T) {
 		resp, _ := fetch(t, browser(t), http.MethodPost, a.doc.Web.BaseURL+"/works/callback", body, http.Header{
 			works.HeaderSignature: {signature}, works.HeaderBotID: {strconv.FormatInt(a.doc.Bot.BotID, 10)},
 		})
-		if resp.StatusCode != 401 {
+		if resp.StatusCode != http.StatusUnauthorized {
 			t.Errorf("a callback signed by %s is answered %d", name, resp.StatusCode)
 		}
 	}
@@ -745,7 +745,7 @@ func TestHostileNamesAreHarmless(t *testing.T) {
 		}
 		for _, path := range []string{card.Buttons[len(card.Buttons)-1].URI, r.doc.Web.BaseURL + "/"} {
 			resp, page := fetch(t, visitor, http.MethodGet, path, "", nil)
-			if resp.StatusCode != 200 || !strings.Contains(page, fmt.Sprintf("010-9999-%04d", n)) {
+			if resp.StatusCode != http.StatusOK || !strings.Contains(page, fmt.Sprintf("010-9999-%04d", n)) {
 				t.Fatalf("%s is answered %d without the call", path, resp.StatusCode)
 			}
 			harmless(t, "the console", page, control, markup)

@@ -58,6 +58,7 @@ func (r *rig) waiting() float64 {
 // answers anything but the fault. No time is measured: were the call to wait
 // for the service, it would wait for ever.
 func TestNoFaultOfNaverWorksHoldsUpACall(t *testing.T) {
+	t.Parallel()
 	for name, faults := range map[string][]sim.Fault{
 		"500":         {{Status: 500}},
 		"429":         {{Status: 429, Reset: 1}},
@@ -107,7 +108,7 @@ func TestTheQueueIsBoundedAndTheNewestCallComesFirst(t *testing.T) {
 	r := newRig(t, setup{})
 	desk := r.desk("101")
 	r.sim.SetFault(sim.Fault{Status: 429, Reset: 1})
-	for n := 0; n < queueLimit/2+20; n++ { // a card and a missed call each
+	for n := range queueLimit/2 + 20 { // a card and a missed call each
 		old := r.callIn("025550101")
 		ringing := rings(t, desk)
 		if err := old.Hangup(within(t)); err != nil {
