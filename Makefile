@@ -19,7 +19,8 @@ help: ## Print this list.
 
 .PHONY: demo
 demo: build ## Run the product: simulator, PBX, phones, a call that a press moves (DEMO=once ends by itself).
-	$(GO) run ./hack/demo -bin $(BIN)/dipcast $(if $(filter once,$(DEMO)),-once)
+	@$(GO) build -o $(BIN)/ ./hack/demo
+	@$(BIN)/demo -bin $(BIN)/dipcast $(if $(filter once,$(DEMO)),-once)
 
 .PHONY: test
 test: peers ## Run all tests with the race detector; wants the packages of hack/apt.txt.

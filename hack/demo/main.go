@@ -47,7 +47,11 @@ func run(ctx context.Context, bin string, once bool) (err error) {
 	}
 	began := time.Now()
 	programs := &programs{}
-	defer func() { err = errors.Join(err, programs.stop()) }()
+	defer func() {
+		if e := programs.stop(); err == nil {
+			err = e // else it only follows from err
+		}
+	}()
 
 	step("Starting NAVER WORKS (simulated) and the PBX from %s", samples)
 	if err := programs.start(bin, "works-sim", "--from", samples, "--listen", worksSim); err != nil {
@@ -78,7 +82,17 @@ func run(ctx context.Context, bin string, once bool) (err error) {
 		return nil
 	}
 	stay()
-	return programs.wait(ctx)
+	playing, done := context.WithCancel(ctx)
+	hosted := make(chan struct{})
+	go func() {
+		defer close(hosted)
+		scene.host(playing, os.Stdin)
+	}()
+	err = programs.wait(ctx)
+	done()
+	<-hosted
+	step("Ending")
+	return err
 }
 
 // step prints one line of what happens.
@@ -95,10 +109,10 @@ func stay() {
 	step("Everything stays up until Ctrl-C. Try it yourself:")
 	note("the employees' chat     http://%s/chat", worksSim)
 	note("the console             %s  (sign in as 김하늘)", pbxHTTP)
+	note("the call records        curl -H \"Authorization: Bearer $(cat %s/acme/acme/api-token)\" %s/api/v1/cdrs", data, pbxHTTP)
 	note("your own SIP phone      server %s, domain acme.pbx.example.com", pbxSIP)
 	note("                        user 101 password demo-haneul-7Qm2vXc9")
 	note("                        user 102 password demo-bada-4Tz8kWn1")
 	note("                        user 103 password demo-sol-9Rb5yHd3")
-	note("an outside call         bin/dipcast phone --listen 127.0.0.2:0 --user 01099998888 \\")
-	note("                          -c 'dial sip:025550101@127.0.0.1:5060; tone 440; wait ended 60s'")
+	note("another outside call    press Enter here; the phones are lifted by themselves")
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -99,7 +100,8 @@ func (p *programs) until(ctx context.Context, url string) error {
 			select {
 			case <-one.done:
 				log, _ := os.ReadFile(filepath.Join(data, one.name+".log"))
-				return fmt.Errorf("%s did not start:\n%s", one.name, log)
+				return fmt.Errorf("%s did not start; the demo wants 127.0.0.1 ports 5060, 8080, 9080 and 127.0.0.2 port 5070 for itself:\n%s",
+					one.name, strings.TrimSpace(string(log)))
 			default:
 			}
 		}

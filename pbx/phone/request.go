@@ -129,6 +129,9 @@ func (p *Phone) exchange(ctx context.Context, d *draft) (*sip.Response, *sip.Req
 				}
 			})
 		}
+		if errors.Is(err, errNoAnswer) {
+			return nil, nil, fmt.Errorf("%s to %s: %w from %s: check the address, the port and the transport", d.method, d.uri.String(), errNoAnswer, req.Destination())
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s to %s: %w", d.method, d.uri.String(), err)
 		}

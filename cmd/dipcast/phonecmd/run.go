@@ -45,7 +45,7 @@ Commands:
   status                 print the state of the call and its counters
   quit                   end
 
-A # at the begin of a line starts a comment. With -c and --script the first
+A # at the beginning of a line starts a comment. With -c and --script the first
 command that fails ends the run. Exit code: 0 if every command succeeded, 1 if
 one failed (a wait that timed out has failed), 2 for wrong usage.
 

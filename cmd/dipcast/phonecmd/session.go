@@ -201,8 +201,10 @@ func (s *session) register(ctx context.Context, c command) error {
 		s.registered = false
 		return s.phone.Unregister(ctx)
 	}
-	s.registered = true
-	return s.phone.Register(ctx, time.Duration(c.value)*time.Second)
+	err := s.phone.Register(ctx, time.Duration(c.value)*time.Second)
+	// One that was interrupted may have reached the server.
+	s.registered = err == nil || errors.Is(err, context.Canceled)
+	return err
 }
 
 func (s *session) dial(ctx context.Context, target string) error {

@@ -109,6 +109,7 @@ func TestRemovedTenantIsDrained(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.out.wait(t, "beta/beta: removed from the manifests: draining")
+	s.errs.wait(t, "draining: new calls are refused") // now it is in force
 	unavailable(t, second, "200")
 	k.goesOn(t)
 

@@ -35,7 +35,7 @@ func load(config string, from []string) (sim.Config, error) {
 	if config != "" {
 		data, err := os.ReadFile(config)
 		if err != nil {
-			return sim.Config{}, err
+			return sim.Config{}, fmt.Errorf("--config: %w", err)
 		}
 		cfg = sim.Config{}
 		if err := yaml.UnmarshalStrict(data, &cfg); err != nil {
@@ -44,7 +44,7 @@ func load(config string, from []string) (sim.Config, error) {
 	}
 	if len(from) > 0 {
 		if err := fromManifests(&cfg, from); err != nil {
-			return sim.Config{}, err
+			return sim.Config{}, fmt.Errorf("--from: %w", err)
 		}
 	}
 	return cfg, completeKeys(&cfg)

@@ -44,7 +44,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if flags.NArg() > 0 {
-		_, _ = fmt.Fprintf(stderr, "works-sim takes no arguments: %q\n", flags.Args())
+		_, _ = fmt.Fprintf(stderr, "dipcast works-sim: takes no arguments: %q: name manifests with --from\n", flags.Args())
 		return 2
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
@@ -57,7 +57,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = serve(ctx, cfg, *listen, stdout)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "works-sim: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "dipcast works-sim: %v\n", err)
 		return 1
 	}
 	return 0

@@ -108,7 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 func (s *Server) Start(addr string) error {
 	l, err := (&net.ListenConfig{}).Listen(s.ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("works-sim cannot listen on %s: %w", addr, err)
+		return fmt.Errorf("cannot %w: choose another address, or end the program that has it", err)
 	}
 	srv := &http.Server{
 		Handler: s, ReadHeaderTimeout: 10 * time.Second,
