@@ -17,7 +17,7 @@ type stream struct {
 	conn   net.Conn
 	flow   *Flow
 	table  *streams
-	proven bool // under table.mu
+	proven bool        // under table.mu
 	trust  atomic.Bool // proven, for the reader
 	gone   atomic.Bool
 

@@ -84,9 +84,9 @@ func ContactURI(m interface{ Contact() *sip.ContactHeader }) string {
 	if c == nil || c.Address.Wildcard || c.Address.Host == "" {
 		return ""
 	}
-	u := c.Address.Clone()
-	u.Headers = nil
-	return u.String()
+	// Headers in a Contact URI would become headers of our requests.
+	u, _, _ := strings.Cut(c.Address.String(), "?")
+	return u
 }
 
 // RecordRoutes returns the Record-Route values in the order of the message.

@@ -2,6 +2,7 @@ package message
 
 import (
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -78,16 +79,12 @@ func Anonymous(tag string) dialog.Party {
 // Caller is whom the INVITE of a trunk names as the caller; empty number and
 // name if they are withheld.
 func Caller(req *sip.Request, trunk string) pbx.Party {
-	p := pbx.Party{Trunk: trunk, Name: unescaped(req.From().DisplayName), Number: req.From().Address.User}
+	p := pbx.Party{Trunk: trunk, Name: unescaped(req.From().DisplayName), Number: userOf(&req.From().Address)}
 	// A carrier's assertion is worth more than the From (RFC 3325 §9.1).
 	if name, uri, ok := assertedIn(req); ok {
-		p.Number = uri.User
+		p.Number = userOf(&uri)
 		p.Name = OrElse(name, p.Name)
-		if uri.User == "" {
-			p.Number = uri.Raw()
-		}
 	}
-	p.Number, _, _ = strings.Cut(p.Number, ";")
 	if withheld(req) {
 		p.Number, p.Name = "", ""
 	}
@@ -135,7 +132,17 @@ func withheld(req *sip.Request) bool {
 		}
 	}
 	a := req.From().Address
-	return strings.EqualFold(a.User, "anonymous") || strings.HasSuffix(strings.ToLower(a.Host), "anonymous.invalid") || a.User == ""
+	return strings.EqualFold(a.User, "anonymous") || strings.HasSuffix(strings.ToLower(a.Host), "anonymous.invalid") || userOf(&a) == ""
+}
+
+// userOf returns the user of a sip URI or the number of a tel URI, without its
+// parameters and escapes.
+func userOf(u *sip.Uri) string {
+	user, _, _ := strings.Cut(OrElse(u.User, u.Raw()), ";")
+	if plain, err := url.PathUnescape(user); err == nil {
+		return plain
+	}
+	return user
 }
 
 // Called are the digits of the called number as they came. from says where a
@@ -152,12 +159,7 @@ func Called(req *sip.Request, from string) string {
 			uri = u
 		}
 	}
-	user := uri.User
-	if user == "" {
-		user = uri.Raw() // tel:
-	}
-	user, _, _ = strings.Cut(user, ";")
-	return strings.ReplaceAll(user, "%23", "#")
+	return userOf(&uri)
 }
 
 // OrElse returns s, or other if s is empty.

@@ -197,13 +197,9 @@ func parse(text string) (sip.Message, error) { return sip.NewParser().ParseSIP([
 // Parse makes sipgo's form of a request; f is where it came from, nil if that
 // does not matter.
 func Parse(m *gate.Message, f *gate.Flow) (*sip.Request, error) {
-	msg, err := parse(m.Text())
+	req, err := read(m)
 	if err != nil {
-		return nil, fmt.Errorf("request: %w", err)
-	}
-	req, ok := msg.(*sip.Request)
-	if !ok || req.Via() == nil || req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
-		return nil, errors.New("request: headers are missing")
+		return nil, err
 	}
 	if f != nil {
 		req.SetTransport(f.Transport)
