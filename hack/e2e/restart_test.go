@@ -17,6 +17,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/media/tone"
 	"github.com/dipcast/dipcast/pbx/pbxtest"
 	"github.com/dipcast/dipcast/pbx/phone"
 )
@@ -213,5 +214,59 @@ func TestKilledDuringRegistrations(t *testing.T) {
 	rings(t, called)
 	if err := c.Hangup(within(t)); err != nil {
 		t.Error(err)
+	}
+}
+
+// SIGTERM refuses new calls, lets those that are up go on, and the program
+// ends by itself, without an error, when the last one is over.
+func TestTerminatedDuringACall(t *testing.T) {
+	p := newProgram(t)
+	p.start()
+	one, two := p.phone("101", passwords["101"]), p.phone("102", passwords["102"])
+	for _, ph := range []*phone.Phone{one, two} {
+		if err := ph.Register(within(t), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := one.Dial(within(t), "102", phone.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := rings(t, two)
+	answer(t, e)
+	e.Play(tone.Sine(660, loud))
+	hears(t, c, "the caller", 660)
+
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "new calls are refused with 503 and Retry-After", func() bool {
+		late, err := two.Dial(within(t), "103", phone.DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cause, err := late.WaitEnded(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cause.Code == 503 && late.EndHeader("Retry-After") != "" // 480 before: no phone of 103 is there
+	})
+	hears(t, c, "the caller during the drain", 660)
+	if err := c.Hangup(within(t)); err != nil {
+		t.Error(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the program ended with %v: %s", err, p.log)
+		}
+		p.cmd = nil
+	case <-within(t).Done():
+		_ = p.cmd.Process.Kill()
+		<-ended
+		t.Errorf("the program does not end: %s", p.log)
+		p.cmd = nil
 	}
 }
