@@ -138,21 +138,31 @@ func (p *Pool) Allocate(peer netip.Addr, n media.Notices) (media.Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return nil, ErrClosed
-	}
 	number, rtp, rtcp, err := p.bind(f)
 	if err != nil {
 		return nil, err
 	}
 	port := p.newPort(f, number, rtp, rtcp, n)
-	p.ports = append(p.ports, port)
-	p.wg.Add(2)
+	if !p.enter(port) {
+		_, _ = rtp.Close(), rtcp.Close() // nobody is left to tell
+		return nil, ErrClosed
+	}
 	go port.read(rtp, port.handle)
 	go port.read(rtcp, port.handleControl)
 	return port, nil
+}
+
+// enter puts a port into the list and counts its readers; false means that the
+// pool is closed.
+func (p *Pool) enter(port *Port) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.ports = append(p.ports, port)
+	p.wg.Add(2)
+	return true
 }
 
 func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *net.UDPConn, n media.Notices) *Port {
@@ -168,27 +178,46 @@ func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *net.UDPConn, n media
 	return port
 }
 
-// bind opens a pair of sockets; p.mu is held.
+// bind opens a pair of sockets. The kernel is asked without the pool's lock:
+// a call must not wait for the sockets of all others.
 func (p *Pool) bind(f *family) (number uint16, rtp, rtcp *net.UDPConn, err error) {
 	if p.kernel {
 		rtp, rtcp, err = f.anyPair()
 		return 0, rtp, rtcp, err
 	}
-	now := p.clock()
-	for range p.numbers.left() {
-		number, ok := p.numbers.take(now)
+	for tries := p.stock(); tries > 0; tries-- {
+		number, ok := p.take()
 		if !ok {
 			break
 		}
 		if rtp, rtcp, err = f.pair(number); err == nil {
 			return number, rtp, rtcp, nil
 		}
-		p.numbers.put(number, now)
+		p.putBack(number)
 		if !inUse(err) {
 			return 0, nil, nil, err
 		}
 	}
 	return 0, nil, nil, ErrNoPorts
+}
+
+// stock is how many numbers take can give.
+func (p *Pool) stock() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.numbers.left()
+}
+
+func (p *Pool) take() (uint16, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.numbers.take(p.clock())
+}
+
+func (p *Pool) putBack(number uint16) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.numbers.put(number, p.clock())
 }
 
 // InUse returns how many ports (pairs) are open.
