@@ -291,7 +291,10 @@ func (s *Server) drain(ctx context.Context) {
 func (s *Server) Apply(d *conf.Document) (Plan, error) {
 	s.apply.Lock()
 	defer s.apply.Unlock()
-	plan, err := PlanFor(s.document(), d)
+	// What takes a restart is still as New found it, whatever was applied since.
+	running := *s.document()
+	running.Network, running.Database = s.opts.Document.Network, s.opts.Document.Database
+	plan, err := PlanFor(&running, d)
 	if err == nil {
 		err = s.follow(d)
 	}

@@ -329,6 +329,16 @@ func TestAppliedWhileCallsGoOn(t *testing.T) {
 	if err := c.WaitTone(within(t), 660); err != nil {
 		t.Error(err)
 	}
+	d = clone(t, d)
+	d.Generation = "3"
+	if plan, err = r.Apply(d); err != nil || plan[PartListeners] != Restart || plan[PartRouting] != None {
+		t.Errorf("plan %v, %v: the listeners still wait for a restart", plan, err)
+	}
+	d = clone(t, d)
+	d.Generation, d.Network = "4", sample().Network
+	if plan, err = r.Apply(d); err != nil || len(plan.Restarts()) > 0 {
+		t.Errorf("plan %v, %v: the listeners are as they were from the beginning", plan, err)
+	}
 	if code, _ := r.get(r.HTTPAddr(), "/"); code == 0 {
 		t.Error("the old HTTP port is not served any more")
 	}
