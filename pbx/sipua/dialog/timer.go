@@ -109,7 +109,7 @@ func (t *Timer) Answer(s SessionExpires) string {
 		}
 		t.Interval, t.Refresh = max(t.Want, s.MinSE), false
 	default:
-		t.Interval = s.Interval
+		t.Interval = max(s.Interval, t.Min)
 		if t.Want > 0 && t.Want < t.Interval {
 			t.Interval = max(t.Want, s.MinSE, t.Min)
 		}
@@ -129,7 +129,8 @@ func (t *Timer) Accept(s SessionExpires) {
 		t.Interval, t.Refresh = max(t.Want, t.Min), true
 		return
 	}
-	t.Interval, t.Refresh = s.Interval, s.Refresher != "uas"
+	// An interval below the shortest would have us refresh without a pause.
+	t.Interval, t.Refresh = max(s.Interval, t.Min), s.Refresher != "uas"
 }
 
 // Due returns after which time something must happen: we refresh at half of

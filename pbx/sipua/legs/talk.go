@@ -221,8 +221,8 @@ func (l *sipLeg) startTimer() {
 
 // present is leg.Present: now in the responses still to come, or by UPDATE.
 func (l *sipLeg) present(p pbx.Party) {
-	if l.told {
-		return
+	if l.told || l.trunk != "" {
+		return // a carrier is not told who is inside
 	}
 	l.change.present, l.change.tries = &p, 0
 	l.kick()
@@ -248,10 +248,6 @@ func (l *sipLeg) kick() {
 		return
 	}
 	byUpdate := l.dlg.MayUpdate(false)
-	if !byUpdate && !c.refresh && l.trunk != "" {
-		c.present = nil // a carrier that takes no UPDATE wants no re-INVITE for a name
-		return
-	}
 	if !byUpdate && !l.dlg.MayInvite() {
 		return // tried again when the exchange ends
 	}

@@ -282,7 +282,7 @@ func (l *sipLeg) forkOf(res *sip.Response) *fork {
 	case f == nil:
 		f = &fork{dlg: l.uac.base.Fork(r), sdp: l.sdp}
 		l.uac.forks[tag] = f
-	case res.IsSuccess():
+	case res.IsSuccess() && f.dlg.State != dialog.Terminated:
 		f.dlg.Confirm(r)
 	case r.Contact != "":
 		f.dlg.Target = r.Contact
@@ -365,7 +365,7 @@ func (l *sipLeg) accepted(a *attempt, res *sip.Response) {
 		tag = message.Tag(to.Params)
 	}
 	if u.winner != nil && u.winner.dlg.Remote.Tag == tag && a == u.cur {
-		l.resendACK(u.ack, a.at.to)
+		l.resendACK(u.ack, l.hop)
 		return
 	}
 	if u.winner != nil || a.unwanted || a != u.cur || l.told || l.ended != nil {
@@ -378,8 +378,8 @@ func (l *sipLeg) accepted(a *attempt, res *sip.Response) {
 	u.give.Stop()
 	l.dlg = f.dlg
 	l.dlg.Timer.Accept(message.SessionExpires(res))
-	u.ack = l.sendACK(l.dlg, a.at.to, a.auth)
 	l.route(l.dlg)
+	u.ack = l.sendACK(l.dlg, l.hop, a.auth)
 	if !l.finalAnswer(f, res) {
 		l.bye(pbx.Cause{SIP: 488, Q850: 88, Text: "the answer carried no usable audio"})
 		return
