@@ -195,6 +195,11 @@ func TestMoveOfAnAnsweredCall(t *testing.T) {
 	}
 	hears(t, caller, "the caller", 880)
 	hears(t, mobile, "the mobile", 400)
+	select {
+	case key := <-caller.Digits():
+		t.Errorf("the caller got the mobile's key %c", key)
+	default:
+	}
 	hangup(t, mobile)
 	ended(t, "the caller", caller)
 	c := r.cdr()
@@ -525,4 +530,62 @@ func TestCallBackThatLeadsNowhere(t *testing.T) {
 		}
 	}
 	r.idle()
+}
+
+// Who vanishes in the midst of a call is missed within bounds, also if the
+// other side holds at that moment, and the record says which side it was.
+func TestWhoVanishesIsMissed(t *testing.T) {
+	if !full() {
+		t.Skip("takes a minute of silence; set E2E_FULL=1")
+	}
+	for name, tc := range map[string]struct {
+		deskVanishes, held bool
+		text               string
+	}{
+		"the caller":                {false, false, "No audio came from the caller for 30 s"},
+		"the desk":                  {true, false, "No audio came from the called side for 30 s"},
+		"the caller, while on hold": {false, true, "No audio came from the caller for 30 s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, setup{})
+			c := r.conversation()
+			long, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			if tc.held {
+				if err := c.desk.Hold(within(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left := c.caller
+			if tc.deskVanishes {
+				c.phone.Vanish()
+			} else {
+				r.carrier.Vanish()
+				left = c.desk
+			}
+			if tc.held {
+				select {
+				case <-time.After(40 * time.Second): // longer than silence is borne
+				case <-left.Done():
+					t.Fatal("a call on hold was ended")
+				}
+				if err := c.desk.Resume(within(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := left.WaitEnded(long); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the record", func() bool {
+				page, err := r.server.CDRs().Query(within(t), pbx.CDRQuery{})
+				if err != nil || len(page.Records) != 1 {
+					return false
+				}
+				if got := page.Records[0].Cause; got.Text != tc.text {
+					t.Errorf("cause %+v", got)
+				}
+				return true
+			})
+		})
+	}
 }

@@ -410,3 +410,19 @@ func TestNewRefuses(t *testing.T) {
 		t.Errorf("error %v must name the key's length", err)
 	}
 }
+
+// What can be called back from a card: a caller from outside cannot present a
+// number that leads to a colleague, a feature or the police.
+func TestDialable(t *testing.T) {
+	for number, want := range map[string]bool{
+		"010-9999-8888": true, "+12025550100": true, "1588-1234": true, "777-1234": true,
+		"101": false, "112": false, "1-1-9": false, "9119": false, "*21": false, "": false, "anonymous": false, "600 ": false,
+	} {
+		if got := dialable(pbx.Party{Number: number, Trunk: "one"}); got != "" != want {
+			t.Errorf("%q from outside: %q can be called back, want %t", number, got, want)
+		}
+	}
+	if got := dialable(pbx.Party{Number: "101", Extension: "101"}); got != "101" {
+		t.Errorf("a colleague: %q", got)
+	}
+}

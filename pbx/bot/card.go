@@ -13,6 +13,8 @@ import (
 const (
 	maxName   = 40
 	maxDigits = 24
+	// shortestOutside is how many digits a number needs to be called back.
+	shortestOutside = 7
 )
 
 // card is one notice before it is written in languages: pure data.
@@ -136,13 +138,17 @@ func actions(kind string) []Action {
 
 // dialable is the caller's number for a call back, empty if there is none.
 // Digits alone count: a caller who presents "*21" must not make the presser
-// dial a feature code.
+// dial a feature code. Nor may one from outside present a number so short that
+// it would lead to a colleague, or to the police.
 func dialable(from pbx.Party) string {
 	n := from.Number
 	if from.Extension != "" {
 		n = from.Extension
 	}
 	if strings.Trim(n, "0123456789+-() ") != "" || !strings.ContainsAny(n, "0123456789") || len(n) > maxNumber {
+		return ""
+	}
+	if from.Extension == "" && len(n)-strings.Count(n, "-")-strings.Count(n, " ") < shortestOutside {
 		return ""
 	}
 	return n

@@ -282,5 +282,8 @@ func (m *machine) resume(atLeast time.Duration) {
 		return
 	}
 	s.StageAt, s.StageLeft = m.now.Add(max(s.StageLeft, atLeast)), 0
+	if c := s.leg(s.Caller); slices.ContainsFunc(s.Legs, func(l Leg) bool { return l.live() && l.To != "" && l.To == s.Caller }) {
+		m.sound(c, "") // what the callee's network says is heard again
+	}
 	m.checkStage()
 }

@@ -537,3 +537,25 @@ func TestCommandWhoseAskerGaveUp(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A pull that fails gives the caller back what the callee's network says.
+func TestEarlyMediaIsHeardAgainAfterAPull(t *testing.T) {
+	drama(t, nil, func(r *rig) {
+		caller := r.extension("101", "104") // nobody there: forwarded outside
+		r.pass(30 * time.Second)
+		out := r.w.to(t, "01022223333")
+		out.listener.LegProgress(out.id)
+		synctest.Wait()
+		r.doc.Extensions[3].Mobile = "010-9876-0000"
+		if err := r.pull("104", pbx.ToMobile); err != nil {
+			t.Fatal(err)
+		}
+		if caller.plays() != SoundRingback {
+			t.Errorf("the caller hears %q during the pull", caller.plays())
+		}
+		r.fails(r.w.to(t, "01098760000"), 486)
+		if caller.plays() != "" || out.heardBy() != caller {
+			t.Errorf("the caller hears %q, want early media", caller.plays())
+		}
+	})
+}

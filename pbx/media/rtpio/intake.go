@@ -24,6 +24,7 @@ type intake struct {
 	learner learner
 	budget  budget
 	presses dtmf.Receiver
+	event   event
 	arrived bool
 
 	have    bool
@@ -44,6 +45,23 @@ type intake struct {
 	rivalSeen int
 
 	figures figures
+}
+
+// event is the last key press that came (RFC 4733) and who heard it begin.
+type event struct {
+	seen      bool
+	timestamp uint32
+	to        *Port
+}
+
+// wholeEvent reports whether the one who hears us now has heard the packet's
+// event from its beginning. The rest of a key press that made us change whom
+// the peer talks with is not theirs: they would take it for a press of its own.
+func (in *intake) wholeEvent(h *header, to *Port) bool {
+	if !in.event.seen || in.event.timestamp != h.timestamp {
+		in.event = event{seen: true, timestamp: h.timestamp, to: to}
+	}
+	return in.event.to == to
 }
 
 // figures are published after each packet, each by itself: a reader may see

@@ -160,7 +160,10 @@ func TestKeyPressNeedsEvents(t *testing.T) {
 }
 
 // pressKey sends a whole event as a phone does.
-func (p *peer) pressKey(code uint8) {
+func (p *peer) pressKey(code uint8) { p.pressKeyThen(code, func() {}) }
+
+// pressKeyThen does something after the event's first packet.
+func (p *peer) pressKeyThen(code uint8, then func()) {
 	audio := p.header
 	p.header.payloadType, p.header.marker = codec.PayloadTelephoneEvent, true
 	for i := range 6 {
@@ -169,8 +172,35 @@ func (p *peer) pressKey(code uint8) {
 		e.Put(payload)
 		p.send(payload)
 		p.header.timestamp = audio.timestamp
+		if i == 0 {
+			then()
+		}
 	}
 	p.header.payloadType, p.header.timestamp = audio.payloadType, audio.timestamp+640
+}
+
+// A key press makes the engine connect the peer with somebody: what is left of
+// the press is not for them, the next one is.
+func TestTheRestOfAKeyPressIsNotRelayed(t *testing.T) {
+	b := newBench(t, Config{})
+	n, tell := newNotices()
+	a, z := newPeer(t, loopback4, codec.ALaw), newPeer(t, loopback4, codec.ALaw)
+	pa, pz := b.port(t, loopback4, tell), b.port(t, loopback4, media.Notices{})
+	a.to = pa.Local()
+	pa.Apply(a.stream())
+	pz.Apply(z.stream())
+	a.pressKeyThen(1, func() {
+		waitFor(t, "the key press", n.digits)
+		pa.Hear(pz)
+	})
+	a.say(tone.Silence(), 1)
+	if r := z.receive(); r.payloadType != codec.PayloadPCMA {
+		t.Errorf("payload type %d: the rest of the press was relayed", r.payloadType)
+	}
+	a.pressKey(2)
+	if r := z.receive(); r.payloadType != codec.PayloadTelephoneEvent || r.payload[0] != 2 || !r.marker {
+		t.Errorf("the next press: %+v", r.header)
+	}
 }
 
 func TestReceivedKeyPress(t *testing.T) {

@@ -37,10 +37,13 @@ func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 	if !p.file(&h, f, now) {
 		return
 	}
+	q := p.target.Load()
 	if f.kind == eventKind {
+		if !p.intake.wholeEvent(&h, q) {
+			f.kind = otherKind
+		}
 		p.key(b[start:end], &h, now)
 	}
-	q := p.target.Load()
 	if q == nil || !s.stream.Direction.Receives() || !q.hears(p) {
 		return
 	}
