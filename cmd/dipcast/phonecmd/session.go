@@ -191,8 +191,9 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// requestTimeout bounds requests that have no other bound.
-const requestTimeout = 32 * time.Second
+// requestTimeout bounds requests that have no other bound; it is longer than
+// a transaction (RFC 3261, timers B and F), whose end says more.
+const requestTimeout = 35 * time.Second
 
 func (s *session) register(ctx context.Context, c command) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/call"
@@ -144,6 +145,9 @@ func (f *fleet) start(ctx context.Context, k string, d *conf.Document) error {
 	s, err := server.New(ctx, server.Options{
 		Document: d, DataDir: dir, DrainFor: f.cfg.drain, CallTiming: f.cfg.timing, Log: f.cfg.log,
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: end the program that has the port (ss -lnp shows it), or choose others with --sip-port, --http-port or the class's portPool", err)
+	}
 	if err != nil {
 		return err
 	}
