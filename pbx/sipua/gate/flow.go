@@ -39,7 +39,7 @@ func (f *Flow) Answer(m *Message, r *Reply) {
 
 // For returns the flow that responses to m take.
 func (f *Flow) For(m *Message) *Flow {
-	if f.stream != nil || m.Via.RPort {
+	if f.stream != nil || m.Via.RPort || m.Via.behindNAT(f.Remote.Addr()) {
 		return f
 	}
 	out := *f

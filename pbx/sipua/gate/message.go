@@ -39,7 +39,8 @@ const maxHeaders = 256
 // Scan cuts a packet into its parts. It returns nil if the first line is not
 // that of a SIP message, so that no answer is possible.
 func Scan(packet []byte) *Message {
-	m := &Message{text: string(packet)}
+	// RFC 3261 §7.5: line breaks before the first line do not matter.
+	m := &Message{text: strings.TrimLeft(string(packet), "\r\n")}
 	line, rest, ok := strings.Cut(m.text, "\r\n")
 	if !ok || !m.startLine(line) {
 		return nil

@@ -126,6 +126,14 @@ func (v *Via) ReplyAddr(source netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(source.Addr(), uint16(port))
 }
 
+// behindNAT reports whether the sender's own address is private although it
+// speaks from a public one. The port in its Via is then one that no datagram
+// from here reaches, whether it asks for symmetric routing or not.
+func (v *Via) behindNAT(source netip.Addr) bool {
+	a, err := netip.ParseAddr(v.Host)
+	return err == nil && a.IsPrivate() && !source.IsPrivate() && !source.IsLoopback()
+}
+
 // tagger makes To tags for responses without state: a retransmitted request
 // gets the same tag again.
 type tagger struct{ seed maphash.Seed }

@@ -32,6 +32,10 @@ func (g *Gate) readUDP(conn *net.UDPConn) {
 			g.keepAlive(buf[:n], f)
 			continue
 		}
+		if isSTUN(buf[:n]) {
+			g.binding(buf[:n], f)
+			continue
+		}
 		g.message(buf[:n], f)
 	}
 }
