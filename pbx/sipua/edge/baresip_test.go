@@ -12,6 +12,7 @@ import (
 // TestBaresip registers a phone that millions of others are built like: it
 // takes MD5 and wants nothing to do with what it does not know.
 func TestBaresip(t *testing.T) {
+	need(t, "baresip")
 	b := newBed(t, nil)
 	dir := t.TempDir()
 	config := "sip_listen 127.0.0.1:0\nnet_interface 127.0.0.1\nmodule_path /usr/lib/baresip/modules\nmodule account.so\nmodule g711.so\n"
