@@ -48,8 +48,9 @@ func (s *source) read(running map[string]conf.Ports) ([]*conf.Document, []compil
 		s.complete(&in)
 		if err := s.generated(&in); err != nil {
 			problems = append(problems, compile.Problem{
-				Object:  compile.Object{Kind: v1alpha1.KindPBXTenant, Namespace: in.Tenant.Namespace, Name: in.Tenant.Name},
-				Message: err.Error(), Severity: compile.Error,
+				Object:   compile.Object{Kind: v1alpha1.KindPBXTenant, Namespace: in.Tenant.Namespace, Name: in.Tenant.Name},
+				Message:  fmt.Sprintf("--data %s: %v: name a folder that may be written", s.opts.data, err),
+				Severity: compile.Error,
 			})
 			continue
 		}
@@ -57,6 +58,7 @@ func (s *source) read(running map[string]conf.Ports) ([]*conf.Document, []compil
 		problems = append(problems, more...)
 		if d != nil {
 			s.reachable(d)
+			d.Network.Bind = loopbackOnly(d.Network.Advertise[""])
 			d.Generation = generation(d)
 			documents = append(documents, d)
 		}
@@ -165,6 +167,18 @@ func (s *source) reachable(d *conf.Document) {
 		host = list[0]
 	}
 	d.Web.BaseURL = "http://" + net.JoinHostPort(host, strconv.Itoa(d.Network.Ports.HTTP))
+}
+
+// loopbackOnly returns the addresses if all of them are this machine's own:
+// what only this machine may reach (the demo, whose passwords are public) must
+// not listen to the network. Otherwise nil: every address.
+func loopbackOnly(advertise []string) []string {
+	for _, text := range advertise {
+		if a, err := netip.ParseAddr(text); err != nil || !a.IsLoopback() {
+			return nil
+		}
+	}
+	return advertise
 }
 
 func loopbackURL(raw string) bool {

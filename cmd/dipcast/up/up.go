@@ -129,7 +129,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	wanted, problems := src.read(fleet.ports())
 	switch {
 	case tell(stdout, problems) > 0:
-		return fmt.Errorf("nothing is started: correct the manifests in %s", strings.Join(o.paths, ", "))
+		return errors.New("nothing is started: correct the errors that are told")
 	case len(wanted) == 0:
 		return fmt.Errorf("nothing is started: no PBXTenant in %s: write one", strings.Join(o.paths, ", "))
 	}
