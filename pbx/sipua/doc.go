@@ -1,11 +1,19 @@
-// Package sipua is the SIP side of the PBX and the only importer of sipgo in
-// it: listeners, admission, registration, and the dialogs that are the legs of
-// calls. sipgo parses, sends and runs transactions; dialog state is ours
-// (package dialog), so that it can be written down.
+// Package sipua is the SIP side of the PBX. An Agent joins, for one tenant, the
+// packages below it with the registrar and the trunks; with package phone they
+// are the only importers of sipgo, which parses messages and runs the state
+// machines of transactions.
 //
-// One Agent serves one tenant. It owns the sockets and the goroutines that
-// read them; each leg owns one goroutine that owns its dialog. The gate
-// (package gate) keeps what was not asked for away from sipgo.
+//	gate     sockets, bans, rate limits; drops or answers what needs no state
+//	edge     who may speak: digest, trunks, REGISTER; sends our own requests
+//	txn      the table of transactions
+//	legs     dialogs that are the legs of calls, a goroutine each
+//	dialog   the state of a dialog as a plain value, so that it can be written down
+//	digest   challenges and their answers
+//	message  headers and bodies, read and written
+//	mailbox  the queue and the timers of a leg's goroutine
+//
+// Run serves until its context ends and waits for every goroutine of the parts;
+// Close is for an Agent that never ran. Decisions 0001 and 0002 say why it is cut so.
 //
 // The package knows nothing of calls: it hands an admitted INVITE to a
 // leg.Receiver and tells each leg's leg.Listener what happens.

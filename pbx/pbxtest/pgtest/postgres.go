@@ -1,7 +1,7 @@
 // Package pgtest starts a PostgreSQL of its own for one test binary: a fresh
 // cluster in a temporary folder, reached over a Unix socket only, without
 // durability. Started as root it runs as the user postgres, since PostgreSQL
-// refuses root. Stop ends the server, waits for it and removes the folder.
+// refuses root. Without PostgreSQL, Start is an error. Stop ends the server, waits for it and removes the folder.
 package pgtest
 
 import (
