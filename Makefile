@@ -29,7 +29,7 @@ test: peers ## Run all tests with the race detector; wants the packages of hack/
 # A test that cannot find its peer would prove nothing: say so before.
 .PHONY: peers
 peers:
-	@for p in gcc node npm chromium sipp baresip sipsak svwar svcrack sox; do command -v $$p >/dev/null || \
+	@for p in gcc node npm chromium sipp baresip sipsak svwar svcrack; do command -v $$p >/dev/null || \
 		{ echo "test: $$p is missing: run 'make packages' as root (node and npm: Node 20)"; exit 1; }; done
 	@cd hack/browser && { [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --silent; }
 
