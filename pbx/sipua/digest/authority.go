@@ -36,7 +36,7 @@ const (
 type Authority struct {
 	mu       sync.Mutex
 	mac      hash.Hash // keyed; under mu
-	dummy    string // the secret of users that do not exist
+	dummy    string    // the secret of users that do not exist
 	lifetime time.Duration
 	counter  atomic.Uint32
 	seen     seen

@@ -79,6 +79,12 @@ func (m *Message) checkURI() *refusal {
 
 // looped reports whether one of the Vias is ours.
 func (r *rules) looped(m *Message) bool {
+	if r.ours(m.Via.Branch) {
+		return true
+	}
+	if m.Via.rest == "" && len(m.Values("via")) == 1 {
+		return false // what nearly every request has: one Via, and it was read
+	}
 	for _, v := range m.List("via") {
 		if via, ok := parseVia(v); ok && r.ours(via.Branch) {
 			return true

@@ -62,18 +62,15 @@ func (l *Layer) Len() (server, client int) {
 // Matches reports whether a request belongs to a server transaction: a
 // retransmission, the ACK of a refusal, or a CANCEL (RFC 3261 §17.2.3, §9.2).
 func (l *Layer) Matches(m *gate.Message) bool {
-	if l.find(m) != nil {
-		return true
-	}
-	_, ok := l.findSettled(m)
-	return ok
+	tx, _, ok := l.find(m)
+	return tx != nil || ok
 }
 
 // From reports whether the INVITE that a CANCEL names came from that address.
 // What the CANCEL says of itself can be read or guessed by others: some phones
 // count their branches. The port may differ, NATs change it.
 func (l *Layer) From(m *gate.Message, source netip.Addr) bool {
-	tx := l.find(m)
+	tx, _, _ := l.find(m)
 	if tx == nil {
 		return false
 	}
@@ -81,7 +78,10 @@ func (l *Layer) From(m *gate.Message, source netip.Addr) bool {
 	return err == nil && origin.Addr().Unmap() == source.Unmap()
 }
 
-func (l *Layer) find(m *gate.Message) *sip.ServerTx {
+// find returns the live transaction that a request belongs to, or the answer
+// of the settled one. An ACK of a 2xx belongs to no settled one, whatever its
+// branch is.
+func (l *Layer) find(m *gate.Message) (tx *sip.ServerTx, a answer, ok bool) {
 	method := m.Method
 	if method == "ACK" || method == "CANCEL" {
 		method = "INVITE"
@@ -89,15 +89,21 @@ func (l *Layer) find(m *gate.Message) *sip.ServerTx {
 	key := serverKey(m, method)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.server[key]
+	if tx = l.server[key]; tx == nil && m.Method != "ACK" {
+		a, ok = l.settled.find(key, l.now())
+	}
+	return tx, a, ok
 }
 
 // Receive hands a request to the transaction that it belongs to and reports
 // whether there was one.
 func (l *Layer) Receive(m *gate.Message) bool {
-	tx := l.find(m)
+	tx, a, ok := l.find(m)
 	if tx == nil {
-		return l.repeat(m)
+		if ok && a.text != nil {
+			_ = a.flow.Send(a.text) // the peer sends its request again
+		}
+		return ok
 	}
 	req, err := Parse(m, nil)
 	if err != nil {

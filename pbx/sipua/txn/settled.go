@@ -84,29 +84,3 @@ func (l *Layer) settle(key string, tx *sip.ServerTx, c *conn, invite bool) {
 	}
 	tx.Terminate()
 }
-
-// repeat answers the retransmission of a request whose transaction is settled
-// and reports whether it was one.
-func (l *Layer) repeat(m *gate.Message) bool {
-	a, ok := l.findSettled(m)
-	if ok && a.text != nil {
-		_ = a.flow.Send(a.text) // the peer sends its request again
-	}
-	return ok
-}
-
-// findSettled finds the settled transaction of a request. An ACK of a 2xx is
-// no part of any, whatever its branch is.
-func (l *Layer) findSettled(m *gate.Message) (answer, bool) {
-	method := m.Method
-	switch method {
-	case "ACK":
-		return answer{}, false
-	case "CANCEL":
-		method = "INVITE"
-	}
-	key := serverKey(m, method)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.settled.find(key, l.now())
-}
