@@ -39,7 +39,9 @@ func National(written string) (string, error) {
 		if !ok {
 			return "", errors.New("must be a Korean number, +82 or national form, e.g. 02-555-0100")
 		}
-		digits = "0" + strings.TrimPrefix(rest, "0")
+		if digits = rest; !reCompany.MatchString(rest) {
+			digits = "0" + strings.TrimPrefix(rest, "0")
+		}
 	}
 	if !reNational.MatchString(digits) && !reCompany.MatchString(digits) {
 		return "", errors.New("must be a whole Korean number with its area code, e.g. 02-555-0100, 010-1234-5678 or 1588-1234")
