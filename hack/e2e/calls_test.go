@@ -589,3 +589,106 @@ func TestWhoVanishesIsMissed(t *testing.T) {
 		})
 	}
 }
+
+// A call back during a call rings the same phone for a second call.
+func TestCallBackWhileTalking(t *testing.T) {
+	r := newRig(t, setup{})
+	c := r.conversation()
+	r.press(haneul, r.card(haneul, 0), callBack) // calls the same party back, while talking
+	second := rings(t, c.phone)
+	answer(t, second)
+	second.Play(tone.Sine(880, loud))
+	other := rings(t, r.carrier)
+	answer(t, other)
+	other.Play(tone.Sine(1200, loud))
+	hears(t, second, "the desk", 1200)
+	hears(t, other, "the other", 880)
+	c.goesOn(t)
+}
+
+// A phone that is registered and gone keeps nobody else from answering.
+func TestPhoneThatIsGone(t *testing.T) {
+	r := newRig(t, setup{})
+	dead, alive := r.desk("101"), r.desk("102")
+	dead.Vanish()
+	caller := r.callIn("025550100")
+	at := rings(t, alive)
+	if err := caller.WaitRinging(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	answer(t, at)
+	at.Play(tone.Sine(660, loud))
+	hears(t, caller, "the caller", 660)
+	hangup(t, caller)
+	c := r.cdr()
+	if c.AnsweredBy.Extension != "102" || len(c.Legs) != 3 {
+		t.Errorf("the record says answered by %+v, %d legs", c.AnsweredBy, len(c.Legs))
+	}
+	r.idle()
+}
+
+// Both sides hold and resume; then the held call moves to another phone.
+func TestHoldOnBothSidesAndMove(t *testing.T) {
+	r := newRig(t, setup{})
+	c := r.conversation()
+	if err := c.caller.Hold(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.desk.Hold(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.desk.Resume(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.caller.Resume(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	c.goesOn(t)
+	// second desk of the presser
+	second := r.desk("101")
+	if err := c.caller.Hold(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.press(haneul, r.card(haneul, 0), toDesk)
+	at := rings(t, second)
+	answer(t, at)
+	at.Play(tone.Sine(880, loud))
+	ended(t, "the first desk", c.desk)
+	if err := c.caller.Resume(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	hears(t, c.caller, "the caller", 880)
+	hears(t, at, "the second desk", 440)
+}
+
+// Carriers that send no offer, or want reliable provisional responses, are
+// pulled to the mobile like any other.
+func TestPullOfUnusualINVITEs(t *testing.T) {
+	for name, o := range map[string]phone.DialOptions{"late": {NoOffer: true}, "late reliable": {NoOffer: true, Reliable: true}, "reliable": {Reliable: true}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, setup{})
+			desk := r.desk("101")
+			o.From = "01099998888"
+			caller, err := r.carrier.Dial(within(t), "sip:025550101@"+r.sip, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			caller.Play(tone.Sine(440, loud))
+			at := rings(t, desk)
+			r.press(haneul, r.card(haneul, 0), toMobile)
+			mobile := rings(t, r.carrier)
+			answer(t, mobile)
+			mobile.Play(tone.Sine(660, loud))
+			if err := mobile.SendDTMF(within(t), "1"); err != nil {
+				t.Fatal(err)
+			}
+			ended(t, "the desk", at)
+			hears(t, caller, "the caller", 660)
+			hears(t, mobile, "the mobile", 440)
+			hangup(t, mobile)
+			ended(t, "the caller", caller)
+			r.idle()
+		})
+	}
+}
+
