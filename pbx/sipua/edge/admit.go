@@ -94,7 +94,7 @@ func (e *Edge) inDialog(m *gate.Message, f *gate.Flow) {
 		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
 		return
 	}
-	if !e.expected(m, f) && !e.moved(owner, m, f) {
+	if !e.expected(m, f) && !e.moved(owner, m, f) || !e.within(owner, m, f) {
 		return
 	}
 	f.Prove()

@@ -40,6 +40,18 @@ func (e *Edge) moved(owner Identity, m *gate.Message, f *gate.Flow) bool {
 	return ext != nil
 }
 
+// within reports whether a phone's request is one of as many as a dialog may
+// have. Each costs a transaction that trunks and emergency calls must find
+// room beside; a BYE is always welcome.
+func (e *Edge) within(owner Identity, m *gate.Message, f *gate.Flow) bool {
+	if owner.Trunk != "" || m.Method == "BYE" || e.quota.Take(m.CallID+"\x00"+m.To.Tag, e.cfg.Now()) {
+		return true
+	}
+	e.gate.Counters.Limited.Add(1)
+	e.answer(m, f, 503, "Service Unavailable (too many requests in this dialog)", gate.Header{Name: "Retry-After", Value: retryAfter})
+	return false
+}
+
 // fingerprint tells a retransmission, which is the same to the last byte, from
 // a replay: somebody beside the phone who took its proof over into a request
 // of their own.

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 )
@@ -78,5 +79,36 @@ func TestAProofIsForOneRequest(t *testing.T) {
 	invite.branch = "z9hG4bKj"
 	if res := thief.ask(thief.text(invite)); res.Status != 401 || len(b.seen()) != 1 {
 		t.Errorf("the proof in another INVITE: %q", res.Text())
+	}
+}
+
+// TestADialogHasAMeasure: a phone in a call cannot take every transaction with
+// requests in it; its BYE and other calls are served.
+func TestADialogHasAMeasure(t *testing.T) {
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	b := newBed(t, func(c *edge.Config) { c.Now = func() time.Time { return noon } })
+	at := netip.MustParseAddrPort("127.0.0.1:5060")
+	b.set(func() {
+		b.known["a 7"], b.known["b 7"] = edge.Identity{Extension: "101", Source: at}, edge.Identity{Extension: "101", Source: at}
+		b.known["line 7"] = edge.Identity{Trunk: "carrier", Source: at}
+	})
+	p := b.dial(t, "udp", "127.0.0.1")
+	count := func(call string) map[int]int {
+		got := map[int]int{}
+		for range 150 {
+			got[p.ask(p.text(msg{method: "INFO", callID: call, toTag: "7"})).Status]++
+		}
+		return got
+	}
+	if got := count("a"); got[200] != 100 || got[503] != 50 {
+		t.Errorf("in one dialog: %v", got)
+	}
+	if got := count("line"); got[200] != 150 {
+		t.Errorf("of a trunk: %v", got)
+	}
+	for call, method := range map[string]string{"a": "BYE", "b": "INFO"} {
+		if res := p.ask(p.text(msg{method: method, callID: call, toTag: "7"})); res.Status != 200 {
+			t.Errorf("%s after it: %d", method, res.Status)
+		}
 	}
 }

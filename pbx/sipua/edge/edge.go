@@ -70,6 +70,7 @@ type Edge struct {
 	gate     *gate.Gate
 	txns     *txn.Layer
 	auth     *digest.Authority
+	quota    *gate.Quota // of requests inside each dialog
 	branches maphash.Seed
 	draining atomic.Bool
 	closing  atomic.Bool
@@ -91,6 +92,13 @@ const (
 	nonces    = 1 << 16
 )
 
+// dialogRate and dialogBurst limit what a phone may ask inside one dialog, per
+// second and at once: no person presses keys faster.
+const (
+	dialogRate  = 10
+	dialogBurst = 100
+)
+
 // New returns an edge without sockets.
 func New(cfg Config) (*Edge, error) {
 	if cfg.Transactions == 0 {
@@ -104,7 +112,7 @@ func New(cfg Config) (*Edge, error) {
 		return nil, err
 	}
 	e := &Edge{
-		cfg: cfg, auth: auth, branches: maphash.MakeSeed(),
+		cfg: cfg, auth: auth, branches: maphash.MakeSeed(), quota: gate.NewQuota(dialogRate, dialogBurst),
 		txns: txn.New(cfg.Transactions, cfg.Transactions/4, cfg.Now),
 	}
 	g := cfg.Gate

@@ -93,7 +93,7 @@ func New(cfg Config) *Gate {
 	g := &Gate{
 		cfg:     cfg,
 		rules:   rules{methods: cfg.Methods, extensions: cfg.Extensions, ours: cfg.Ours},
-		buckets: newBuckets(cfg.Rate, cfg.Burst),
+		buckets: newBuckets(cfg.Rate, cfg.Burst, bucketSets),
 		bans:    NewBans(cfg.Bans),
 		tags:    tagger{maphash.MakeSeed()},
 	}

@@ -208,7 +208,7 @@ func TestFramerBounds(t *testing.T) {
 }
 
 func TestBucketsBoundSourcesAndForgetThem(t *testing.T) {
-	b := newBuckets(10, 3)
+	b := newBuckets(10, 3, bucketSets)
 	now := time.Unix(1000, 0)
 	a := netip.MustParseAddr("192.0.2.1")
 	for i := range 3 {

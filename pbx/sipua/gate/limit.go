@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -29,8 +30,31 @@ type bucket struct {
 // bucketSets times four places, about 3.5 MiB.
 const bucketSets = 1 << 14
 
-func newBuckets(rate, burst float64) *buckets {
-	return &buckets{rate: rate, burst: burst, seed: maphash.MakeSeed(), sets: make([][4]bucket, bucketSets)}
+func newBuckets(rate, burst float64, sets int) *buckets {
+	return &buckets{rate: rate, burst: burst, seed: maphash.MakeSeed(), sets: make([][4]bucket, sets)}
+}
+
+// Quota limits how often something may happen for each of many names, as
+// buckets do for sources.
+type Quota struct {
+	buckets *buckets
+	seed    maphash.Seed
+}
+
+// quotaSets times four names are told apart, in about 115 KiB.
+const quotaSets = 1 << 9
+
+// NewQuota permits rate times a second for each name, and burst times at once.
+func NewQuota(rate, burst float64) *Quota {
+	return &Quota{buckets: newBuckets(rate, burst, quotaSets), seed: maphash.MakeSeed()}
+}
+
+// Take reports whether it may happen for that name once more.
+func (q *Quota) Take(name string, now time.Time) bool {
+	var key [16]byte
+	binary.LittleEndian.PutUint64(key[:], maphash.String(q.seed, name))
+	binary.LittleEndian.PutUint64(key[8:], maphash.String(q.buckets.seed, name))
+	return q.buckets.take(netip.AddrFrom16(key), now)
 }
 
 // Network returns what counts as one source: an IPv4 address, or the /64
