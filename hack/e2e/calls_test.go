@@ -691,4 +691,3 @@ func TestPullOfUnusualINVITEs(t *testing.T) {
 		})
 	}
 }
-

@@ -50,6 +50,9 @@ func (r *rig) checkEnds() {
 	if n := r.e.Active(); n != 0 {
 		r.Errorf("%d calls are left", n)
 	}
+	if n := r.e.legs.Load(); n != 0 {
+		r.Errorf("%d legs are still counted", n)
+	}
 	for _, f := range r.w.legs() {
 		if f.cause() == nil && !f.over {
 			r.Errorf("leg %s was never ended", f.id)

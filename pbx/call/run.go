@@ -82,6 +82,7 @@ func (r *run) leave() {
 	for _, reply := range r.replies {
 		reply <- pbx.ErrGone
 	}
+	r.e.legs.Add(-int64(len(r.legs))) // what a fault has left
 	r.e.forget(r.state.Load().ID)
 }
 
@@ -162,8 +163,8 @@ func (r *run) crash() {
 func (r *run) execute(a action) {
 	switch a := a.(type) {
 	case dial:
-		r.e.legs.Add(1)
 		r.legs[a.Dial.Leg] = r.e.cfg.Dialer.Dial(a.Dial, r)
+		r.e.legs.Add(1)
 		r.named(a.Dial.Leg)
 	case ring:
 		r.on(a.Leg, leg.Leg.Ring)
@@ -274,8 +275,10 @@ func (r *run) lookUp(a lookUp) found {
 func (r *run) emit(ev pbx.Event) {
 	switch ev.Type {
 	case pbx.EventLegEnded:
-		r.e.legs.Add(-1)
-		delete(r.legs, ev.Leg)
+		if _, ok := r.legs[ev.Leg]; ok {
+			r.e.legs.Add(-1)
+			delete(r.legs, ev.Leg)
+		}
 	case pbx.EventEnded:
 		r.e.cfg.Log.Info("call ends", "call", ev.Call.ID, "sip", ev.Call.Cause.SIP,
 			"q850", ev.Call.Cause.Q850, "cause", ev.Call.Cause.Text)
