@@ -1,7 +1,6 @@
 package pbxtest
 
 import (
-	"bytes"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -18,24 +17,6 @@ type Faults struct {
 	// of the same direction has passed.
 	Reorder float64
 	Seed    uint64
-	// Edit changes what the server sends before it goes on to the client; nil
-	// changes nothing.
-	Edit func(packet []byte) []byte
-}
-
-// WithoutSHA256 is an Edit that takes the challenges with SHA-256 out of
-// responses: sipp 3.6 and baresip 1.0 give up when they see one (RFC 8760),
-// even beside one with MD5.
-func WithoutSHA256(packet []byte) []byte {
-	var out []byte
-	for line := range bytes.Lines(packet) {
-		name, value, _ := bytes.Cut(line, []byte(":"))
-		if bytes.HasSuffix(bytes.ToLower(name), []byte("-authenticate")) && bytes.Contains(bytes.ToUpper(value), []byte("SHA-256")) {
-			continue
-		}
-		out = append(out, line...)
-	}
-	return out
 }
 
 // Link is a bad UDP path to a server: clients send to Addr, each is seen by
@@ -142,9 +123,6 @@ func (l *Link) toServer(client netip.AddrPort) func([]byte) {
 		l.wg.Go(func() {
 			var held parcel
 			l.pump(c, func(_ netip.AddrPort, b []byte) {
-				if l.faults.Edit != nil {
-					b = l.faults.Edit(b)
-				}
 				l.pass(b, &held, func(b []byte) { _, _ = l.front.WriteToUDPAddrPort(b, client) })
 			})
 		})

@@ -10,7 +10,6 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx/media"
-	"github.com/dipcast/dipcast/pbx/media/audiofile"
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
 	"github.com/dipcast/dipcast/pbx/phone/audio"
 )
@@ -24,9 +23,6 @@ func (c *Call) Audio() *audio.Session { return c.audio }
 
 // Stats returns the RTP counters; they stay readable after the end.
 func (c *Call) Stats() audio.Stats { return c.audio.Stats() }
-
-// Heard returns all that was heard so far.
-func (c *Call) Heard() *audiofile.Sound { return c.audio.Heard() }
 
 // WaitTone returns when the tone dominates what is heard for 300 ms.
 func (c *Call) WaitTone(ctx context.Context, hz float64) error { return c.audio.WaitTone(ctx, hz) }

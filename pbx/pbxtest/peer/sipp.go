@@ -158,12 +158,6 @@ func (r *SippRun) Wait(ctx context.Context) (Result, error) {
 	return res, cut
 }
 
-// Stop ends sipp and returns what it counted.
-func (r *SippRun) Stop() Result {
-	r.proc.stop()
-	return r.result()
-}
-
 func (r *SippRun) result() Result {
 	res := Result{Exit: r.proc.cmd.ProcessState.ExitCode(), Output: r.proc.out.String()}
 	if b, err := os.ReadFile(filepath.Join(r.dir, "errors.log")); err == nil {
