@@ -112,3 +112,26 @@ func TestADialogHasAMeasure(t *testing.T) {
 		}
 	}
 }
+
+// TestAPhoneThatStartsAnewFindsRoom: what its earlier connections left behind
+// does not shut it out.
+func TestAPhoneThatStartsAnewFindsRoom(t *testing.T) {
+	b := newBed(t, nil)
+	for range 5 { // two contacts are permitted
+		p := b.dial(t, "tcp", "127.0.0.1")
+		if res := p.register("MD5", "101", "secret-101"); res.Status != 200 {
+			t.Fatalf("register: %q", res.Text())
+		}
+		_ = p.conn.Close() // as in a power cut
+		waitFor(t, "the connection to end", func() bool { return b.Counters().Streams.Load() == 0 })
+	}
+	one, two := b.dial(t, "tcp", "127.0.0.1"), b.dial(t, "tcp", "127.0.0.1")
+	for _, p := range []*peer{one, two} {
+		if res := p.register("MD5", "101", "secret-101"); res.Status != 200 {
+			t.Fatalf("register: %q", res.Text())
+		}
+	}
+	if res := b.dial(t, "tcp", "127.0.0.1").register("MD5", "101", "secret-101"); res.Status != 403 {
+		t.Errorf("a third phone: %q", res.Text())
+	}
+}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,11 +37,33 @@ func (e *Edge) register(ext *conf.Extension, m *gate.Message, f *gate.Flow) {
 		return
 	}
 	q.Source, q.Transport = f.Remote, f.Transport
-	e.cfg.Registrar.Register(q, func(res registrar.Result) {
+	answer := func(res registrar.Result) {
 		f.Answer(m, &gate.Reply{
 			Status: res.Status, Reason: res.Reason, Headers: e.registered(q, &res), Tag: e.gate.Tag(m),
 		})
+	}
+	e.cfg.Registrar.Register(q, func(res registrar.Result) {
+		if res.Status == 403 && e.forget(ext.Number) {
+			e.cfg.Registrar.Register(q, answer)
+			return
+		}
+		answer(res)
 	})
+}
+
+// forget removes an extension's bindings whose TCP connection has ended and
+// reports whether there were any. They are kept as long as there is room, since
+// the phone may still listen; but one that starts anew, each time from another
+// port, must not shut itself out.
+func (e *Edge) forget(extension string) bool {
+	dead := func(c pbx.Contact) bool {
+		return c.Extension == extension && c.Transport == "TCP" && e.gate.OpenStream(c.Source) == nil
+	}
+	if !slices.ContainsFunc(e.cfg.Registrar.Contacts(extension), dead) {
+		return false
+	}
+	e.cfg.Registrar.Gone(dead)
+	return true
 }
 
 // elsewhere reports whether a host is the name of somebody else's domain (RFC
