@@ -213,3 +213,30 @@ func TestNoWay(t *testing.T) {
 		}
 	}
 }
+
+// TestTheSecondAddressOfAHost: a carrier whose name leads to a dead address
+// first is alive.
+func TestTheSecondAddressOfAHost(t *testing.T) {
+	other := newBed(t, nil)
+	b := newBed(t, func(c *edge.Config) {
+		c.Resolver = &names{hosts: map[string][]string{"pair.example": {"127.0.0.6", "127.0.0.1"}, "dead.example": {"127.0.0.6", "127.0.0.7"}}}
+	})
+	host := conf.TrunkHost{Host: "pair.example", Port: int(other.addr.Port()), Transport: "TCP"}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.Options(ctx, conf.Trunk{}, host); err != nil {
+		t.Errorf("OPTIONS: %v", err)
+	}
+	r := trunk.RegisterRequest{
+		Trunk: conf.Trunk{Username: "101", Password: "secret-101"}, Host: host, Expires: time.Hour, CallID: "c", CSeq: 5,
+		PermitRealm: func(realm string) bool { return realm == domain },
+	}
+	// 404: the other side is not the registrar of that name.
+	if res, err := b.Register(ctx, r); err != nil || res.Status != 404 || res.CSeq != 7 {
+		t.Errorf("REGISTER: %+v %v", res, err)
+	}
+	host.Host = "dead.example"
+	if err := b.Options(ctx, conf.Trunk{}, host); err == nil {
+		t.Error("a dead host is alive")
+	}
+}

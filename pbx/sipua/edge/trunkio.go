@@ -29,12 +29,12 @@ func (e *Edge) Lookup(ctx context.Context, h conf.TrunkHost) ([]netip.AddrPort, 
 	return out, nil
 }
 
-// Options implements trunk.Transport.
+// Options implements trunk.Transport: a host lives if one of its addresses does.
 func (e *Edge) Options(ctx context.Context, t conf.Trunk, h conf.TrunkHost) error {
-	to, err := e.firstHop(ctx, h)
-	if err != nil {
-		return err
-	}
+	return e.eachHop(ctx, h, func(ctx context.Context, to Hop) error { return e.optionsAt(ctx, t, h, to) })
+}
+
+func (e *Edge) optionsAt(ctx context.Context, t conf.Trunk, h conf.TrunkHost, to Hop) error {
 	user := t.Username
 	if user == "" {
 		user = "pbx"
@@ -56,10 +56,17 @@ func (e *Edge) Options(ctx context.Context, t conf.Trunk, h conf.TrunkHost) erro
 // more if the nonce was stale), and only in the transaction that we began with
 // this host and for a realm that the trunk permits.
 func (e *Edge) Register(ctx context.Context, r trunk.RegisterRequest) (trunk.RegisterResult, error) {
-	to, err := e.firstHop(ctx, r.Host)
-	if err != nil {
-		return trunk.RegisterResult{}, err
-	}
+	out := trunk.RegisterResult{CSeq: r.CSeq}
+	err := e.eachHop(ctx, r.Host, func(ctx context.Context, to Hop) error {
+		var err error
+		out, err = e.registerAt(ctx, r, to)
+		r.CSeq = out.CSeq + 1
+		return err
+	})
+	return out, err
+}
+
+func (e *Edge) registerAt(ctx context.Context, r trunk.RegisterRequest, to Hop) (trunk.RegisterResult, error) {
 	seq := r.CSeq
 	var proof sip.Header
 	for try := 0; ; try++ {
@@ -154,12 +161,35 @@ func headerSeconds(m sip.Message, name string) time.Duration {
 	return max(0, seconds(strings.TrimSpace(v)))
 }
 
-func (e *Edge) firstHop(ctx context.Context, h conf.TrunkHost) (Hop, error) {
+// maxAsked is how many addresses of a host are asked in one go.
+const maxAsked = 4
+
+// eachHop asks the addresses of a host in turn until one answers; each gets an
+// equal share of the time that is left.
+func (e *Edge) eachHop(ctx context.Context, h conf.TrunkHost, ask func(context.Context, Hop) error) error {
 	hops, err := e.Locate(ctx, h)
 	if err != nil {
-		return Hop{}, err
+		return err
 	}
-	return hops[0], nil
+	hops = hops[:min(len(hops), maxAsked)]
+	for i, to := range hops {
+		part, cancel := share(ctx, len(hops)-i)
+		err = ask(part, to)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
+}
+
+// share returns a context that ends after one of n parts of the time left.
+func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/time.Duration(n))
 }
 
 // trunkRequest builds a request outside of dialogs.
