@@ -18,7 +18,7 @@ const (
 	maxFunction  = 80
 	maxFile      = 600
 	maxTypesFile = 800  // the CRD types are mostly field docs
-	maxTestFile  = 1200 // tables are long and flat
+	maxTestFile  = 1000 // tables are long and flat
 	maxPackage   = 2500 // hand-written, without tests
 )
 

@@ -171,3 +171,25 @@ type Contact struct {
 	Q       float32   `json:"q"` // preference 0..1
 	Expires time.Time `json:"expires"`
 }
+
+// congestion is the Q.850 cause of calls above a limit of ours.
+const congestion = 42
+
+// Disposition names the outcome: an answered call is answered however it
+// ended, any other by its final SIP status.
+func (c *Call) Disposition() Disposition {
+	switch status := c.Cause.SIP; {
+	case !c.Answered.IsZero():
+		return Answered
+	case status == 486 || status == 600:
+		return BusyCalled
+	case status == 487, status == 480, status == 408, status == 603, status == 0:
+		return Missed
+	case status == 503 && c.Cause.Q850 == congestion:
+		return Refused
+	case status >= 500 && status < 600:
+		return FailedCall
+	default:
+		return Refused
+	}
+}

@@ -22,7 +22,7 @@ func Fold(e pbx.Event) (record pbx.CDR, ok bool) {
 		Dialled:     c.Dialled,
 		Started:     c.Started.UTC(),
 		Ended:       c.Ended.UTC(),
-		Disposition: disposition(c),
+		Disposition: c.Disposition(),
 		Cause:       c.Cause,
 		AnsweredBy:  c.AnsweredBy,
 		PulledBy:    c.PulledBy,
@@ -44,26 +44,4 @@ func Fold(e pbx.Event) (record pbx.CDR, ok bool) {
 		}
 	}
 	return record, true
-}
-
-// congestion is the Q.850 cause of calls above a limit of ours.
-const congestion = 42
-
-// disposition names the outcome: an answered call is answered however it
-// ended, any other by its final SIP status.
-func disposition(c pbx.Call) pbx.Disposition {
-	switch status := c.Cause.SIP; {
-	case !c.Answered.IsZero():
-		return pbx.Answered
-	case status == 486 || status == 600:
-		return pbx.BusyCalled
-	case status == 487, status == 480, status == 408, status == 603, status == 0:
-		return pbx.Missed
-	case status == 503 && c.Cause.Q850 == congestion:
-		return pbx.Refused
-	case status >= 500 && status < 600:
-		return pbx.FailedCall
-	default:
-		return pbx.Refused
-	}
 }

@@ -131,12 +131,10 @@ func (s *Set) quality(q pbx.Quality) {
 func share(part, whole uint64) float64 { return float64(part) / float64(whole) }
 
 func (s *Set) end(c pbx.Call) {
-	d := "unanswered"
 	if !c.Answered.IsZero() {
-		d = string(pbx.Answered)
 		s.talk.Observe(c.Ended.Sub(c.Answered).Seconds())
 	}
-	s.ended.WithLabelValues(string(c.Direction), d).Inc()
+	s.ended.WithLabelValues(string(c.Direction), string(c.Disposition())).Inc()
 }
 
 // Card observes how long after the call's arrival its card was sent.

@@ -89,7 +89,7 @@ func TestAnOverCallIsCountedDownOnce(t *testing.T) {
 	s.Handle(event(pbx.EventLegEnded, pbx.CallOver, time.Second))
 	s.Handle(event(pbx.EventEnded, pbx.CallOver, time.Second))
 	wantLines(t, scrape(t, s), `dipcast_calls{state="ringing",TENANT} 0`,
-		`dipcast_calls_ended_total{direction="inbound",disposition="unanswered",TENANT} 1`)
+		`dipcast_calls_ended_total{direction="inbound",disposition="missed",TENANT} 1`)
 	if len(s.states) != 0 || len(s.rang) != 0 {
 		t.Errorf("the ended call is still kept: %v %v", s.states, s.rang)
 	}
