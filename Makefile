@@ -80,6 +80,10 @@ packages: ## Install the Debian packages that tests and demo use (as root).
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$(grep -v '^#' hack/apt.txt)
 
+.PHONY: bench-packages
+bench-packages: ## Install the peers that make bench measures beside us (as root).
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$(grep -v '^#' hack/apt-bench.txt)
+
 $(LINT):
 	mkdir -p $(@D)
 	cd hack/tools && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -48,7 +48,7 @@ type NaverWorksBotSpec struct {
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:items:MaxLength=40
 	// +kubebuilder:validation:items:Pattern=`^[a-z.]{1,40}$`
-	// +kubebuilder:validation:XValidation:rule="self.exists(s, s == 'bot')",message="must hold bot, without which no card can be sent: add it"
+	// +kubebuilder:validation:XValidation:rule="self.exists(s, s == 'bot' || s == 'bot.message')",message="must hold bot or bot.message, without which no card can be sent: add one"
 	// +listType=set
 	// +optional
 	Scopes []string `json:"scopes,omitempty"`

@@ -51,8 +51,13 @@ func (c *compiler) oneBot(o Object, b *v1alpha1.NaverWorksBot) *conf.Bot {
 	if len(scopes) == 0 {
 		scopes = []string{"bot", "bot.read", "user.read", "contact.read"}
 	}
-	if !slices.Contains(scopes, "bot") {
-		c.errorf(o, "spec.scopes", strings.Join(scopes, ","), v1alpha1.ReasonInvalid, "without the scope bot no card can be sent: add it")
+	manage := unlessFalse(b.Spec.ManageBot)
+	switch {
+	case slices.Contains(scopes, "bot"):
+	case !slices.Contains(scopes, "bot.message"):
+		c.errorf(o, "spec.scopes", strings.Join(scopes, ","), v1alpha1.ReasonInvalid, "without the scope bot or bot.message no card can be sent: add one")
+	case manage:
+		c.errorf(o, "spec.scopes", strings.Join(scopes, ","), v1alpha1.ReasonInvalid, "manageBot needs the scope bot: add it or set manageBot to false")
 	}
 	e, cards := b.Spec.Endpoints, b.Spec.Cards
 	return &conf.Bot{
@@ -65,7 +70,7 @@ func (c *compiler) oneBot(o Object, b *v1alpha1.NaverWorksBot) *conf.Bot {
 			External: unlessFalse(cards.External), Internal: unlessFalse(cards.Internal), Missed: unlessFalse(cards.Missed),
 			Fax: unlessFalse(cards.Fax), Voicemail: unlessFalse(cards.Voicemail),
 		},
-		Manage: unlessFalse(b.Spec.ManageBot),
+		Manage: manage,
 	}
 }
 

@@ -97,7 +97,7 @@ func TestCompilerDoesNotRelyOnTheSchema(t *testing.T) {
 		{"bot domain", func(in *compile.Input) { in.Bots = []v1alpha1.NaverWorksBot{{}} }, "spec.domainID 0: must be the ID"},
 		{"bot scopes", func(in *compile.Input) {
 			in.Bots = []v1alpha1.NaverWorksBot{{Spec: v1alpha1.NaverWorksBotSpec{Scopes: []string{"user.read"}}}}
-		}, "spec.scopes user.read: without the scope bot"},
+		}, "spec.scopes user.read: without the scope bot or bot.message"},
 		{"endpoint", func(in *compile.Input) {
 			in.Bots = []v1alpha1.NaverWorksBot{{Spec: v1alpha1.NaverWorksBotSpec{Endpoints: v1alpha1.BotEndpoints{API: "http://works.example"}}}}
 		}, "spec.endpoints.api http://works.example: must be an https URL"},
