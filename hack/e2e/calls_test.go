@@ -691,3 +691,49 @@ func TestPullOfUnusualINVITEs(t *testing.T) {
 		})
 	}
 }
+
+// A service that asks for keys before it takes the call gets them.
+func TestKeysBeforeTheAnswer(t *testing.T) {
+	r := newRig(t, setup{})
+	desk := r.desk("101")
+	out, err := desk.Dial(within(t), "901055556666", phone.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Play(tone.Sine(440, loud))
+	at, err := r.carrier.WaitIncoming(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := at.Progress(); err != nil {
+		t.Fatal(err)
+	}
+	at.Play(tone.Sine(660, loud))
+	hears(t, out, "the caller", 660)
+	hears(t, at, "the network", 440)
+	if err := out.SendDTMF(within(t), "5"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := at.WaitDigits(within(t), 1); err != nil || got != "5" {
+		t.Errorf("the network got keys %q: %v", got, err)
+	}
+}
+
+// A trunk that is gone costs seconds, not half a minute, where there is
+// another one.
+func TestTheOtherTrunk(t *testing.T) {
+	r := newRig(t, setup{document: func(d *conf.Document) {
+		dead := d.Trunks[0]
+		dead.Name, dead.Numbers, dead.AllowedCIDRs = "dead", nil, []string{"127.0.0.3/32"}
+		dead.Hosts = []conf.TrunkHost{{Host: "127.0.0.3", Port: 5999, Transport: "UDP"}}
+		d.Trunks = append([]conf.Trunk{dead}, d.Trunks...)
+	}})
+	out, err := r.desk("101").Dial(within(t), "901055556666", phone.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer(t, rings(t, r.carrier))
+	if err := out.WaitAnswered(within(t)); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -51,7 +51,8 @@ func (m *machine) alert() {
 	}
 }
 
-// early passes what the callee's network plays before it answers.
+// early passes what the callee's network plays before it answers, and what the
+// caller says and presses: services ask for keys before they take the call.
 func (m *machine) early(l *Leg) {
 	s := m.s
 	c := s.leg(s.Caller)
@@ -66,6 +67,7 @@ func (m *machine) early(l *Leg) {
 	}
 	m.sound(c, "")
 	m.route(l, c.ID)
+	m.route(c, l.ID)
 }
 
 // connect lets the caller talk with the leg; all other legs end. Legs of a

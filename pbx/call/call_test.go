@@ -81,7 +81,7 @@ func TestExtensionCallsOutside(t *testing.T) {
 		}
 		out.listener.LegProgress(out.id)
 		synctest.Wait()
-		if !caller.has("progress") || out.heardBy() != caller || caller.heardBy() != nil {
+		if !caller.has("progress") || out.heardBy() != caller || caller.heardBy() != out {
 			t.Errorf("no early media: %v", caller.did)
 		}
 		r.ringing(out)
@@ -125,8 +125,11 @@ func TestTrunkFailover(t *testing.T) {
 				if got := len(r.w.legs()) == 2; got != tt.second {
 					t.Fatalf("second trunk tried: %t", got)
 				}
+				if !out.dial.MoreWays {
+					t.Error("the first trunk is waited for as if it were the only one")
+				}
 				if tt.second {
-					if d := r.w.legs()[1].dial; d.Target.Trunk != "two" || d.From.Number != "025550200" {
+					if d := r.w.legs()[1].dial; d.MoreWays || d.Target.Trunk != "two" || d.From.Number != "025550200" {
 						t.Errorf("dialled %+v", d)
 					}
 					r.fails(r.w.legs()[1], 503)

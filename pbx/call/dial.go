@@ -127,8 +127,9 @@ func (m *machine) dialPhone(role pbx.LegRole, p dialplan.Phone, c pbx.Contact, d
 }
 
 // dialTrunk begins a leg to an outside number.
-func (m *machine) dialTrunk(role pbx.LegRole, to pbx.Party, out *dialplan.Outside, w dialplan.Way, diverted string) *Leg {
+func (m *machine) dialTrunk(role pbx.LegRole, to pbx.Party, out *dialplan.Outside, way int, up []string, diverted string) *Leg {
 	s := m.s
+	w := out.Ways[way]
 	to.Trunk = w.Trunk
 	l := m.newLeg(role, to)
 	l.Trunk, l.Metered = w.Trunk, !out.Emergency
@@ -136,6 +137,7 @@ func (m *machine) dialTrunk(role pbx.LegRole, to pbx.Party, out *dialplan.Outsid
 		Leg: l.ID, Call: s.ID, Target: leg.Target{Trunk: w.Trunk, Number: out.Number},
 		From: pbx.Party{Number: w.From, Trunk: w.Trunk}, Diverted: diverted, Codec: s.Codec, MaxForwards: s.Hops,
 		Emergency: out.Emergency,
+		MoreWays:  slices.ContainsFunc(out.Ways[way+1:], func(w dialplan.Way) bool { return slices.Contains(up, w.Trunk) }),
 	}})
 	return l
 }
@@ -145,7 +147,7 @@ func (m *machine) dialWay(st *dialplan.Stage) bool {
 	s := m.s
 	for ; s.Way < len(st.Out.Ways); s.Way++ {
 		if w := st.Out.Ways[s.Way]; slices.Contains(s.Up, w.Trunk) && s.Made < maxLegs {
-			m.dialTrunk(pbx.RoleTrunk, pbx.Party{Number: st.Out.Display}, st.Out, w, st.Diverted)
+			m.dialTrunk(pbx.RoleTrunk, pbx.Party{Number: st.Out.Display}, st.Out, s.Way, s.Up, st.Diverted)
 			return true
 		}
 	}

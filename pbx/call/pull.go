@@ -146,7 +146,7 @@ func (m *machine) dialMobile() bool {
 		if w := p.Out.Ways[p.Way]; slices.Contains(p.Up, w.Trunk) && s.Made < maxLegs {
 			party := p.Phone.Party()
 			party.Number = p.Out.Display
-			m.dialTrunk(pbx.RoleMobile, party, p.Out, w, p.Diverted).Pulled = true
+			m.dialTrunk(pbx.RoleMobile, party, p.Out, p.Way, p.Up, p.Diverted).Pulled = true
 			return true
 		}
 	}

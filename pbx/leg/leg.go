@@ -89,6 +89,9 @@ type Dial struct {
 	// less one, so that loops over trunks end (RFC 3261 §16.3); 0 = 70.
 	MaxForwards int
 	Emergency   bool // the trunk's MaxCalls does not stand in its way
+	// MoreWays says that another trunk is tried if this one fails, so that a
+	// trunk that says nothing at all is given up soon.
+	MoreWays bool
 }
 
 // Dialer makes outgoing legs.

@@ -167,7 +167,7 @@ func (l *sipLeg) invite(p place, auth sip.Header) {
 		message.SetSDP(req, l.sdp.Offer())
 	}
 	a.req = req
-	if len(u.places) > 0 {
+	if len(u.places) > 0 || u.d.MoreWays {
 		u.next.Set(l.t.cfg.Timers.Host, func() { l.silent(a) })
 	}
 	l.transact(req, p.to, func(tx sip.ClientTransaction, res *sip.Response, err error) {
@@ -208,7 +208,9 @@ func (l *sipLeg) silent(a *attempt) {
 	}
 	l.hostFailed(a)
 	a.unwanted = true
-	l.tryNext()
+	if !l.tryNext() {
+		l.over(pbx.Cause{SIP: 408, Q850: 102, Text: "the trunk does not answer"})
+	}
 }
 
 // cancel sends the CANCEL of an attempt, once, and not before a response came

@@ -122,6 +122,18 @@ func TestTheNextHostGetsItsTurn(t *testing.T) {
 	})
 }
 
+// Where another trunk is left, one whose hosts say nothing at all is given up.
+func TestASilentTrunkWithAnotherOneLeft(t *testing.T) {
+	inBubble(t, func(w *memnet) {
+		start := time.Now()
+		w.dialTrunk(leg.Dial{MoreWays: true})
+		w.told("over 408 q102")
+		if got := time.Since(start); got != 4*time.Second {
+			t.Errorf("given up after %v, want two seconds for each host", got)
+		}
+	})
+}
+
 func TestHostsThatFail(t *testing.T) {
 	inBubble(t, func(w *memnet) {
 		w.fail[hostA] = errors.New("connection refused")
