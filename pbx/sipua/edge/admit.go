@@ -69,7 +69,7 @@ func (e *Edge) Request(m *gate.Message, f *gate.Flow) {
 // cancel answers a CANCEL and ends the INVITE that it belongs to (RFC 3261
 // §9.2). It must come from where the INVITE came from.
 func (e *Edge) cancel(m *gate.Message, f *gate.Flow) {
-	if !e.txns.From(m, f.Remote.Addr()) {
+	if origin := e.txns.Origin(m); !origin.IsValid() || !e.samePeer(origin, f.Remote.Addr()) {
 		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
 		return
 	}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"crypto/sha256"
+	"net/netip"
 
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
 )
@@ -22,6 +23,17 @@ func (e *Edge) expected(m *gate.Message, f *gate.Flow) bool {
 	}
 	trunk, isTrunk := e.cfg.Trunk(f.Remote.Addr())
 	return owner.Trunk != "" && isTrunk && trunk == owner.Trunk
+}
+
+// samePeer reports whether two addresses are one host's, or hosts of one trunk:
+// carriers take over from one to another. Ports do not count, NATs change them.
+func (e *Edge) samePeer(a, b netip.Addr) bool {
+	if gate.Network(a) == gate.Network(b) {
+		return true
+	}
+	one, ok := e.cfg.Trunk(a)
+	other, ok2 := e.cfg.Trunk(b)
+	return ok && ok2 && one == other
 }
 
 // moved reports whether a request from an unexpected place is the peer's all

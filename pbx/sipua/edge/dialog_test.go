@@ -2,8 +2,11 @@ package edge_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 )
@@ -133,5 +136,37 @@ func TestAPhoneThatStartsAnewFindsRoom(t *testing.T) {
 	}
 	if res := b.dial(t, "tcp", "127.0.0.1").register("MD5", "101", "secret-101"); res.Status != 403 {
 		t.Errorf("a third phone: %q", res.Text())
+	}
+}
+
+// TestACANCELComesFromTheCaller: another host of the carrier may send it,
+// nobody else.
+func TestACANCELComesFromTheCaller(t *testing.T) {
+	b := newBed(t, nil)
+	b.trunk("127.0.0.1")
+	b.trunk("127.0.0.3")
+	b.set(func() { b.trunks[netip.MustParseAddr("127.0.0.4")] = "other" })
+	b.serve(func(req *sip.Request, tx sip.ServerTransaction) {
+		_ = tx.Respond(sip.NewResponseFromRequest(req, 180, "Ringing", nil))
+		<-tx.Done()
+	})
+	p := b.dial(t, "udp", "127.0.0.1")
+	r := inviteFrom("sip:0215990000@carrier.example", "sip:101@"+domain)
+	r.branch, r.callID, r.seq = "z9hG4bKtaken", "taken", 1
+	text := p.text(r)
+	if res := p.ask(text); res.Status != 180 {
+		t.Fatalf("INVITE: %q", res.Text())
+	}
+	cancel := strings.ReplaceAll(text, "INVITE", "CANCEL")
+	for from, want := range map[string]int{"127.0.0.2": 481, "127.0.0.4": 481} {
+		if res := b.dial(t, "udp", from).ask(cancel); res.Status != want {
+			t.Errorf("CANCEL from %s: %d, want %d", from, res.Status, want)
+		}
+	}
+	if res := b.dial(t, "udp", "127.0.0.3").ask(cancel); res.Status != 200 {
+		t.Errorf("CANCEL from the carrier's second host: %d", res.Status)
+	}
+	if res := p.receive(); res.Status != 487 {
+		t.Errorf("the INVITE is answered %d", res.Status)
 	}
 }

@@ -66,16 +66,19 @@ func (l *Layer) Matches(m *gate.Message) bool {
 	return tx != nil || ok
 }
 
-// From reports whether the INVITE that a CANCEL names came from that address.
-// What the CANCEL says of itself can be read or guessed by others: some phones
-// count their branches. The port may differ, NATs change it.
-func (l *Layer) From(m *gate.Message, source netip.Addr) bool {
+// Origin returns where the INVITE that a CANCEL names came from, not valid
+// without one. What the CANCEL says of itself can be read or guessed by others:
+// some phones count their branches.
+func (l *Layer) Origin(m *gate.Message) netip.Addr {
 	tx, _, _ := l.find(m)
 	if tx == nil {
-		return false
+		return netip.Addr{}
 	}
 	origin, err := netip.ParseAddrPort(tx.Origin().Source())
-	return err == nil && origin.Addr().Unmap() == source.Unmap()
+	if err != nil {
+		return netip.Addr{}
+	}
+	return origin.Addr().Unmap()
 }
 
 // find returns the live transaction that a request belongs to, or the answer
