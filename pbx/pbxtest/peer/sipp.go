@@ -68,12 +68,16 @@ type SippRun struct {
 	dir  string
 }
 
+// mediaPorts are the ports that sipp binds from -mp on: audio and video with
+// their RTCP, and as many for its echo.
+const mediaPorts = 8
+
 // StartSipp starts sipp; it ends with the test at the latest.
 func StartSipp(tb testing.TB, s Sipp) *SippRun {
 	tb.Helper()
 	path := need(tb, "sipp", "sip-tester")
 	dir := tb.TempDir()
-	ports := pbxtest.FreePorts(tb, 4)
+	ports := append(pbxtest.FreePorts(tb, 2), pbxtest.FreeRange(tb, mediaPorts))
 	if s.Port == 0 {
 		s.Port = ports[0]
 	}
@@ -127,8 +131,8 @@ func (s Sipp) args(ports []int) []string {
 		hold = 1000
 	}
 	args := []string{
-		"-sf", "scenario.xml", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-mp", strconv.Itoa(ports[1] &^ 1),
-		"-cp", strconv.Itoa(ports[3]), "-nostdin", "-trace_stat", "-stf", "stat.csv", "-fd", "1",
+		"-sf", "scenario.xml", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-mp", strconv.Itoa(ports[2]),
+		"-cp", strconv.Itoa(ports[1]), "-nostdin", "-trace_stat", "-stf", "stat.csv", "-fd", "1",
 		"-trace_err", "-error_file", "errors.log", "-m", strconv.Itoa(calls),
 		"-t", map[bool]string{false: "u1", true: "t1"}[s.TCP], "-aa",
 	}
