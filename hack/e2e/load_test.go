@@ -54,6 +54,11 @@ func TestTwoHundredCalls(t *testing.T) {
 	for _, c := range r.cdrs(1 + loadCalls)[:loadCalls] {
 		checkAudio(t, &c)
 	}
+	for _, reason := range []string{"unknown", "flood", "repeated", "switched", "unsent"} {
+		if n := r.metric(`dipcast_rtp_dropped_total{reason="` + reason + `"`); n != "0" {
+			t.Errorf("%s packets of calls that were up were not passed on: %s", n, reason)
+		}
+	}
 	waitFor(t, "all media ports are given back", func() bool { return r.metric("dipcast_rtp_ports_in_use") == "0" })
 	waitFor(t, "no call is left", func() bool {
 		calls, err := r.server.Control().Calls(within(t))
@@ -73,8 +78,10 @@ func (r *rig) loadOf(to string, calls int, hold time.Duration) *peer.SippRun {
 	})
 }
 
-// atTheEnd is how many packets may come in while the other leg is closing.
-const atTheEnd = 5
+// atTheEnd is how many packets may come in while the other leg is closing: two
+// seconds of a machine that is busy. That none is dropped before, the pool's
+// own counters say exactly.
+const atTheEnd = 100
 
 // checkAudio proves by the port's counters that what one leg sent went to the
 // other one.
@@ -142,7 +149,7 @@ func (r *rig) metric(name string) string {
 	}
 	for line := range strings.Lines(string(text)) {
 		series, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if base, _, _ := strings.Cut(series, "{"); base == name {
+		if base, _, _ := strings.Cut(series, "{"); base == name || strings.Contains(name, "{") && strings.HasPrefix(series, name) {
 			return value
 		}
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/dipcast/dipcast/pbx/media/rtpio"
 )
 
 // observe shows in the metrics what other parts count.
@@ -45,6 +47,26 @@ func (s *Server) observe() {
 		return float64(server + client)
 	})
 	s.observeEdge()
+	s.observeDrops()
+}
+
+// observeDrops shows the packets of calls that were not passed on.
+func (s *Server) observeDrops() {
+	for reason, of := range map[string]func(rtpio.Drops) uint64{
+		"early":     func(d rtpio.Drops) uint64 { return d.Early },
+		"malformed": func(d rtpio.Drops) uint64 { return d.Malformed },
+		"foreign":   func(d rtpio.Drops) uint64 { return d.Foreign },
+		"learning":  func(d rtpio.Drops) uint64 { return d.Learning },
+		"unknown":   func(d rtpio.Drops) uint64 { return d.Unknown },
+		"forged":    func(d rtpio.Drops) uint64 { return d.Forged },
+		"flood":     func(d rtpio.Drops) uint64 { return d.Flood },
+		"repeated":  func(d rtpio.Drops) uint64 { return d.Repeated },
+		"switched":  func(d rtpio.Drops) uint64 { return d.Switched },
+		"unsent":    func(d rtpio.Drops) uint64 { return d.Unsent },
+	} {
+		s.metrics.Counter("rtp_dropped_total", "RTP packets that were not passed on, by reason.",
+			map[string]string{"reason": reason}, func() float64 { return float64(of(s.pool.Drops())) })
+	}
 }
 
 // observeEdge shows what the SIP edge does with messages.
