@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 	"github.com/dipcast/dipcast/pbx/phone"
 )
@@ -98,5 +100,40 @@ func holdAndResume(t *testing.T, holder, held *phone.Call) {
 	}
 	if err := holder.WaitTone(within(t), 1100-hz); err != nil {
 		t.Errorf("the holder does not hear the held side again: %v", err)
+	}
+}
+
+// A phone with IPv6 talks to one with IPv4, and to another one with IPv6.
+func TestFamiliesTalk(t *testing.T) {
+	both := func(d *conf.Document) {
+		d.Network.Bind = []string{"127.0.0.1", "::1"}
+		d.Network.Advertise = map[string][]string{"": {"127.0.0.1", "::1"}}
+	}
+	six := func(r *rig) func(*phone.Config) {
+		return func(c *phone.Config) {
+			_, port, _ := strings.Cut(r.sip, ":")
+			c.Server, c.Listen = "[::1]:"+port, "[::1]:0"
+		}
+	}
+	for name, second := range map[string]bool{"IPv6 to IPv4": false, "IPv6 to IPv6": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, setup{document: both})
+			first := r.desk("101", six(r))
+			var other *phone.Phone
+			if second {
+				other = r.desk("102", six(r), tcp)
+			} else {
+				other = r.desk("102")
+			}
+			a, b := r.talking(first, other)
+			keys(t, a, b, "6#")
+			holdAndResume(t, b, a)
+			if err := b.Hangup(within(t)); err != nil {
+				t.Error(err)
+			}
+			if _, err := a.WaitEnded(within(t)); err != nil {
+				t.Errorf("the caller is still in the call: %v", err)
+			}
+		})
 	}
 }
