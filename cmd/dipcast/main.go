@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -46,6 +47,9 @@ func noInput(f func(context.Context, []string, io.Writer, io.Writer) int) func(c
 }
 
 func main() {
+	// Our own packages log to the logger that they were handed; what a library
+	// tells the default one would stand between a command's lines.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
