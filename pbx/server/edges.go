@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -36,7 +37,10 @@ func webConfig(d *conf.Document, k keys) web.Config {
 		Tenant: d.Tenant.Namespace + "/" + d.Tenant.Name, DisplayName: d.Tenant.DisplayName,
 		Locale: d.Tenant.Locale, TimeZone: zone(d), BaseURL: d.Web.BaseURL,
 		Administrators: d.Web.Administrators, Extensions: make([]web.Extension, len(d.Extensions)),
-		APIToken: k.apiToken, SessionKey: k.session,
+		APIToken: cmp.Or(d.Web.APIToken.Reveal(), k.apiToken), SessionKey: k.session,
+	}
+	if key := d.Web.SessionKey.Reveal(); key != "" {
+		c.SessionKey = derive(key, forSessions) // a rotated key is in force at once
 	}
 	for i, e := range d.Extensions {
 		c.Extensions[i] = web.Extension{Number: e.Number, DisplayName: e.DisplayName, WorksUser: e.WorksUser}

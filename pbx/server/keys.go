@@ -67,10 +67,16 @@ func loadKeys(dir, apiToken, sessionKey string) (keys, error) {
 	}
 	return keys{
 		apiToken: apiToken,
-		session:  derive(sessionKey, "console sessions"),
-		tokens:   derive(sessionKey, "bot buttons"),
+		session:  derive(sessionKey, forSessions),
+		tokens:   derive(sessionKey, forButtons),
 	}, nil
 }
+
+// The purposes that keys are derived for.
+const (
+	forSessions = "console sessions"
+	forButtons  = "bot buttons"
+)
 
 // derive makes a key for one purpose, so that no two uses share one.
 func derive(secret, purpose string) []byte {
