@@ -14,6 +14,7 @@ const (
 	CodeGone          Code = "gone"           // the call has ended
 	CodeTaken         Code = "taken"          // somebody else was faster; Error.Who says who
 	CodePressed       Code = "pressed"        // this button was already pressed
+	CodeChanged       Code = "changed"        // the presser chose another target for the call
 	CodeNotYours      Code = "not-yours"      // the card was sent to somebody else
 	CodeNotRegistered Code = "not-registered" // no phone of the extension is registered
 	CodeNoMobile      Code = "no-mobile"      // the extension has no mobile number

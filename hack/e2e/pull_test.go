@@ -288,3 +288,31 @@ func TestTwoMembersPressAtTheSameInstant(t *testing.T) {
 	hears(t, winner, "the winner", 440)
 	r.said(beaten, "먼저")
 }
+
+// Who pressed the desk and is not there presses the mobile: the later press
+// wins, and the desk may still be lifted until the mobile has confirmed.
+func TestTheLaterPressOfOnePersonWins(t *testing.T) {
+	r := newRig(t, setup{})
+	desk := r.desk("101")
+	caller := r.callIn("025550101")
+	caller.Play(tone.Sine(440, loud))
+	ringing := rings(t, desk)
+	card := r.card(haneul, 0)
+	r.press(haneul, card, toDesk)
+	r.said(haneul, "101 전화기")
+	r.press(haneul, card, toMobile)
+	mobile := rings(t, r.carrier)
+	if s := ringing.State(); s.Ended {
+		t.Errorf("the desk phone stopped ringing: %v", s)
+	}
+	answer(t, mobile)
+	mobile.Play(tone.Sine(660, loud))
+	if err := mobile.SendDTMF(within(t), "1"); err != nil {
+		t.Fatal(err)
+	}
+	hears(t, caller, "the caller", 660)
+	hears(t, mobile, "the mobile", 440)
+	if _, err := ringing.WaitEnded(within(t)); err != nil {
+		t.Errorf("the desk phone still rings: %v", err)
+	}
+}

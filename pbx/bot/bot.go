@@ -273,6 +273,9 @@ func (b *Bot) pullOver(d *directory, e pbx.Event) {
 	}
 	b.release(claim{call: e.Call.ID, extension: extension, action: actionOf(to)})
 	reason := e.Err
+	if reason != nil && reason.Code == pbx.CodeChanged {
+		return // the answer to the later press says it all
+	}
 	if reason == nil {
 		reason = pbx.Errorf(pbx.CodeFailed, "the pull came to nothing")
 	}

@@ -161,7 +161,7 @@ func TestForged(t *testing.T) {
 // button stays good.
 func TestRefusals(t *testing.T) {
 	codes := []pbx.Code{
-		pbx.CodeGone, pbx.CodeTaken, pbx.CodePressed, pbx.CodeNotYours, pbx.CodeNotRegistered, pbx.CodeNoMobile, pbx.CodeNoAssistant,
+		pbx.CodeGone, pbx.CodeTaken, pbx.CodePressed, pbx.CodeChanged, pbx.CodeNotYours, pbx.CodeNotRegistered, pbx.CodeNoMobile, pbx.CodeNoAssistant,
 		pbx.CodeNoTrunk, pbx.CodeBusy, pbx.CodeNoAnswer, pbx.CodeNotConfirmed, pbx.CodeForbidden, pbx.CodeBadNumber, pbx.CodeLimit,
 		pbx.CodeDraining, pbx.CodeFailed,
 	}

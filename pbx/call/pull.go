@@ -9,11 +9,15 @@ import (
 	"github.com/dipcast/dipcast/pbx/dialplan"
 )
 
+// notMoved ends a call whose last target did not answer after its phone had
+// hung up.
+var notMoved = pbx.Cause{SIP: 480, Q850: 19, Text: "The call could not be moved and its phone had hung up"}
+
 // resumeAtLeast is what a stage has left at least when a pull goes back to it.
 const resumeAtLeast = 5 * time.Second
 
 // A pull moves the call to the presser. While one is under way no stage times
-// out and no other pull is taken.
+// out and nobody else's pull is taken; the presser may choose another target.
 //
 //	press ─► asked ─► ringing ──────────────► pulled
 //	  │        │         └─► confirming ─1──────┘    (a mobile)
@@ -24,6 +28,9 @@ func (in press) apply(m *machine) {
 		m.do(reply{in.Ticket, err})
 		return
 	}
+	if s.Pull != nil {
+		m.changeTarget()
+	}
 	s.Pull = &Pull{Ticket: in.Ticket, Phone: in.Phone, To: in.To, Out: in.Out, Diverted: in.Diverted}
 	if !s.StageAt.IsZero() {
 		s.StageLeft, s.StageAt = s.StageAt.Sub(m.now), time.Time{}
@@ -33,6 +40,19 @@ func (in press) apply(m *machine) {
 		return
 	}
 	m.ask(forPull, []string{in.Phone.Extension}, nil)
+}
+
+// changeTarget ends the presser's own pull since another target was pressed.
+// The desk phones of a call that nobody has answered ring on: they are as good
+// a place as any until the mobile has confirmed.
+func (m *machine) changeTarget() {
+	s := m.s
+	for i := range s.Legs {
+		if l := &s.Legs[i]; l.Pulled && l.Role == pbx.RoleDesk && s.Peer == "" && s.Answered.IsZero() {
+			l.Pulled = false
+		}
+	}
+	m.dropPull(pbx.Errorf(pbx.CodeChanged, "extension %s chose another target", s.Pull.Phone.Extension), noAnswer)
 }
 
 // mayPull says why the press comes to nothing, or nil.
@@ -48,10 +68,10 @@ func (m *machine) mayPull(in press) *pbx.Error {
 		return pbx.Errorf(pbx.CodeNoAssistant, "no assistant is configured for this company")
 	case in.To != pbx.ToDesk && in.To != pbx.ToMobile:
 		return pbx.Errorf(pbx.CodeFailed, "a call cannot be pulled to %q", visible(string(in.To)))
-	case s.Pull != nil && s.Pull.Phone.Extension == in.Phone.Extension:
-		return pbx.Errorf(pbx.CodePressed, "extension %s is pulling this call already", in.Phone.Extension)
-	case s.Pull != nil:
+	case s.Pull != nil && s.Pull.Phone.Extension != in.Phone.Extension:
 		return taken(s.Pull.Phone.Party())
+	case s.Pull != nil && (s.Pull.To == in.To || s.Pull.Ticket != 0):
+		return pbx.Errorf(pbx.CodePressed, "extension %s is pulling this call already", in.Phone.Extension)
 	case peer != nil && peer.Party.Extension != in.Phone.Extension:
 		return taken(peer.Party)
 	case peer != nil && in.To == pbx.ToMobile && peer.Role == pbx.RoleMobile:
@@ -162,10 +182,15 @@ func (m *machine) acceptPull(limit time.Duration) {
 	m.emit(pbx.EventPulling, ofExtension(p.Phone.Extension), ofPull(p.To))
 }
 
-// refusePull answers the presser before anything has changed.
+// refusePull answers the presser before anything has changed. The presser may
+// have hung up while changing the target: then nothing is left.
 func (m *machine) refusePull(err *pbx.Error) {
 	m.do(reply{m.s.Pull.Ticket, err})
 	m.s.Pull = nil
+	if m.s.Peer == "" && !m.s.Answered.IsZero() {
+		m.finish(notMoved)
+		return
+	}
 	m.resume(0)
 }
 
@@ -267,7 +292,7 @@ func (m *machine) failPull(err *pbx.Error) {
 	switch {
 	case s.Peer != "":
 	case !s.Answered.IsZero():
-		m.finish(pbx.Cause{SIP: 480, Q850: 19, Text: "The call could not be moved and its phone had hung up"})
+		m.finish(notMoved)
 	case p.To == pbx.ToDesk:
 		m.beginStage() // its phones were cancelled: ring them again
 	default:

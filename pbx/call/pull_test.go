@@ -559,3 +559,60 @@ func TestEarlyMediaIsHeardAgainAfterAPull(t *testing.T) {
 		}
 	})
 }
+
+func TestThePresserChoosesAnotherTarget(t *testing.T) {
+	t.Run("the desk, then the mobile: the desk rings on", func(t *testing.T) {
+		drama(t, []string{"101", "102"}, func(r *rig) {
+			caller := offered101(r)
+			if err := r.pull("101", pbx.ToDesk); err != nil {
+				t.Fatal(err)
+			}
+			desk := r.w.to(t, "101")
+			if err := r.pull("101", pbx.ToMobile); err != nil {
+				t.Fatal(err)
+			}
+			mobile := r.w.to(t, "01012345678")
+			r.wantEnd(desk, 0, false)
+			r.answers(mobile)
+			r.press(mobile, '1')
+			r.wantTalk(caller, mobile)
+			r.wantEnd(desk, 200, true)
+			r.wantEvents(pbx.EventPulling, 2)
+			r.wantEvents(pbx.EventPullFailed, 1)
+			r.wantEvents(pbx.EventPulled, 1)
+		})
+	})
+	t.Run("the desk, then a mobile that does not answer: the desk may still be lifted", func(t *testing.T) {
+		drama(t, []string{"101", "102"}, func(r *rig) {
+			caller := offered101(r)
+			_ = r.pull("101", pbx.ToDesk)
+			desk := r.w.to(t, "101")
+			_ = r.pull("101", pbx.ToMobile)
+			r.fails(r.w.to(t, "01012345678"), 486)
+			r.answers(desk)
+			r.wantTalk(caller, desk)
+		})
+	})
+	t.Run("the mobile, then the desk: the mobile stops", func(t *testing.T) {
+		drama(t, []string{"101", "102"}, func(r *rig) {
+			caller := offered101(r)
+			_ = r.pull("101", pbx.ToMobile)
+			mobile := r.w.to(t, "01012345678")
+			r.answers(mobile)
+			if err := r.pull("101", pbx.ToDesk); err != nil {
+				t.Fatal(err)
+			}
+			r.wantEnd(mobile, 480, false)
+			desk := r.w.to(t, "101")
+			r.answers(desk)
+			r.wantTalk(caller, desk)
+		})
+	})
+	t.Run("somebody else may not", func(t *testing.T) {
+		drama(t, []string{"101", "102"}, func(r *rig) {
+			offered101(r)
+			_ = r.pull("101", pbx.ToMobile)
+			r.wantCode(r.pull("102", pbx.ToDesk), pbx.CodeTaken)
+		})
+	})
+}
