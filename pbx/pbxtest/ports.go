@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -13,6 +14,21 @@ const (
 	lowestPool  = 10_000
 	highestPool = 32_000
 )
+
+// FreePorts returns n UDP and TCP ports on 127.0.0.1, each with its successor
+// free a moment ago (programs listen there unasked, for TLS or RTCP), all below
+// the kernel's ephemeral ones. Programs that cannot listen on port 0 need it;
+// nothing keeps others from taking the ports meanwhile.
+func FreePorts(tb testing.TB, n int) []int {
+	tb.Helper()
+	var ports []int
+	for len(ports) < n {
+		if p := FreeRange(tb, 2); !slices.Contains(ports, p) {
+			ports = append(ports, p)
+		}
+	}
+	return ports
+}
 
 // FreeRange returns the first, even one of n consecutive ports below the
 // kernel's ephemeral ones that were all free a moment ago on 127.0.0.1, over

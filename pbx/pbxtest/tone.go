@@ -1,8 +1,6 @@
 package pbxtest
 
 import (
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -71,38 +69,4 @@ func bestShare(samples []int16, hz float64, stretch time.Duration) float64 {
 		best = max(best, tone.Share(samples[from:from+n], hz))
 	}
 	return best
-}
-
-// FreePorts returns n UDP and TCP ports on 127.0.0.1 that were all free a
-// moment ago. Programs that cannot listen on port 0 need it; nothing keeps
-// others from taking the ports meanwhile, so a start may fail and be tried
-// again.
-func FreePorts(tb testing.TB, n int) []int {
-	tb.Helper()
-	var ports []int
-	for try := 0; len(ports) < n; try++ {
-		if try > 100*n {
-			tb.Fatal("no free ports on 127.0.0.1")
-		}
-		if p, release, ok := freePort(tb); ok {
-			defer release() // not before all are found, so that they differ
-			ports = append(ports, p)
-		}
-	}
-	return ports
-}
-
-func freePort(tb testing.TB) (port int, release func(), ok bool) {
-	tb.Helper()
-	u, err := net.ListenUDP("udp", loopback(netip.IPv4Unspecified()))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	at := local(u)
-	t, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
-	if err != nil {
-		_ = u.Close()
-		return 0, nil, false
-	}
-	return int(at.Port()), func() { _ = u.Close(); _ = t.Close() }, true
 }
