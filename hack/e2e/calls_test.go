@@ -537,9 +537,7 @@ func TestCallBackThatLeadsNowhere(t *testing.T) {
 // Who vanishes in the midst of a call is missed within bounds, also if the
 // other side holds at that moment, and the record says which side it was.
 func TestWhoVanishesIsMissed(t *testing.T) {
-	if !full() {
-		t.Skip("takes a minute of silence; set E2E_FULL=1")
-	}
+	t.Parallel() // it waits for most of its time, after the tests that count goroutines
 	for name, tc := range map[string]struct {
 		deskVanishes, held bool
 		text               string
@@ -549,6 +547,7 @@ func TestWhoVanishesIsMissed(t *testing.T) {
 		"the caller, while on hold": {false, true, "No audio came from the caller for 30 s"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, setup{})
 			c := r.conversation()
 			long, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -3,11 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -55,11 +52,11 @@ func TestTwoHundredCalls(t *testing.T) {
 		checkAudio(t, &c)
 	}
 	for _, reason := range []string{"unknown", "flood", "repeated", "switched", "unsent"} {
-		if n := r.metric(`dipcast_rtp_dropped_total{reason="` + reason + `"`); n != "0" {
-			t.Errorf("%s packets of calls that were up were not passed on: %s", n, reason)
+		if n := metric(t, r.server.AdminAddr(), `dipcast_rtp_dropped_total{reason="`+reason+`"`); n != 0 {
+			t.Errorf("%.0f packets of calls that were up were not passed on: %s", n, reason)
 		}
 	}
-	waitFor(t, "all media ports are given back", func() bool { return r.metric("dipcast_rtp_ports_in_use") == "0" })
+	waitFor(t, "all media ports are given back", func() bool { return metric(t, r.server.AdminAddr(), "dipcast_rtp_ports_in_use") == 0 })
 	waitFor(t, "no call is left", func() bool {
 		calls, err := r.server.Control().Calls(within(t))
 		return err == nil && len(calls) == 0
@@ -128,33 +125,6 @@ func (r *rig) cdrs(n int) []pbx.CDR {
 		r.t.Fatalf("%d records, want %d", len(page.Records), n)
 	}
 	return page.Records
-}
-
-// metric reads one value of the tenant's metrics.
-func (r *rig) metric(name string) string {
-	r.t.Helper()
-	req, err := http.NewRequestWithContext(within(r.t), http.MethodGet, "http://"+r.server.AdminAddr()+"/metrics", nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		series, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if base, _, _ := strings.Cut(series, "{"); base == name || strings.Contains(name, "{") && strings.HasPrefix(series, name) {
-			return value
-		}
-	}
-	r.t.Fatalf("there is no metric %s", name)
-	return ""
 }
 
 // openFiles counts this process's open files and sockets.

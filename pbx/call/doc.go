@@ -29,6 +29,8 @@
 //     While a pull is under way the stage's time stands still.
 //   - A call that its presser moves goes on at the old phone until the new
 //     one answers; if the presser hangs up meanwhile the caller hears ringing.
-//   - A key press that a leg tells is sent on to the other side unless both
-//     peers take RFC 4733 events: then the media plane has carried it.
+//   - Nobody can take a pull over but its own presser, whose later press wins.
+//     A desk phone that rings goes on ringing until the mobile has confirmed.
+//   - A key press that came as RFC 4733 events was carried by the media plane
+//     if the other side takes them; every other one is sent on by the engine.
 package call
