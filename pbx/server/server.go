@@ -321,10 +321,9 @@ func (s *Server) follow(d *conf.Document) error {
 		err = s.agent.Apply(d)
 	}
 	if err != nil {
-		_ = s.works.Apply(old.Bot, old.Numbering.AreaCode)
-		_ = s.web.Apply(webConfig(old, s.keys))
+		return errors.Join(err, s.works.Apply(old.Bot, old.Numbering.AreaCode), s.web.Apply(webConfig(old, s.keys)))
 	}
-	return err
+	return nil
 }
 
 // Control returns what people and machines may do to calls.
