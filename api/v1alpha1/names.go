@@ -20,6 +20,15 @@ const (
 	// ConditionCapacityPressure is true above the operating number of
 	// registrations or near the limit of calls.
 	ConditionCapacityPressure = "CapacityPressure"
+	// ConditionUpdating is true while a change waits for a new process: for the
+	// calls to end, for the tenant's turn in the fleet, for the new pod.
+	ConditionUpdating = "Updating"
+	// ConditionExposed tells whether console and callback have a way in: the
+	// Ingress or the route, and the certificate.
+	ConditionExposed = "Exposed"
+	// ConditionDirectorySynced tells whether the plan's extensions are those of
+	// the directory.
+	ConditionDirectorySynced = "DirectorySynced"
 	// ConditionCredentialsValid tells whether NAVER WORKS takes the bot's
 	// credentials.
 	ConditionCredentialsValid = "CredentialsValid"
@@ -45,6 +54,38 @@ const (
 	ReasonInsecure        = "Insecure"        // works, and should not be left so
 	ReasonWaiting         = "Waiting"         // the operator waits for something
 	ReasonProgressing     = "Progressing"     // a change is on its way
+	ReasonReady           = "Ready"           // everything is as it should be
+	ReasonRunning         = "Running"         // the pod runs and is ready
+	ReasonApplied         = "Applied"         // what was wanted is in force
+	ReasonAllocated       = "Allocated"       // the tenant has its own slot
+	ReasonShared          = "Shared"          // the tenant shares its slot, on another node
+	ReasonUnschedulable   = "Unschedulable"   // no node can take the pod
+	ReasonPodRefused      = "PodRefused"      // the API server refuses the pod
+	ReasonCrashing        = "Crashing"        // the PBX does not stay up
+	ReasonImagePull       = "ImagePull"       // the image cannot be had
+	ReasonUnreachable     = "Unreachable"     // something does not answer
+	ReasonRefused         = "Refused"         // the PBX refuses the document
+	ReasonRestartPending  = "RestartPending"  // a part of it waits for a new process
+	ReasonWaitingForCalls = "WaitingForCalls" // calls are up; a change waits for their end
+	ReasonWaitingForTurn  = "WaitingForTurn"  // too many other tenants change now
+	ReasonDraining        = "Draining"        // no new calls are taken
+	ReasonUpToDate        = "UpToDate"        // nothing waits
+	ReasonUp              = "Up"              // every trunk can take a call
+	ReasonDown            = "Down"            // a trunk cannot
+	ReasonNone            = "None"            // there is none, and none is needed
+	ReasonWithinLimits    = "WithinLimits"    // below the operating figures
+	ReasonOverOperating   = "OverOperating"   // above the operating figures
+	ReasonValid           = "Valid"           // the credentials were proven by a token
+	ReasonUnauthorized    = "Unauthorized"    // NAVER WORKS answers 401
+	ReasonForbidden       = "Forbidden"       // NAVER WORKS answers 403
+	ReasonRateLimited     = "RateLimited"     // NAVER WORKS answers 429
+	ReasonConfigured      = "Configured"      // callback and menu are as wanted
+	ReasonUnmanaged       = "Unmanaged"       // spec.manageBot is false
+	ReasonReachable       = "Reachable"       // the callback URL answers as ours
+	ReasonSynced          = "Synced"          // the directory's extensions are in force
+	ReasonDryRun          = "DryRun"          // the directory's changes are only shown
+	ReasonMassRemoval     = "MassRemoval"     // more would go than the limit allows
+	ReasonTerminating     = "Terminating"     // the object is being deleted
 	ReasonUnreadable      = "Unreadable"      // a manifest that is no YAML or no object
 	ReasonSchemaViolation = "SchemaViolation" // what the API server would refuse
 )
@@ -60,6 +101,16 @@ const (
 	// AnnotationConfigGeneration on the pod makes the kubelet refresh the
 	// mounted document at once.
 	AnnotationConfigGeneration = "pbx.dipcast.io/config-generation"
+	// LabelComponent tells what an owned object is for: pbx, config, data, web.
+	LabelComponent = "app.kubernetes.io/component"
+	// LabelWatched marks Secrets that manifests of a tenant refer to. The
+	// operator sets it and watches no other Secret.
+	LabelWatched = "pbx.dipcast.io/watched"
+	// AnnotationTemplate on the pod names the pod template that it was made of,
+	// without the image: another one takes a new pod.
+	AnnotationTemplate = "pbx.dipcast.io/template"
+	// FieldOwner is the operator's name in server-side apply.
+	FieldOwner = "dipcast-operator"
 	// FinalizerTenant frees the slot of a deleted tenant.
 	FinalizerTenant = "pbx.dipcast.io/tenant"
 	// FinalizerBot unsets what the operator set on NAVER WORKS.
@@ -73,6 +124,7 @@ const (
 	KeyPIN            = "pin"             // of a conference
 	KeyToken          = "token"           // of Secret TENANT-api
 	KeySession        = "key"             // of Secret TENANT-session
+	KeyDocument       = "document.json"   // of Secret TENANT-config
 	KeyDSN            = "dsn"             // of a database
 	KeyClientID       = "client-id"       // of a bot, with the four below
 	KeyClientSecret   = "client-secret"   //

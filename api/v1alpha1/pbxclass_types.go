@@ -14,6 +14,8 @@ import (
 // +kubebuilder:printcolumn:name="Default",type=boolean,JSONPath=".spec.default"
 // +kubebuilder:printcolumn:name="Calls",type=integer,JSONPath=".spec.limits.concurrentCalls"
 // +kubebuilder:printcolumn:name="Extensions",type=integer,JSONPath=".spec.limits.extensions"
+// +kubebuilder:printcolumn:name="Tenants",type=integer,JSONPath=".status.tenants"
+// +kubebuilder:printcolumn:name="Free",type=integer,JSONPath=".status.free"
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=".status.conditions[?(@.type=='Accepted')].status"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
 type PBXClass struct {
@@ -182,6 +184,15 @@ type PBXClassStatus struct {
 	// Slots is how many tenants the port pool holds on one node.
 	// +optional
 	Slots int32 `json:"slots,omitempty"`
+	// Nodes is how many nodes tenants of this class may run on.
+	// +optional
+	Nodes int32 `json:"nodes,omitempty"`
+	// Tenants is how many tenants have ports of this class.
+	// +optional
+	Tenants int32 `json:"tenants,omitempty"`
+	// Free is how many more tenants find a slot, on all nodes together.
+	// +optional
+	Free int32 `json:"free,omitempty"`
 }
 
 // PBXClassList is a list of classes.

@@ -12,6 +12,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Trunks",type=string,JSONPath=".status.conditions[?(@.type=='TrunksUp')].status"
 // +kubebuilder:printcolumn:name="Applied",type=string,JSONPath=".status.conditions[?(@.type=='ConfigApplied')].status"
 // +kubebuilder:printcolumn:name="Phones",type=integer,JSONPath=".status.registrations"
+// +kubebuilder:printcolumn:name="Calls",type=integer,JSONPath=".status.activeCalls"
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=".status.address"
 // +kubebuilder:printcolumn:name="Class",type=string,priority=1,JSONPath=".spec.className"
 // +kubebuilder:printcolumn:name="Node",type=string,priority=1,JSONPath=".status.nodeName"
@@ -322,8 +323,11 @@ type Outbound struct {
 
 // PBXTenantStatus is what the operator and the PBX report.
 type PBXTenantStatus struct {
+	// ObservedGeneration is the spec that the status tells of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Accepted, PortsAllocated, ConfigApplied, PodRunning,
-	// TrunksUp, CapacityPressure.
+	// TrunksUp, CapacityPressure, Updating, Exposed.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -337,6 +341,13 @@ type PBXTenantStatus struct {
 	// Ports of the slot.
 	// +optional
 	Ports *TenantPorts `json:"ports,omitempty"`
+	// PreviousPorts are those that the pod still has while it waits to be
+	// moved to Ports. Nobody else gets them before it has moved.
+	// +optional
+	PreviousPorts *TenantPorts `json:"previousPorts,omitempty"`
+	// PortsClass is the class that Ports were cut from.
+	// +optional
+	PortsClass string `json:"portsClass,omitempty"`
 	// NodeName is where the PBX runs.
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
@@ -349,6 +360,24 @@ type PBXTenantStatus struct {
 	// ConfigGeneration is the document that the PBX runs.
 	// +optional
 	ConfigGeneration string `json:"configGeneration,omitempty"`
+	// Update is the change that waits for a new process, if there is one.
+	// +optional
+	Update *TenantUpdate `json:"update,omitempty"`
+}
+
+// TenantUpdate is a change that waits for a new process.
+type TenantUpdate struct {
+	// Reason is why: Image, Template, Ports, Document or Node.
+	Reason string `json:"reason"`
+	// Target names what the tenant is updated to.
+	// +optional
+	Target string `json:"target,omitempty"`
+	// Since is when it began to wait; maxWait of the class counts from here.
+	Since metav1.Time `json:"since"`
+	// Started is set once the pod is being replaced; the tenant then counts
+	// among those that the fleet replaces at a time.
+	// +optional
+	Started bool `json:"started,omitempty"`
 }
 
 // TenantPorts are the host ports of a slot.

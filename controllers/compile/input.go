@@ -22,4 +22,8 @@ type Input struct {
 	// name. With a class of from: Static it may be nil.
 	Advertise  map[string][]string
 	Generation string
+	// TrustedProxies and TrustedCAs are the installation's; they go into the
+	// document as they are.
+	TrustedProxies []string
+	TrustedCAs     string
 }

@@ -31,6 +31,9 @@ type Document struct {
 	Trunks     []Trunk     `json:"trunks"`     // by name, ascending
 	Flows      []Flow      `json:"flows"`      // by name, ascending
 	Bot        *Bot        `json:"bot,omitempty"`
+	// TrustedCAs are PEM certificates that are trusted beside the system's for
+	// connections to NAVER WORKS, for networks with an inspecting proxy.
+	TrustedCAs string `json:"trustedCAs,omitempty"`
 }
 
 // Tenant is who the document is about.
@@ -117,6 +120,9 @@ type Web struct {
 	Administrators []string `json:"administrators,omitempty"`
 	APIToken       Secret   `json:"apiToken,omitempty"`   // bearer token of the REST interface
 	SessionKey     Secret   `json:"sessionKey,omitempty"` // signs the console's cookies, 32+ bytes
+	// TrustedProxies are CIDRs of reverse proxies, beside loopback, whose
+	// X-Forwarded-For is believed when sources are told apart.
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
 }
 
 // Database is where CDRs and registrations live.

@@ -1,0 +1,64 @@
+package conf
+
+import "time"
+
+// Paths of the admin listener that the operator uses. Both want the bearer
+// token Web.APIToken.
+const (
+	// PathReport answers GET with a Report.
+	PathReport = "/report"
+	// PathDrain answers POST of a Drain with the Report after it; with IfIdle
+	// and calls up it answers 409 Conflict and changes nothing. DELETE ends a
+	// drain: new calls are taken again.
+	PathDrain = "/drain"
+)
+
+// Report is what a running PBX tells its starter about itself: JSON, without
+// secrets, numbers or names of people.
+type Report struct {
+	Version    int    `json:"version"`    // of this form: ReportVersion
+	Program    string `json:"program"`    // version of the program
+	Generation string `json:"generation"` // of the document in force
+	// Refused says why the newest document that was seen is not in force;
+	// RefusedGeneration names it, empty if it could not even be read.
+	Refused           string `json:"refused,omitempty"`
+	RefusedGeneration string `json:"refusedGeneration,omitempty"`
+	// Restart lists parts of the document that only a new process takes over.
+	Restart  []string `json:"restart,omitempty"`
+	Draining bool     `json:"draining,omitempty"` // new calls are refused
+	// ActiveCalls are all calls that have not ended; Registrations count every
+	// registered phone.
+	ActiveCalls   int           `json:"activeCalls"`
+	Registrations int           `json:"registrations"`
+	Trunks        []TrunkReport `json:"trunks,omitempty"` // by name
+	DatabaseUp    bool          `json:"databaseUp"`
+}
+
+// ReportVersion is the version of Report that this program writes.
+const ReportVersion = 1
+
+// TrunkReport is the state of one trunk.
+type TrunkReport struct {
+	Name string `json:"name"`
+	Up   bool   `json:"up"`             // it can take a call now
+	Why  string `json:"why,omitempty"`  // why it is down: stable text, no time in it
+	Host string `json:"host,omitempty"` // that is in use now
+}
+
+// Drain asks a PBX to take no new calls, so that it can be replaced. It ends
+// by itself after Hold: whoever asked may have died.
+type Drain struct {
+	// IfIdle drains only if no call is up at this moment.
+	IfIdle bool `json:"ifIdle,omitempty"`
+	// EndCallsAfter ends the calls that are still up then, each with its BYE
+	// and its record; 0 = they may go on.
+	EndCallsAfter Duration `json:"endCallsAfter,omitempty"`
+	// Hold is how long new calls are refused; 1s..24h.
+	Hold Duration `json:"hold"`
+}
+
+// The ends of Drain.Hold.
+const (
+	MinHold = time.Second
+	MaxHold = 24 * time.Hour
+)
