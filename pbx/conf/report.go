@@ -17,6 +17,7 @@ const (
 // secrets, numbers or names of people.
 type Report struct {
 	Version    int    `json:"version"`    // of this form: ReportVersion
+	Tenant     string `json:"tenant"`     // NAMESPACE/NAME of the company it serves
 	Program    string `json:"program"`    // version of the program
 	Generation string `json:"generation"` // of the document in force
 	// Refused says why the newest document that was seen is not in force;
