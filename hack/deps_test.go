@@ -51,6 +51,10 @@ func rules() []rule {
 			what:   ours,
 		},
 		{
+			reason: "what the operator shares with the PBX takes no more of it than the client",
+			who:    own("pbx/works/botsetup"), what: ours, allow: own("pbx/works"),
+		},
+		{
 			reason: "the edge between calls and SIP knows the nouns and the media only",
 			who:    own("pbx/leg"), what: ours, allow: own("pbx", "pbx/media"),
 		},
@@ -60,7 +64,7 @@ func rules() []rule {
 		},
 		{
 			reason: "the operator takes the contract and the NAVER WORKS client from the PBX world, nothing else",
-			who:    own("api/...", "controllers/...", "cmd/operator/..."), what: own("pbx/..."), allow: own("pbx/conf", "pbx/works"),
+			who:    own("api/...", "controllers/...", "cmd/operator/..."), what: own("pbx/..."), allow: own("pbx/conf", "pbx/works", "pbx/works/botsetup"),
 		},
 		{
 			reason: "only the SIP side and the phone speak SIP",

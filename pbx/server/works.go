@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/works"
+	"github.com/dipcast/dipcast/pbx/works/botsetup"
 )
 
 const (
@@ -192,52 +192,14 @@ func (s *worksSession) readNames(ctx context.Context, areaCode string) error {
 }
 
 // ManageBot sets the bot's callbacks and its persistent menu for a console at
-// baseURL, as the operator does in a cluster. It changes nothing that is right
-// already.
+// baseURL. It changes nothing that is right already.
 func (w *worksLink) ManageBot(ctx context.Context, baseURL string) error {
 	s := w.current.Load()
 	if s == nil {
 		return errNoBot
 	}
-	if err := s.setCallback(ctx, baseURL+"/works/callback"); err != nil {
-		return err
-	}
-	return s.setMenu(ctx, baseURL+"/")
-}
-
-func (s *worksSession) setCallback(ctx context.Context, url string) error {
-	b, err := s.client.Bot(ctx)
-	if err != nil {
-		return err
-	}
-	events, channel := []string{"text"}, []string{"message", "postback"}
-	if b.EnableCallback && b.CallbackURL == url && sameSet(b.CallbackEvents, events) && sameSet(b.ChannelEvents, channel) {
-		return nil
-	}
-	enable := true
-	return s.client.PatchBot(ctx, works.BotPatch{
-		EnableCallback: &enable, CallbackURL: &url, CallbackEvents: events, ChannelEvents: channel,
-	})
-}
-
-// setMenu shows the way to the console below the chat's input.
-func (s *worksSession) setMenu(ctx context.Context, url string) error {
-	wanted := []works.Action{works.Link{Label: works.Plain("DIPCAST WEB"), URI: url}}
-	menu, err := s.client.PersistentMenu(ctx)
-	if err != nil {
-		return err
-	}
-	if differs(Update, menu, wanted) == None {
-		return nil
-	}
-	return s.client.SetPersistentMenu(ctx, wanted)
-}
-
-func sameSet(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(a, b)
+	_, err := botsetup.Ensure(ctx, s.client, botsetup.Wanted{CallbackURL: baseURL + "/works/callback", ConsoleURL: baseURL + "/"})
+	return err
 }
 
 // waiting is how many messages wait to be sent.

@@ -67,9 +67,7 @@ func (c *Client) PersistentMenu(ctx context.Context) ([]Action, error) {
 	}
 	var actions []Action
 	for _, a := range out.Content.Actions {
-		if act := a.action(); act != nil {
-			actions = append(actions, act)
-		}
+		actions = append(actions, a.action())
 	}
 	return actions, err
 }
@@ -83,7 +81,7 @@ type menuAction struct {
 	} `json:"i18nLabels"`
 }
 
-// action turns the wire form back; nil for kinds that the PBX never sets.
+// action turns the wire form back.
 func (a menuAction) action() Action {
 	label := Words{Text: a.Label}
 	for _, v := range a.Labels {
@@ -98,7 +96,18 @@ func (a menuAction) action() Action {
 	case "uri":
 		return Link{Label: label, URI: a.URI}
 	}
-	return nil
+	return Foreign{Type: a.Type}
+}
+
+// Foreign is an action of a menu that somebody else has set, of a kind that
+// this package does not write.
+type Foreign struct{ Type string }
+
+// MarshalJSON implements json.Marshaler; it always fails.
+func (f Foreign) MarshalJSON() ([]byte, error) { return nil, f.validate(0) }
+
+func (f Foreign) validate(int) error {
+	return fmt.Errorf("an action of type %q can be read, not written", f.Type)
 }
 
 // DeletePersistentMenu takes the menu away; none there is no error.

@@ -2,6 +2,7 @@ package works
 
 import (
 	"crypto/rsa"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -55,7 +56,9 @@ type Options struct {
 	// Transport carries the requests; nil = a transport of its own with TLS
 	// 1.2 or better and time-outs for connecting.
 	Transport http.RoundTripper
-	Now       func() time.Time // nil = time.Now
+	// RootCAs are trusted by the client's own transport; nil = the system's.
+	RootCAs *x509.CertPool
+	Now     func() time.Time // nil = time.Now
 	// Jitter returns numbers in [0, 1) that spread retries; nil = random.
 	Jitter func() float64
 	Logger *slog.Logger // nil = discard
@@ -82,7 +85,7 @@ func (c Config) withDefaults() Config {
 
 func (o Options) withDefaults() Options {
 	if o.Transport == nil {
-		o.Transport = newTransport()
+		o.Transport = newTransport(o.RootCAs)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -41,7 +41,7 @@ func (c *Client) backoff(err error, try int, harmless bool) (time.Duration, bool
 	case errors.As(err, &api):
 		switch {
 		case api.Status == http.StatusTooManyRequests, api.Status == http.StatusServiceUnavailable:
-		case api.Status >= 500 && (harmless || api.Operation == operationToken):
+		case api.Status >= 500 && (harmless || api.Operation == OperationToken):
 		default:
 			return 0, false
 		}
@@ -49,7 +49,7 @@ func (c *Client) backoff(err error, try int, harmless bool) (time.Duration, bool
 			return api.RetryAfter, true
 		}
 	case errors.As(err, &tr):
-		if tr.Sent && !harmless && tr.Operation != operationToken {
+		if tr.Sent && !harmless && tr.Operation != OperationToken {
 			return 0, false
 		}
 	default:

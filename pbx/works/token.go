@@ -15,8 +15,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// OperationToken is the Operation of errors that the token endpoint answered.
+const OperationToken = "token"
+
 const (
-	operationToken = "token"
 	// issuedBefore dates the assertion back: a clock that runs ahead makes
 	// it a future one, which is refused.
 	issuedBefore  = 45 * time.Second
@@ -58,7 +60,7 @@ func (s *tokenSource) get(ctx context.Context) (string, error) {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return "", &TransportError{Operation: operationToken, Err: context.Cause(ctx)}
+		return "", &TransportError{Operation: OperationToken, Err: context.Cause(ctx)}
 	}
 	if token, err := s.cached(); token != "" || err != nil {
 		return token, err
@@ -153,7 +155,7 @@ func (s *tokenSource) request(ctx context.Context, now time.Time) (string, time.
 		"client_secret": {cfg.ClientSecret},
 		"scope":         {strings.Join(cfg.Scopes, " ")},
 	}.Encode()
-	a, err := s.client.exchange(ctx, operationToken, func(ctx context.Context) (*http.Request, error) {
+	a, err := s.client.exchange(ctx, OperationToken, func(ctx context.Context) (*http.Request, error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, cfg.AuthURL+"/token", strings.NewReader(form))
 		if err != nil {
 			return nil, err
@@ -167,7 +169,7 @@ func (s *tokenSource) request(ctx context.Context, now time.Time) (string, time.
 	}
 	if a.status != http.StatusOK {
 		clean := func(t string) string { return strings.ReplaceAll(s.client.redact(t), assertion, redacted) }
-		return "", 0, parseError(operationToken, a, clean)
+		return "", 0, parseError(OperationToken, a, clean)
 	}
 	return parseToken(a.body)
 }
@@ -195,7 +197,7 @@ func parseToken(data []byte) (string, time.Duration, error) {
 		ExpiresIn   json.RawMessage `json:"expires_in"`
 	}
 	if err := json.Unmarshal(data, &b); err != nil || b.AccessToken == "" {
-		return "", 0, &APIError{Operation: operationToken, Status: http.StatusOK, Description: "the answer holds no access_token"}
+		return "", 0, &APIError{Operation: OperationToken, Status: http.StatusOK, Description: "the answer holds no access_token"}
 	}
 	life := fallbackLife
 	var seconds float64
