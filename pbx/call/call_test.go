@@ -480,7 +480,8 @@ func TestDrain(t *testing.T) {
 	drama(t, []string{"101", "102"}, func(r *rig) {
 		caller := r.extension("101", "102")
 		done := make(chan error, 1)
-		go func() { done <- r.e.Drain(context.Background()) }()
+		r.e.Hold(false)
+		go func() { done <- r.e.Idle(context.Background()) }()
 		synctest.Wait()
 		if _, refusal := r.try(pbx.Party{Extension: "104"}, "102"); refusal == nil || refusal.RetryAfter != 30 || refusal.Cause.SIP != 503 {
 			t.Errorf("refusal %+v", refusal)
@@ -496,7 +497,7 @@ func TestDrain(t *testing.T) {
 		r.extension("101", "102")
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		err := r.e.Drain(ctx)
+		err := r.e.Idle(ctx)
 		r.wantCode(err, pbx.CodeDraining)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)

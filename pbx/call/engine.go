@@ -58,7 +58,7 @@ type Engine struct {
 	calls    map[pbx.CallID]*run
 	draining bool          // no new calls but emergencies
 	closed   bool          // no new calls at all
-	idle     chan struct{} // closed when draining and no call is left
+	idle     chan struct{} // closed and replaced whenever the last call has ended
 	tap      dialplan.Tap
 	running  sync.WaitGroup
 	legs     atomic.Int64 // that are not over: each has a media port
@@ -115,11 +115,12 @@ func (e *Engine) launch(doc *conf.Document, s State, emergency bool, prepare fun
 	defer e.mu.Unlock()
 	switch limit := doc.Limits.ConcurrentCalls; {
 	case e.closed, e.draining && !emergency:
-		return nil, pbx.Errorf(pbx.CodeDraining, "the PBX is shutting down and takes no new calls")
+		return nil, pbx.Errorf(pbx.CodeDraining, "the PBX is being replaced or shut down and takes no new calls")
 	case len(e.calls) >= limit && !emergency:
 		return nil, pbx.Errorf(pbx.CodeLimit, "all %d calls of the product's limit are in use", limit)
 	}
 	r := newRun(e, doc, s)
+	r.emergency = emergency
 	prepare(r)
 	r.box.Put(envelope{in: first})
 	e.calls[s.ID] = r
@@ -166,17 +167,9 @@ func (e *Engine) forget(id pbx.CallID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.calls, id)
-	e.checkIdle()
-}
-
-func (e *Engine) checkIdle() {
-	if !e.draining || len(e.calls) > 0 {
-		return
-	}
-	select {
-	case <-e.idle:
-	default:
+	if len(e.calls) == 0 {
 		close(e.idle)
+		e.idle = make(chan struct{})
 	}
 }
 
@@ -187,19 +180,62 @@ func (e *Engine) Active() int {
 	return len(e.calls)
 }
 
-// Drain refuses new calls and waits until the last one has ended. It returns
-// an error if ctx ends before; new calls stay refused.
-func (e *Engine) Drain(ctx context.Context) error {
+// Hold refuses new calls, except to emergency numbers, until Resume. With
+// onlyIfIdle it does so only if no call is up: no call gets in between. The
+// result is whether new calls are refused by it.
+func (e *Engine) Hold(onlyIfIdle bool) bool {
 	e.mu.Lock()
-	e.draining = true
-	e.checkIdle()
-	e.mu.Unlock()
-	select {
-	case <-e.idle:
-		return nil
-	case <-ctx.Done():
-		return errors.Join(pbx.Errorf(pbx.CodeDraining, "%d calls have not ended in time", e.Active()), context.Cause(ctx))
+	defer e.mu.Unlock()
+	if onlyIfIdle && len(e.calls) > 0 {
+		return false
 	}
+	e.draining = true
+	return true
+}
+
+// Resume takes new calls again after Hold.
+func (e *Engine) Resume() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.draining = e.closed
+}
+
+// Draining reports whether new calls are refused.
+func (e *Engine) Draining() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.draining
+}
+
+// Idle waits until no call is up. It returns an error if ctx ends before.
+func (e *Engine) Idle(ctx context.Context) error {
+	for {
+		e.mu.Lock()
+		left, idle := len(e.calls), e.idle
+		e.mu.Unlock()
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return errors.Join(pbx.Errorf(pbx.CodeDraining, "%d calls have not ended in time", left), context.Cause(ctx))
+		}
+	}
+}
+
+// EndCalls ends every call that is up but those to emergency numbers, and
+// returns how many it told so; each ends in its own time.
+func (e *Engine) EndCalls() (told int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.calls {
+		if !r.emergency {
+			r.box.Put(envelope{in: shutdown{}})
+			told++
+		}
+	}
+	return told
 }
 
 // Close ends all calls, waits a short while for their legs, and returns when
@@ -207,7 +243,6 @@ func (e *Engine) Drain(ctx context.Context) error {
 func (e *Engine) Close() {
 	e.mu.Lock()
 	e.draining, e.closed = true, true
-	e.checkIdle()
 	for _, r := range e.calls {
 		r.box.Put(envelope{in: shutdown{}})
 	}

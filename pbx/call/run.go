@@ -35,7 +35,9 @@ type run struct {
 	legs    map[pbx.LegID]leg.Leg
 	replies map[int]chan *pbx.Error
 	ticket  int
-	front   []input // answers to questions of the step before; they go first
+	// emergency is set before the goroutine starts and never changed.
+	emergency bool
+	front     []input // answers to questions of the step before; they go first
 }
 
 var _ leg.Listener = (*run)(nil)

@@ -1,6 +1,9 @@
 package conf
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Paths of the admin listener that the operator uses. Both want the bearer
 // token Web.APIToken.
@@ -52,10 +55,22 @@ type Drain struct {
 	// IfIdle drains only if no call is up at this moment.
 	IfIdle bool `json:"ifIdle,omitempty"`
 	// EndCallsAfter ends the calls that are still up then, each with its BYE
-	// and its record; 0 = they may go on.
+	// and its record; 0 = they may go on. It is less than Hold. Calls to
+	// emergency numbers are let out all the while and are not ended.
 	EndCallsAfter Duration `json:"endCallsAfter,omitempty"`
 	// Hold is how long new calls are refused; 1s..24h.
 	Hold Duration `json:"hold"`
+}
+
+// Validate reports a duration out of its range.
+func (d Drain) Validate() error {
+	if d.Hold.D() < MinHold || d.Hold.D() > MaxHold {
+		return fmt.Errorf("hold %s: must be %s to %s", d.Hold, MinHold, MaxHold)
+	}
+	if d.EndCallsAfter < 0 || d.EndCallsAfter >= d.Hold {
+		return fmt.Errorf("endCallsAfter %s: must not be negative and must be less than the hold of %s", d.EndCallsAfter, d.Hold)
+	}
+	return nil
 }
 
 // The ends of Drain.Hold.

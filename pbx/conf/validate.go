@@ -2,7 +2,9 @@ package conf
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +38,20 @@ func Parse(b []byte) (*Document, error) {
 	}
 	return d, nil
 }
+
+// GenerationOf reads the generation out of a text that Parse may have refused;
+// "" if it has none.
+func GenerationOf(b []byte) string {
+	var d struct {
+		Generation string `json:"generation"`
+	}
+	if json.Unmarshal(b, &d) != nil || len(d.Generation) > maxGeneration {
+		return ""
+	}
+	return d.Generation
+}
+
+const maxGeneration = 253
 
 // plain keeps a decoder's error from quoting a value of the document.
 func plain(err error) error {
@@ -130,7 +146,7 @@ func (c *checker) tenant(d *Document) {
 	c.name("tenant.domain", d.Tenant.Domain)
 	c.text("tenant.displayName", d.Tenant.DisplayName, 100)
 	c.text("tenant.locale", d.Tenant.Locale, 35)
-	c.text("generation", d.Generation, 253)
+	c.text("generation", d.Generation, maxGeneration)
 	if strings.ContainsAny(d.Tenant.Domain, " <>\"@;,") {
 		c.wrong("tenant.domain", d.Tenant.Domain, "must be a domain name")
 	}
@@ -242,10 +258,39 @@ func (c *checker) web(d *Document) {
 	if n := len(d.Web.SessionKey); n > 0 && n < 32 {
 		c.wrong("web.sessionKey", nil, "must have at least 32 bytes")
 	}
+	for i, p := range d.Web.TrustedProxies {
+		c.proxies(fmt.Sprintf("web.trustedProxies[%d]", i), p)
+	}
+	c.authorities("trustedCAs", d.TrustedCAs)
 	if dsn := d.Database.PostgresDSN.Reveal(); dsn != "" {
 		if u, err := url.Parse(dsn); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 			c.wrong("database.postgresDSN", nil, "must be a URL like postgres://user@host/database")
 		}
+	}
+}
+
+// proxies accepts a network, but not the one of all addresses: whoever is
+// trusted as a proxy may claim to be anybody.
+func (c *checker) proxies(path, network string) {
+	if p, err := netip.ParsePrefix(network); err != nil || p.Bits() == 0 || p.Addr().Is4In6() {
+		c.wrong(path, network, "must be a network like 10.244.0.0/16 or 2001:db8::/64, not that of all addresses")
+	}
+}
+
+// authorities accepts nothing or certificates in PEM form. The text is not
+// repeated: it may be a private key that went astray.
+func (c *checker) authorities(path, text string) {
+	n := 0
+	for rest := []byte(strings.TrimSpace(text)); len(rest) > 0; n++ {
+		block, after := pem.Decode(rest)
+		if block == nil || block.Type != "CERTIFICATE" {
+			c.wrong(fmt.Sprintf("%s[%d]", path, n), nil, "must be a certificate in PEM form, beginning with -----BEGIN CERTIFICATE-----")
+			return
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			c.wrong(fmt.Sprintf("%s[%d]", path, n), nil, "is no X.509 certificate: copy the file whole")
+		}
+		rest = bytes.TrimSpace(after)
 	}
 }
 

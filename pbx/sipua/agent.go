@@ -185,7 +185,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // Close hangs up, closes the sockets and waits for what they started. Run
 // calls it.
 func (a *Agent) Close() {
-	a.edge.Drain()
+	a.edge.End()
 	ctx, cancel := context.WithTimeout(context.Background(), hangUpTimeout)
 	defer cancel()
 	if err := a.legs.Close(ctx); err != nil {
@@ -223,8 +223,12 @@ func (a *Agent) Apply(doc *conf.Document) error {
 }
 
 // Drain makes requests that would begin a call be answered with 503 and
-// Retry-After; phones may still register, and live calls go on.
+// Retry-After, except to emergency numbers, until Resume; phones may still
+// register, and live calls go on.
 func (a *Agent) Drain() { a.edge.Drain() }
+
+// Resume lets calls begin again after Drain.
+func (a *Agent) Resume() { a.edge.Resume() }
 
 // Idle waits until no leg is live.
 func (a *Agent) Idle(ctx context.Context) error { return a.legs.Wait(ctx) }

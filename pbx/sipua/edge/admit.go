@@ -256,12 +256,13 @@ const retryAfter = "10"
 
 // invite gives a call attempt its transaction.
 func (e *Edge) invite(idx *index, m *gate.Message, f *gate.Flow, id Identity) {
-	if e.draining.Load() {
-		e.answer(m, f, 503, "Service Unavailable (shutting down)", gate.Header{Name: "Retry-After", Value: retryAfter})
+	uri, _ := gate.ParseURI(m.URI)
+	emergency := idx.emergency[uri.User]
+	if e.ending.Load() || e.draining.Load() && !emergency {
+		e.answer(m, f, 503, "Service Unavailable (no new calls)", gate.Header{Name: "Retry-After", Value: retryAfter})
 		return
 	}
-	uri, _ := gate.ParseURI(m.URI)
-	important := id.Trunk != "" || idx.emergency[uri.User]
+	important := id.Trunk != "" || emergency
 	e.begin(m, f, important, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.Invite(req, tx, id) })
 }
 
@@ -301,7 +302,7 @@ func clean(s string) string {
 // nothing of who runs here.
 func (e *Edge) options(m *gate.Message, f *gate.Flow) {
 	if e.draining.Load() {
-		e.answer(m, f, 503, "Service Unavailable (shutting down)", gate.Header{Name: "Retry-After", Value: retryAfter})
+		e.answer(m, f, 503, "Service Unavailable (no new calls)", gate.Header{Name: "Retry-After", Value: retryAfter})
 		return
 	}
 	e.answer(m, f, 200, "OK",

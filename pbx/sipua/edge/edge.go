@@ -72,7 +72,8 @@ type Edge struct {
 	auth     *digest.Authority
 	quota    *gate.Quota // of requests inside each dialog
 	branches maphash.Seed
-	draining atomic.Bool
+	draining atomic.Bool // only emergency calls may begin
+	ending   atomic.Bool // no call may begin
 	closing  atomic.Bool
 	index    atomic.Pointer[index]
 	sockets  []socket
@@ -130,8 +131,18 @@ func (e *Edge) Counters() *gate.Counters { return &e.gate.Counters }
 // Transactions returns how many server and client transactions are live.
 func (e *Edge) Transactions() (server, client int) { return e.txns.Len() }
 
-// Drain makes requests that would begin a call be answered with 503.
+// Drain makes requests that would begin a call be answered with 503, except to
+// emergency numbers, until Resume.
 func (e *Edge) Drain() { e.draining.Store(true) }
+
+// Resume lets calls begin again.
+func (e *Edge) Resume() { e.draining.Store(false) }
+
+// End makes every request that would begin a call be answered with 503.
+func (e *Edge) End() {
+	e.ending.Store(true)
+	e.draining.Store(true)
+}
 
 // Close closes the sockets, ends every transaction and waits for all
 // goroutines.
