@@ -57,7 +57,7 @@ func newTable() *table {
 		card:        histogram("bot_card_seconds", "Time from the call's arrival to the request that sends its card.", ownBuckets()),
 		press:       histogram("bot_press_seconds", "Time from a callback's arrival to the engine's answer to the press.", ownBuckets()),
 		presses:     counter("bot_presses_total", "Presses of buttons, by action and outcome (ok, or the reason of the refusal).", "action", "outcome"),
-		callbacks:   counter("bot_callbacks_total", "Callbacks by outcome (accepted, duplicate, signature, bot, body, overflow).", "outcome"),
+		callbacks:   counter("bot_callbacks_total", "Callbacks by outcome (accepted, duplicate, unsigned, signature, bot, body, overflow).", "outcome"),
 		works:       counter("works_requests_total", "Requests to the NAVER WORKS API by operation and HTTP status (0: no answer).", "operation", "status"),
 		worksTime:   histograms("works_request_seconds", "Duration of requests to the NAVER WORKS API by operation.", ownBuckets(), "operation"),
 		applied:     gauge("config_info", "The generation of the configuration that runs; the value is always 1.", "generation"),

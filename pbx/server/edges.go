@@ -57,6 +57,7 @@ func webConfig(d *conf.Document, k keys) web.Config {
 			},
 		}
 	}
+	c.Callback.Mark = d.Tenant.Mark()
 	return c
 }
 

@@ -28,6 +28,9 @@ const (
 // since the platform never sends a callback again and waits only shortly.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	c := s.site.Load().Callback
+	if c.Mark != "" {
+		w.Header().Set("X-Dipcast-Tenant", c.Mark)
+	}
 	if c.BotID == "" || c.Verify == nil {
 		http.NotFound(w, r)
 		return
@@ -45,6 +48,11 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
+	case r.Header.Get("X-WORKS-Signature") == "":
+		// A stranger, or the operator that looks whether we are to be reached:
+		// no sign of a bot secret that is out of date.
+		s.observe("unsigned")
+		http.Error(w, "no signature", http.StatusUnauthorized)
 	case !c.Verify(body, r.Header.Get("X-WORKS-Signature")):
 		s.observe("signature")
 		if s.denied.take(source) {

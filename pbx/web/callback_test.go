@@ -40,7 +40,7 @@ func TestCallback(t *testing.T) {
 	}{
 		{"right", body, sign, botID, 200, "accepted"},
 		{"the same once more", body, sign, botID, 200, "duplicate"},
-		{"no signature", body, "", botID, 401, "signature"},
+		{"no signature", body, "", botID, 401, "unsigned"},
 		{"signed with another secret", body, works.Sign("other", []byte(body)), botID, 401, "signature"},
 		{"another body's signature", body + " ", sign, botID, 401, "signature"},
 		{"another bot", body + "\n", works.Sign(botSecret, []byte(body+"\n")), "2000002", 403, "bot"},

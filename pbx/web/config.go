@@ -30,6 +30,9 @@ type Callback struct {
 	BotID string // decimal, as in the header X-WORKS-BotId; empty: there is no bot
 	// Verify compares the signature of a raw body in constant time.
 	Verify func(body []byte, signature string) bool
+	// Mark is sent with each answer as X-Dipcast-Tenant: it tells the operator
+	// whose PBX answers. Empty: not sent.
+	Mark string
 }
 
 // Config is what the web knows of its tenant. It is not changed after it was
@@ -60,7 +63,7 @@ func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // Hooks are told what happened, for metrics. Each may be nil; none may block.
 type Hooks struct {
 	// Callback: a callback came; outcome is "accepted", "duplicate",
-	// "signature", "bot", "body" or "overflow".
+	// "unsigned", "signature", "bot", "body" or "overflow".
 	Callback func(outcome string)
 }
 
