@@ -11,6 +11,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Tenant",type=string,JSONPath=".spec.tenantRef.name"
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=".status.conditions[?(@.type=='Accepted')].status"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=".status.conditions[?(@.type=='Accepted')].reason"
+// +kubebuilder:printcolumn:name="Directory",type=string,JSONPath=".status.conditions[?(@.type=='DirectorySynced')].reason"
+// +kubebuilder:printcolumn:name="People",type=integer,JSONPath=".status.directory.count"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
 type ExtensionPlan struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -162,12 +164,46 @@ type Directory struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	OrgUnit string `json:"orgUnit,omitempty"`
-	// NumberField is the user's field with the extension. Default: telephone.
+	// NumberField is the user's field with the extension: telephone (default),
+	// employeeNumber or location. It may hold more than the extension, such as
+	// "02-555-0101 (내선 101)".
 	// +kubebuilder:default=telephone
+	// +kubebuilder:validation:XValidation:rule="self in ['telephone', 'employeeNumber', 'location']",message="must be telephone, employeeNumber or location"
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	NumberField string `json:"numberField,omitempty"`
+	// MaxRemoval is how many of the plan's directory extensions may vanish at
+	// once, in percent. More, if that are three or more, or all of them, are
+	// kept until they are approved: see status.directory.pending. 100 asks
+	// never. Default: 20; 0 to 100.
+	// +kubebuilder:default=20
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	// +optional
+	MaxRemoval *int32 `json:"maxRemoval,omitempty"`
+	// Apply is Automatic (default), or DryRun: then status.directory.pending
+	// shows what would change, and nothing does.
+	// +kubebuilder:default=Automatic
+	// +optional
+	Apply DirectoryApply `json:"apply,omitempty"`
 }
+
+// DirectoryApply says whether the directory's changes are put in force.
+// +kubebuilder:validation:Enum=Automatic;DryRun
+type DirectoryApply string
+
+// The ways to apply a directory.
+const (
+	DirectoryAutomatic DirectoryApply = "Automatic"
+	DirectoryDryRun    DirectoryApply = "DryRun"
+)
+
+// The fields of a user that may hold the extension.
+const (
+	FieldTelephone      = "telephone"
+	FieldEmployeeNumber = "employeeNumber"
+	FieldLocation       = "location"
+)
 
 // GroupStrategy is the order in which a group rings.
 // +kubebuilder:validation:Enum=RingAll;Sequential;RoundRobin;LongestIdle
@@ -250,12 +286,99 @@ type Page struct {
 
 // ExtensionPlanStatus is what the operator found.
 type ExtensionPlanStatus struct {
-	// Conditions: Accepted.
+	// Conditions: Accepted, and DirectorySynced with spec.directory.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Directory is what was taken from the directory. It is in force like
+	// spec.extensions, also while the directory cannot be read.
+	// +optional
+	Directory *DirectoryStatus `json:"directory,omitempty"`
 }
+
+// DirectoryStatus is what was taken from the directory.
+type DirectoryStatus struct {
+	// Count of the extensions below.
+	// +optional
+	Count int32 `json:"count,omitempty"`
+	// Extensions in force, by number. At most 5000.
+	// +kubebuilder:validation:MaxItems=5000
+	// +listType=atomic
+	// +optional
+	Extensions []DirectoryExtension `json:"extensions,omitempty"`
+	// Pending is what the directory says and is not in force: with apply
+	// DryRun everything, otherwise a removal that waits to be approved.
+	// +optional
+	Pending *DirectoryPending `json:"pending,omitempty"`
+	// Notes are about members of the directory that got no extension, or
+	// another one than they might expect, with the cure. At most 21.
+	// +kubebuilder:validation:MaxItems=21
+	// +listType=atomic
+	// +optional
+	Notes []string `json:"notes,omitempty"`
+}
+
+// DirectoryExtension is one internal number with its person.
+type DirectoryExtension struct {
+	// Number that is dialled.
+	// +kubebuilder:validation:MaxLength=8
+	Number string `json:"number"`
+	// DisplayName is the person's name.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+	// WorksUser is the person's NAVER WORKS user ID.
+	// +kubebuilder:validation:MaxLength=254
+	WorksUser string `json:"worksUser"`
+	// Mobile is the person's mobile number, national form.
+	// +kubebuilder:validation:MaxLength=20
+	// +optional
+	Mobile string `json:"mobile,omitempty"`
+}
+
+// DirectoryPending is what the directory says and is not in force.
+type DirectoryPending struct {
+	// Add, Change and Remove count extensions.
+	// +optional
+	Add int32 `json:"add,omitempty"`
+	// Change counts extensions that keep their number.
+	// +optional
+	Change int32 `json:"change,omitempty"`
+	// Remove counts extensions whose number would vanish.
+	// +optional
+	Remove int32 `json:"remove,omitempty"`
+	// Hash names this removal. To approve it, set it as the annotation
+	// pbx.dipcast.io/approve-removal of the plan.
+	// +optional
+	Hash string `json:"hash,omitempty"`
+	// Examples are the first of them by number. At most 20.
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	// +optional
+	Examples []DirectoryChange `json:"examples,omitempty"`
+}
+
+// DirectoryChange is one extension that would change.
+type DirectoryChange struct {
+	// Number of the extension.
+	// +kubebuilder:validation:MaxLength=8
+	Number string `json:"number"`
+	// Change is Add, Change or Remove.
+	// +kubebuilder:validation:Enum=Add;Change;Remove
+	Change string `json:"change"`
+	// DisplayName of the person who has or gets it.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+}
+
+// The kinds of DirectoryChange.
+const (
+	ChangeAdd    = "Add"
+	ChangeChange = "Change"
+	ChangeRemove = "Remove"
+)
 
 // ExtensionPlanList is a list of plans.
 //

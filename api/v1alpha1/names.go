@@ -109,6 +109,9 @@ const (
 	// AnnotationTemplate on the pod names the pod template that it was made of,
 	// without the image: another one takes a new pod.
 	AnnotationTemplate = "pbx.dipcast.io/template"
+	// AnnotationApproveRemoval on a plan approves the removal that
+	// status.directory.pending.hash names.
+	AnnotationApproveRemoval = "pbx.dipcast.io/approve-removal"
 	// FieldOwner is the operator's name in server-side apply.
 	FieldOwner = "dipcast-operator"
 	// FinalizerTenant frees the slot of a deleted tenant.

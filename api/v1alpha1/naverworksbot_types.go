@@ -12,6 +12,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=".status.conditions[?(@.type=='Ready')].status"
 // +kubebuilder:printcolumn:name="Credentials",type=string,JSONPath=".status.conditions[?(@.type=='CredentialsValid')].status"
 // +kubebuilder:printcolumn:name="Callback",type=string,JSONPath=".status.conditions[?(@.type=='CallbackReachable')].status"
+// +kubebuilder:printcolumn:name="Configured",type=string,JSONPath=".status.conditions[?(@.type=='BotConfigured')].status"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
 type NaverWorksBot struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -120,8 +121,23 @@ type NaverWorksBotStatus struct {
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// CallbackURL is what NAVER WORKS must call.
+	// +kubebuilder:validation:MaxLength=1000
 	// +optional
 	CallbackURL string `json:"callbackURL,omitempty"`
+	// Managed is what the operator has set on NAVER WORKS, and takes back when
+	// the bot is deleted.
+	// +optional
+	Managed *ManagedBot `json:"managed,omitempty"`
+}
+
+// ManagedBot is what the operator has set on NAVER WORKS.
+type ManagedBot struct {
+	// BotID of the bot.
+	BotID int64 `json:"botID"`
+	// BaseURL of the console: the menu leads there, and the callback lies below
+	// it.
+	// +kubebuilder:validation:MaxLength=1000
+	BaseURL string `json:"baseURL"`
 }
 
 // NaverWorksBotList is a list of bots.
