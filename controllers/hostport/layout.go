@@ -39,6 +39,7 @@ type Ports struct {
 
 // Layout is how one pool is cut for one number of concurrent calls.
 type Layout struct {
+	pool  Pool
 	first int // first port of slot 0, even
 	size  int // ports per slot
 	slots int
@@ -53,7 +54,7 @@ func New(pool Pool, calls int) (Layout, error) {
 	if pool.From < Lowest || pool.To > Highest || pool.From > pool.To {
 		return Layout{}, fmt.Errorf("port pool %s: must lie within %d-%d, lower end first", pool, Lowest, Highest)
 	}
-	l := Layout{first: pool.From + pool.From%2, size: signalling + calls*rtpPerCall}
+	l := Layout{pool: pool, first: pool.From + pool.From%2, size: signalling + calls*rtpPerCall}
 	l.slots = (pool.To + 1 - l.first) / l.size
 	if l.slots < 1 {
 		return Layout{}, fmt.Errorf("port pool %s: has %d ports, one tenant with %d calls needs %d: widen the pool or lower concurrentCalls",

@@ -1,0 +1,93 @@
+package desired
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/hostport"
+)
+
+// Input is everything that the objects of one tenant are made of.
+type Input struct {
+	Tenant *v1alpha1.PBXTenant
+	Class  *v1alpha1.PBXClass
+	// Ports of the tenant's slot; zero: the pod and what names its ports are
+	// not built.
+	Ports hostport.Ports
+	// Document is the JSON of the conf.Document; nil: Objects.Config is nil, and
+	// the Secret in the cluster, the last good one, is to be left alone.
+	Document []byte
+	// Image of the PBX when the class names none.
+	Image            string
+	ImagePullSecrets []string
+	Node             Node
+	APIs             APIs
+}
+
+// Node is where the pod runs, or ran last: DNS records do not vanish while a
+// pod is replaced. The zero Node means that it never ran.
+type Node struct {
+	Name      string
+	Addresses []string // that are advertised there
+	// SIP is the port that the pod on it listens on; 0: that of Input.Ports.
+	SIP int
+}
+
+// APIs are the optional APIs that the cluster has.
+type APIs struct {
+	CertManager, ExternalDNS, PodMonitor, PrometheusRule, Gateway bool
+}
+
+// Objects are the objects of one tenant; nil = must not exist.
+type Objects struct {
+	StatefulSet    *appsv1.StatefulSet
+	Config         *corev1.Secret
+	Data           *corev1.PersistentVolumeClaim
+	Service        *corev1.Service
+	Budget         *policyv1.PodDisruptionBudget
+	Ingress        *networkingv1.Ingress
+	Route          *unstructured.Unstructured
+	Certificates   []*unstructured.Unstructured // web, then SIP
+	DNSEndpoint    *unstructured.Unstructured
+	PodMonitor     *unstructured.Unstructured
+	PrometheusRule *unstructured.Unstructured
+}
+
+// Build makes the objects of one tenant.
+func Build(in Input) Objects {
+	return Objects{}
+}
+
+// All returns the objects that must exist, what a pod needs before the pod.
+func (o Objects) All() []client.Object {
+	var out []client.Object
+	if o.Config != nil {
+		out = append(out, o.Config)
+	}
+	if o.Data != nil {
+		out = append(out, o.Data)
+	}
+	if o.Service != nil {
+		out = append(out, o.Service)
+	}
+	if o.Budget != nil {
+		out = append(out, o.Budget)
+	}
+	if o.Ingress != nil {
+		out = append(out, o.Ingress)
+	}
+	for _, u := range append([]*unstructured.Unstructured{o.Route, o.DNSEndpoint, o.PodMonitor, o.PrometheusRule}, o.Certificates...) {
+		if u != nil {
+			out = append(out, u)
+		}
+	}
+	if o.StatefulSet != nil {
+		out = append(out, o.StatefulSet)
+	}
+	return out
+}

@@ -1,0 +1,66 @@
+package desired
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+)
+
+// TemplateHash names what a pod is made of, without images and without the
+// annotation that carries the hash. It is taken over the template's JSON with
+// sorted keys and without empty values, so that neither a new field of a newer
+// Kubernetes library nor the order of a map changes it: a changed hash means
+// that every PBX is restarted.
+func TemplateHash(template *corev1.PodTemplateSpec) string {
+	t := template.DeepCopy()
+	delete(t.Annotations, v1alpha1.AnnotationTemplate)
+	for i := range t.Spec.Containers {
+		t.Spec.Containers[i].Image = ""
+	}
+	for i := range t.Spec.InitContainers {
+		t.Spec.InitContainers[i].Image = ""
+	}
+	// A template is a tree of strings, numbers and lists: it always has a JSON
+	// form, and that form can always be read.
+	raw, _ := json.Marshal(t)
+	var tree any
+	_ = json.Unmarshal(raw, &tree)
+	canonical, _ := json.Marshal(withoutEmpty(tree))
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])[:16]
+}
+
+// withoutEmpty drops nulls, empty maps, lists and strings below v.
+func withoutEmpty(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, value := range v {
+			if value = withoutEmpty(value); value != nil {
+				out[key] = value
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, value := range v {
+			out = append(out, withoutEmpty(value))
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	case string:
+		if v == "" {
+			return nil
+		}
+	}
+	return v
+}
