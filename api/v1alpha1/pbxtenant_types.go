@@ -378,6 +378,12 @@ type TenantUpdate struct {
 	// among those that the fleet replaces at a time.
 	// +optional
 	Started bool `json:"started,omitempty"`
+	// StartedAt is when Started was set.
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// Replaces is the process that goes: the pod's UID and the container's ID.
+	// +optional
+	Replaces string `json:"replaces,omitempty"`
 }
 
 // TenantPorts are the host ports of a slot.
