@@ -1,0 +1,19 @@
+// Package controllers holds the reconcilers of the operator, one file per
+// kind, each in the form gather → decide → apply → report.
+//
+//	gather   everything is read first: from the cache, Secrets once from the API server
+//	decide   packages that know no client say what is right: hostport, compile, desired, rollout, roster
+//	apply    what differs is written, by server-side apply; what must not exist is deleted
+//	report   one status patch at the end, on every path, only when it says something new
+//
+// The tenant's reconciler compiles all objects of its tenant; what that said of
+// plans, trunks, flows and bots reaches their reconcilers through
+// controllers/verdict. setup.go is the one list of what is watched and why,
+// conditions.go the only writer of a tenant's Ready, events.go names every
+// event.
+//
+// The goroutines are those of controller-runtime's controllers, and the
+// runnables that setup.go adds to the manager, which waits for them. A tenant
+// is reconciled by one of them at a time. The package knows of the PBX world
+// its document (pbx/conf) and the NAVER WORKS client (pbx/works).
+package controllers

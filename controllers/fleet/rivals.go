@@ -1,0 +1,130 @@
+package fleet
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+)
+
+// bot is what the fleet knows of one bot.
+type bot struct {
+	api     string
+	id      int64
+	tenant  types.NamespacedName
+	created time.Time
+}
+
+// SameDomain returns t and the other tenants with its domain, each with no
+// more than compile.CheckFleet reads.
+func (f *Fleet) SameDomain(t *v1alpha1.PBXTenant) []v1alpha1.PBXTenant {
+	out := []v1alpha1.PBXTenant{{
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name, CreationTimestamp: t.CreationTimestamp},
+		Spec:       v1alpha1.PBXTenantSpec{Domain: t.Spec.Domain},
+	}}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, created := range f.domains[t.Spec.Domain] {
+		if name.Namespace == t.Namespace && name.Name == t.Name {
+			continue
+		}
+		out = append(out, v1alpha1.PBXTenant{
+			ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, CreationTimestamp: metav1.NewTime(created)},
+			Spec:       v1alpha1.PBXTenantSpec{Domain: t.Spec.Domain},
+		})
+	}
+	return out
+}
+
+// PutBot remembers a bot as an event tells it.
+func (f *Fleet) PutBot(b *v1alpha1.NaverWorksBot) {
+	name := types.NamespacedName{Namespace: b.Namespace, Name: b.Name}
+	now := bot{
+		api: b.Spec.Endpoints.API, id: b.Spec.BotID, created: b.CreationTimestamp.Time,
+		tenant: types.NamespacedName{Namespace: b.Namespace, Name: b.Spec.TenantRef.Name},
+	}
+	f.mu.Lock()
+	before, known := f.bots[name]
+	f.bots[name] = now
+	woken := map[types.NamespacedName]bool{}
+	if known && before != now {
+		f.sameBot(name, before.id, woken)
+	}
+	if !known || before != now {
+		f.sameBot(name, now.id, woken)
+	}
+	f.mu.Unlock()
+	f.wakeAll(now.tenant, woken)
+}
+
+// DeleteBot forgets a bot.
+func (f *Fleet) DeleteBot(name types.NamespacedName) {
+	f.mu.Lock()
+	before := f.bots[name]
+	delete(f.bots, name)
+	woken := map[types.NamespacedName]bool{}
+	f.sameBot(name, before.id, woken)
+	f.mu.Unlock()
+	f.wakeAll(before.tenant, woken)
+}
+
+// SameBots returns the bots of other tenants that have a bot ID of these, each
+// with no more than compile.CheckFleet reads.
+func (f *Fleet) SameBots(bots []v1alpha1.NaverWorksBot) []v1alpha1.NaverWorksBot {
+	if len(bots) == 0 {
+		return nil
+	}
+	wanted, own := map[int64]bool{}, map[types.NamespacedName]bool{}
+	for i := range bots {
+		wanted[bots[i].Spec.BotID] = true
+		own[types.NamespacedName{Namespace: bots[i].Namespace, Name: bots[i].Name}] = true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []v1alpha1.NaverWorksBot
+	for name, b := range f.bots {
+		if !wanted[b.id] || own[name] {
+			continue
+		}
+		out = append(out, v1alpha1.NaverWorksBot{
+			ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, CreationTimestamp: metav1.NewTime(b.created)},
+			Spec: v1alpha1.NaverWorksBotSpec{
+				TenantRef: v1alpha1.LocalRef{Name: b.tenant.Name}, BotID: b.id, Endpoints: v1alpha1.BotEndpoints{API: b.api},
+			},
+		})
+	}
+	return out
+}
+
+// sameBot notes the tenants of the other bots with this ID. The lock is held.
+func (f *Fleet) sameBot(except types.NamespacedName, id int64, woken map[types.NamespacedName]bool) {
+	for name, b := range f.bots {
+		if name != except && b.id == id {
+			woken[b.tenant] = true
+		}
+	}
+}
+
+// enterDomain and leaveDomain keep the index of domains and note the rivals.
+// The lock is held.
+func (f *Fleet) enterDomain(name types.NamespacedName, m member, woken map[types.NamespacedName]bool) {
+	if f.domains[m.domain] == nil {
+		f.domains[m.domain] = map[types.NamespacedName]time.Time{}
+	}
+	for rival := range f.domains[m.domain] {
+		woken[rival] = true
+	}
+	f.domains[m.domain][name] = m.created
+}
+
+func (f *Fleet) leaveDomain(name types.NamespacedName, domain string, woken map[types.NamespacedName]bool) {
+	delete(f.domains[domain], name)
+	for rival := range f.domains[domain] {
+		woken[rival] = true
+	}
+	if len(f.domains[domain]) == 0 {
+		delete(f.domains, domain)
+	}
+}

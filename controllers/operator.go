@@ -1,0 +1,52 @@
+package controllers
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/recorder"
+
+	"github.com/dipcast/dipcast/controllers/fleet"
+	"github.com/dipcast/dipcast/controllers/verdict"
+)
+
+// Options of the operator.
+type Options struct {
+	// PBXImage runs tenants whose class names no image.
+	PBXImage string
+	// ImagePullSecrets are Secrets of each tenant's namespace.
+	ImagePullSecrets []string
+	// TrustedProxies are CIDRs whose X-Forwarded-For every PBX believes.
+	TrustedProxies []string
+	// TrustedCAsFile holds PEM certificates that every PBX and the operator
+	// itself trust beside the system's. It is read again when it changes;
+	// empty: none.
+	TrustedCAsFile string
+	// Namespaces are those that the operator serves; empty: all.
+	Namespaces []string
+	// MaxUpdates is how many tenants are replaced at a time. Default: 5.
+	MaxUpdates int
+	// Concurrency is how many tenants are reconciled at a time. Default: 8.
+	Concurrency int
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	// Random makes passwords. Default: crypto/rand.
+	Random io.Reader
+	// Log takes what is not about one object. Default: slog.Default.
+	Log *slog.Logger
+	// SameNames allows a second manager in one process: tests.
+	SameNames bool
+}
+
+// operator is what all reconcilers share.
+type operator struct {
+	Options
+	client   client.Client // reads from the cache, writes as v1alpha1.FieldOwner
+	live     client.Reader // reads from the API server
+	recorder recorder.EventRecorder
+	fleet    *fleet.Fleet
+	verdicts *verdict.Store
+	wakers   wakers
+}
