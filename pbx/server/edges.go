@@ -32,9 +32,17 @@ func botConfig(d *conf.Document) bot.Config {
 }
 
 // webConfig is what console, REST and callbacks know of the document.
-func webConfig(d *conf.Document, k keys) web.Config {
+func webConfig(d *conf.Document, k keys) (web.Config, error) {
+	roots, err := works.Roots(d.TrustedCAs)
+	if err != nil {
+		return web.Config{}, err
+	}
+	proxies, err := networks("web.trustedProxies", d.Web.TrustedProxies)
+	if err != nil {
+		return web.Config{}, err
+	}
 	c := web.Config{
-		Tenant: d.Tenant.Namespace + "/" + d.Tenant.Name, DisplayName: d.Tenant.DisplayName,
+		RootCAs: roots, TrustedProxies: proxies, Tenant: d.Tenant.Namespace + "/" + d.Tenant.Name, DisplayName: d.Tenant.DisplayName,
 		Locale: d.Tenant.Locale, TimeZone: zone(d), BaseURL: d.Web.BaseURL,
 		Administrators: d.Web.Administrators, Extensions: make([]web.Extension, len(d.Extensions)),
 		APIToken: cmp.Or(d.Web.APIToken.Reveal(), k.apiToken), SessionKey: k.session,
@@ -58,7 +66,7 @@ func webConfig(d *conf.Document, k keys) web.Config {
 		}
 	}
 	c.Callback.Mark = d.Tenant.Mark()
-	return c
+	return c, nil
 }
 
 // zone is the tenant's time zone; Validate has made sure that it exists.
@@ -95,7 +103,7 @@ func (s *Server) healthy() error { return nil }
 // ready is what /readyz asks: new calls and presses are welcome. Neither needs
 // the database.
 func (s *Server) ready() error {
-	if s.draining.Load() {
+	if s.engine.Draining() {
 		return errDraining
 	}
 	return nil
@@ -103,10 +111,8 @@ func (s *Server) ready() error {
 
 // databaseUp tells whether the database answers: 1 or 0.
 func (s *Server) databaseUp() float64 {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if s.store.Ping(ctx) != nil {
-		return 0
+	if s.database.up() {
+		return 1
 	}
-	return 1
+	return 0
 }

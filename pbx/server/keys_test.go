@@ -74,11 +74,11 @@ func TestADamagedKeyIsToldAndNotReplaced(t *testing.T) {
 func TestRotatedKeysAreInForceAtOnce(t *testing.T) {
 	kept := keys{apiToken: "kept-token", session: derive("kept-session-key", forSessions)}
 	d := sample()
-	if c := webConfig(d, kept); c.APIToken != "kept-token" || !bytes.Equal(c.SessionKey, kept.session) {
+	if c, err := webConfig(d, kept); err != nil || c.APIToken != "kept-token" || !bytes.Equal(c.SessionKey, kept.session) {
 		t.Errorf("without keys in the document: %q %x", c.APIToken, c.SessionKey)
 	}
 	d.Web.APIToken, d.Web.SessionKey = "new-token", "a-new-session-key-of-the-document"
-	if c := webConfig(d, kept); c.APIToken != "new-token" || bytes.Equal(c.SessionKey, kept.session) {
+	if c, err := webConfig(d, kept); err != nil || c.APIToken != "new-token" || bytes.Equal(c.SessionKey, kept.session) {
 		t.Errorf("the document's keys are not taken: %q %x", c.APIToken, c.SessionKey)
 	}
 }

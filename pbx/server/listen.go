@@ -14,12 +14,17 @@ import (
 	"github.com/dipcast/dipcast/pbx/conf"
 )
 
+// effective returns what a network advertises on a node.
+func effective(n conf.Network, node string) []string {
+	if texts, ok := n.Advertise[node]; ok {
+		return texts
+	}
+	return n.Advertise[""]
+}
+
 // advertised returns the addresses that others reach us at on this node.
 func advertised(n conf.Network, node string) ([]netip.Addr, error) {
-	texts, ok := n.Advertise[node]
-	if !ok {
-		texts = n.Advertise[""]
-	}
+	texts := effective(n, node)
 	if len(texts) == 0 {
 		return nil, fmt.Errorf("network.advertise: no address for node %q: add the node or the entry \"\"", node)
 	}
@@ -34,6 +39,19 @@ func addresses(field string, texts []string) ([]netip.Addr, error) {
 			return nil, fmt.Errorf("%s: %q: must be an IP address", field, text)
 		}
 		list = append(list, a)
+	}
+	return list, nil
+}
+
+// networks reads CIDRs.
+func networks(field string, texts []string) ([]netip.Prefix, error) {
+	list := make([]netip.Prefix, 0, len(texts))
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q: must be a network like 10.244.0.0/16", field, text)
+		}
+		list = append(list, p.Masked())
 	}
 	return list, nil
 }
@@ -63,6 +81,33 @@ func listenHTTP(ctx context.Context, bind, advertise []netip.Addr, port int) (ne
 		return l, nil
 	}
 	return nil, fmt.Errorf("http: no address of this machine among %v", candidates)
+}
+
+// listenInternal listens on the node's own address.
+func listenInternal(ctx context.Context, a netip.Addr, port int) (net.Listener, error) {
+	if a.IsUnspecified() {
+		return nil, fmt.Errorf("http: the internal address %s stands for every address: name the node's own", a)
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", netip.AddrPortFrom(a, uint16(port)).String())
+	if err != nil {
+		return nil, fmt.Errorf("http on the internal address: %w", err)
+	}
+	return l, nil
+}
+
+// adminOnLoopback adds loopback to the admin listener, at its port: a port
+// forward into the pod ends there.
+func (s *Server) adminOnLoopback(ctx context.Context) error {
+	first, err := netip.ParseAddrPort(s.AdminAddr())
+	if err != nil || first.Addr().IsLoopback() {
+		return err
+	}
+	l, err := listenInternal(ctx, netip.AddrFrom4([4]byte{127, 0, 0, 1}), int(first.Port()))
+	if err == nil {
+		s.admin = append(s.admin, l)
+	}
+	return err
 }
 
 // serveHTTP serves until ctx ends, then lets running requests finish for a

@@ -34,9 +34,9 @@ const (
 // Plan is the decision for each part.
 type Plan map[Part]Decision
 
-// PlanFor compares the running document with a wanted one. The error is for a
-// document that must not be applied at all.
-func PlanFor(running, wanted *conf.Document) (Plan, error) {
+// PlanFor compares the running document with a wanted one, for a PBX on that
+// node. The error is for a document that must not be applied at all.
+func PlanFor(running, wanted *conf.Document, node string) (Plan, error) {
 	if err := wanted.Validate(); err != nil {
 		return nil, err
 	}
@@ -45,17 +45,29 @@ func PlanFor(running, wanted *conf.Document) (Plan, error) {
 			b.Namespace, b.Name, a.Namespace, a.Name)
 	}
 	plan := Plan{
-		PartListeners: differs(Restart, running.Network, wanted.Network),
+		PartListeners: differs(Restart, sockets(running.Network, node), sockets(wanted.Network, node)),
 		PartDatabase:  differs(Restart, running.Database, wanted.Database),
 		PartTrunks:    differs(Update, running.Trunks, wanted.Trunks),
 		PartRouting:   differs(Update, routing(running), routing(wanted)),
 		PartBot:       differs(Update, botPart(running), botPart(wanted)),
 		PartWeb:       differs(Update, running.Web, wanted.Web),
 	}
+	if running.TrustedCAs != wanted.TrustedCAs {
+		plan[PartWeb] = Update
+	}
 	if running.Tenant.Domain != wanted.Tenant.Domain || (running.Bot == nil) != (wanted.Bot == nil) {
 		plan[PartWeb] = Update
 	}
 	return plan, nil
+}
+
+// sockets is what a network means on one node. For one that the document no
+// longer names it differs, too: there it takes another node.
+func sockets(n conf.Network, node string) any {
+	return struct {
+		Advertise, Bind string
+		Ports           conf.Ports
+	}{fmt.Sprint(effective(n, node)), fmt.Sprint(n.Bind), n.Ports}
 }
 
 func differs(d Decision, a, b any) Decision {
@@ -81,7 +93,8 @@ func botPart(d *conf.Document) any {
 		Tenant     conf.Tenant
 		BaseURL    string
 		Extensions []conf.Extension
-	}{d.Bot, d.Tenant, d.Web.BaseURL, d.Extensions}
+		TrustedCAs string
+	}{d.Bot, d.Tenant, d.Web.BaseURL, d.Extensions, d.TrustedCAs}
 }
 
 // parts lists the parts in order.

@@ -66,7 +66,7 @@ func TestPlan(t *testing.T) {
 	} {
 		wanted := clone(t, sample())
 		tc.change(wanted)
-		plan, err := PlanFor(sample(), wanted)
+		plan, err := PlanFor(sample(), wanted, "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -81,7 +81,7 @@ func TestPlanNamesWhatWaitsForARestart(t *testing.T) {
 	wanted := clone(t, sample())
 	wanted.Network.Ports.SIP = 20014
 	wanted.Database.PostgresDSN = "postgres://db.example/acme"
-	plan, err := PlanFor(sample(), wanted)
+	plan, err := PlanFor(sample(), wanted, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,12 +93,12 @@ func TestPlanNamesWhatWaitsForARestart(t *testing.T) {
 func TestADocumentThatMustNotBeApplied(t *testing.T) {
 	other := clone(t, sample())
 	other.Tenant.Name = "beta"
-	if _, err := PlanFor(sample(), other); err == nil || !strings.Contains(err.Error(), "acme/beta") {
+	if _, err := PlanFor(sample(), other, ""); err == nil || !strings.Contains(err.Error(), "acme/beta") {
 		t.Errorf("another tenant's document: error %v", err)
 	}
 	broken := clone(t, sample())
 	broken.Extensions[0].Number = "1x1"
-	if _, err := PlanFor(sample(), broken); err == nil || !strings.Contains(err.Error(), "1x1") {
+	if _, err := PlanFor(sample(), broken, ""); err == nil || !strings.Contains(err.Error(), "1x1") {
 		t.Errorf("a broken document: error %v", err)
 	}
 }

@@ -37,6 +37,12 @@ type Options struct {
 	DataDir string
 	// Node is the name of the node in Document.Network.Advertise.
 	Node string
+	// Internal is the address of the node that HTTP and the admin listener bind
+	// to; the admin listener binds to loopback, too. Without it they bind as
+	// conf.Network says.
+	Internal netip.Addr
+	// Program is the program's version, for the report.
+	Program string
 	// DrainFor is how long Run waits for calls to end by themselves; 0 = not
 	// at all.
 	DrainFor time.Duration
@@ -51,7 +57,9 @@ type Server struct {
 	opts Options
 	log  *slog.Logger
 	keys keys
-	doc  atomic.Pointer[conf.Document]
+	// doc is what is in force: parts that take a restart are as New found them.
+	doc      atomic.Pointer[conf.Document]
+	standing atomic.Pointer[standing]
 
 	store    *store.DB
 	pool     *rtpio.Pool
@@ -63,12 +71,13 @@ type Server struct {
 	bot      *bot.Bot
 	web      *web.Server
 	http     net.Listener
-	admin    net.Listener
+	admin    []net.Listener
+	hold     *holder
+	database watchedDatabase
 
-	apply    sync.Mutex // one Apply at a time
-	draining atomic.Bool
-	ran      bool
-	closers  []func() // in the order of opening
+	apply   sync.Mutex // one Apply at a time
+	ran     bool
+	closers []func() // in the order of opening
 }
 
 // New opens everything that the document asks for: sockets, database, keys.
@@ -89,6 +98,7 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 		}
 	}()
 	s.doc.Store(o.Document)
+	s.standing.Store(&standing{generation: o.Document.Generation})
 	s.metrics = metrics.New(tenant.Namespace, tenant.Name)
 	if s.keys, err = loadKeys(o.DataDir, o.Document.Web.APIToken.Reveal(), o.Document.Web.SessionKey.Reveal()); err != nil {
 		return s, err
@@ -134,6 +144,7 @@ func (s *Server) openStore(ctx context.Context, _, _ []netip.Addr) (err error) {
 	if err != nil {
 		return err
 	}
+	s.database.ping = s.store.Ping
 	s.onClose(func() {
 		if err := s.store.Close(); err != nil {
 			s.log.Error("the database did not close", "error", err)
@@ -206,6 +217,8 @@ func (s *Server) openCalls(_ context.Context, _, _ []netip.Addr) error {
 	}
 	sinks.sinks = pbx.EventSinks{s.metrics, s.recorder, s.bot}
 	s.agent.SetReceiver(s.engine)
+	s.hold = &holder{calls: s.engine, edge: s.agent, log: s.log}
+	s.onClose(s.hold.end)
 	return nil
 }
 
@@ -215,13 +228,16 @@ type sounds struct{ prompts *audiofile.Prompts }
 func (s sounds) Sound(name string) media.Source { return s.prompts.Source(audiofile.Prompt(name)) }
 
 func (s *Server) openBot(context.Context, []netip.Addr, []netip.Addr) error {
-	d := s.document()
-	return s.works.Apply(d.Bot, d.Numbering.AreaCode)
+	return s.works.Apply(s.document())
 }
 
 func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err error) {
+	config, err := webConfig(s.document(), s.keys)
+	if err != nil {
+		return err
+	}
 	s.web, err = web.New(web.Options{
-		Config: webConfig(s.document(), s.keys), CDRs: s.store, Control: s.engine,
+		Config: config, CDRs: s.store, Control: s.engine,
 		Registrations: s.registrations, Deliver: s.press, Healthy: s.healthy, Ready: s.ready, Log: s.log,
 		Hooks:          web.Hooks{Callback: s.metrics.Callback},
 		TrustedProxies: loopback(), // a reverse proxy on the same machine
@@ -230,16 +246,28 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 		return err
 	}
 	ports := s.document().Network.Ports
-	for _, l := range []struct {
-		to   *net.Listener
-		port int
-	}{{&s.http, ports.HTTP}, {&s.admin, ports.Admin}} {
-		if *l.to, err = listenHTTP(ctx, bind, advertise, l.port); err != nil {
-			return err
-		}
-		s.onClose(func() { _ = (*l.to).Close() })
+	listen := func(port int) (net.Listener, error) { return listenHTTP(ctx, bind, advertise, port) }
+	if s.opts.Internal.IsValid() {
+		listen = func(port int) (net.Listener, error) { return listenInternal(ctx, s.opts.Internal, port) }
 	}
-	return nil
+	if s.http, err = listen(ports.HTTP); err != nil {
+		return err
+	}
+	s.onClose(func() { _ = s.http.Close() })
+	admin, err := listen(ports.Admin)
+	if err != nil {
+		return err
+	}
+	s.admin = []net.Listener{admin}
+	s.onClose(func() {
+		for _, l := range s.admin {
+			_ = l.Close()
+		}
+	})
+	if s.opts.Internal.IsValid() {
+		err = s.adminOnLoopback(ctx)
+	}
+	return err
 }
 
 // Run serves until ctx ends, drains, and returns when everything has ended.
@@ -252,9 +280,10 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.agent.Run(inner) })
 	g.Go(func() error { return s.bot.Run(inner) })
 	g.Go(func() error { return serveHTTP(inner, s.http, web.NewHTTPServer(s.web.Handler(), s.log)) })
-	g.Go(func() error {
-		return serveHTTP(inner, s.admin, web.NewHTTPServer(s.web.AdminHandler(s.metrics.Handler()), s.log))
-	})
+	admin := web.NewHTTPServer(s.web.AdminHandler(s.metrics.Handler(), s.private()), s.log)
+	for _, l := range s.admin {
+		g.Go(func() error { return serveHTTP(inner, l, admin) })
+	}
 	g.Go(func() error { return s.web.Run(inner) })
 	g.Go(func() error {
 		select {
@@ -275,55 +304,13 @@ func (s *Server) Run(ctx context.Context) error {
 
 // drain refuses new calls and waits for those that are up.
 func (s *Server) drain(ctx context.Context) {
-	s.draining.Store(true)
-	s.agent.Drain()
+	s.hold.end()
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.DrainFor)
 	defer cancel()
 	s.log.Info("draining: new calls are refused", "calls", s.engine.Active(), "for", s.opts.DrainFor)
-	if err := s.engine.Drain(limited); err != nil {
+	if err := s.engine.Idle(limited); err != nil {
 		s.log.Warn("calls are cut at the end of the drain", "calls", s.engine.Active())
 	}
-}
-
-// Apply puts a new document in force while calls go on. The plan says what
-// was done; parts under Restart keep their old state. On error nothing has
-// changed.
-func (s *Server) Apply(d *conf.Document) (Plan, error) {
-	s.apply.Lock()
-	defer s.apply.Unlock()
-	// What takes a restart is still as New found it, whatever was applied since.
-	running := *s.document()
-	running.Network, running.Database = s.opts.Document.Network, s.opts.Document.Database
-	plan, err := PlanFor(&running, d)
-	if err == nil {
-		err = s.follow(d)
-	}
-	if err != nil {
-		s.metrics.Refused()
-		return nil, err
-	}
-	s.doc.Store(d)
-	s.bot.Apply(botConfig(d))
-	s.metrics.Applied(d.Generation)
-	s.log.Info("a new configuration is in force", "document", d, "plan", plan)
-	return plan, nil
-}
-
-// follow gives the document to the parts that may find fault with it; if one
-// does, those before it get the old one back.
-func (s *Server) follow(d *conf.Document) error {
-	old := s.document()
-	if err := s.web.Apply(webConfig(d, s.keys)); err != nil {
-		return err
-	}
-	err := s.works.Apply(d.Bot, d.Numbering.AreaCode)
-	if err == nil {
-		err = s.agent.Apply(d)
-	}
-	if err != nil {
-		return errors.Join(err, s.works.Apply(old.Bot, old.Numbering.AreaCode), s.web.Apply(webConfig(old, s.keys)))
-	}
-	return nil
 }
 
 // Control returns what people and machines may do to calls.
@@ -338,8 +325,8 @@ func (s *Server) SIPAddr() netip.AddrPort { return s.agent.SIPAddr("UDP") }
 // HTTPAddr is where console, REST and callbacks are served.
 func (s *Server) HTTPAddr() string { return s.http.Addr().String() }
 
-// AdminAddr is where metrics and health are served.
-func (s *Server) AdminAddr() string { return s.admin.Addr().String() }
+// AdminAddr is where metrics, health and the report are served.
+func (s *Server) AdminAddr() string { return s.admin[0].Addr().String() }
 
 // APITokenFile is the file that holds the REST interface's bearer token,
 // unless the document carries it.

@@ -40,25 +40,33 @@ type worksLink struct {
 
 // worksSession is one client with its queue and what it read of the directory.
 type worksSession struct {
-	settings conf.Bot
+	settings settings
 	client   *works.Client
 	queue    *works.Queue
 	names    atomic.Pointer[works.NameIndex]
 	stop     context.CancelFunc
 }
 
-// Apply follows the document's bot; nil means that there is none.
-func (w *worksLink) Apply(b *conf.Bot, areaCode string) error {
+// settings is what a session depends on.
+type settings struct {
+	bot        conf.Bot
+	areaCode   string
+	trustedCAs string
+}
+
+// Apply follows the document's bot.
+func (w *worksLink) Apply(d *conf.Document) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	old := w.current.Load()
-	if old != nil && b != nil && differs(Update, old.settings, *b) == None {
-		return nil
-	}
 	var next *worksSession
-	if b != nil {
+	if d.Bot != nil {
+		wanted := settings{*d.Bot, d.Numbering.AreaCode, d.TrustedCAs}
+		if old != nil && differs(Update, old.settings, wanted) == None {
+			return nil
+		}
 		var err error
-		if next, err = w.open(*b); err != nil {
+		if next, err = w.open(wanted); err != nil {
 			return err
 		}
 	}
@@ -69,12 +77,17 @@ func (w *worksLink) Apply(b *conf.Bot, areaCode string) error {
 	if next != nil {
 		ctx, stop := context.WithCancel(context.Background())
 		next.stop = stop
-		w.wg.Go(func() { w.read(ctx, next, areaCode) })
+		w.wg.Go(func() { w.read(ctx, next) })
 	}
 	return nil
 }
 
-func (w *worksLink) open(b conf.Bot) (*worksSession, error) {
+func (w *worksLink) open(wanted settings) (*worksSession, error) {
+	roots, err := works.Roots(wanted.trustedCAs)
+	if err != nil {
+		return nil, err
+	}
+	b := wanted.bot
 	c, err := works.New(works.Config{
 		APIURL: b.APIURL, AuthURL: b.AuthURL, BotID: b.BotID, DomainID: b.DomainID,
 		ClientID:       b.Credentials.ClientID,
@@ -83,12 +96,12 @@ func (w *worksLink) open(b conf.Bot) (*worksSession, error) {
 		PrivateKey:     b.Credentials.PrivateKey.Reveal(),
 		BotSecret:      b.Credentials.BotSecret.Reveal(),
 		Scopes:         b.Scopes,
-	}, works.Options{Logger: w.log, Observe: w.observe})
+	}, works.Options{RootCAs: roots, Logger: w.log, Observe: w.observe})
 	if err != nil {
 		return nil, err
 	}
 	return &worksSession{
-		settings: b, client: c,
+		settings: wanted, client: c,
 		queue: works.NewQueue(c, works.QueueOptions{Dropped: w.dropped}),
 	}, nil
 }
@@ -152,10 +165,10 @@ func (w *worksLink) CallerName(viewer, number string) (name, company string) {
 }
 
 // read keeps the session's names fresh.
-func (w *worksLink) read(ctx context.Context, s *worksSession, areaCode string) {
+func (w *worksLink) read(ctx context.Context, s *worksSession) {
 	for {
 		wait := directoryEvery
-		if err := s.readNames(ctx, areaCode); err != nil {
+		if err := s.readNames(ctx); err != nil {
 			if ctx.Err() != nil {
 				return
 			}
@@ -172,7 +185,7 @@ func (w *worksLink) read(ctx context.Context, s *worksSession, areaCode string) 
 	}
 }
 
-func (s *worksSession) readNames(ctx context.Context, areaCode string) error {
+func (s *worksSession) readNames(ctx context.Context) error {
 	var users []works.User
 	for u, err := range s.client.Users(ctx) {
 		if err != nil {
@@ -187,7 +200,7 @@ func (s *worksSession) readNames(ctx context.Context, areaCode string) error {
 		}
 		contacts = append(contacts, c)
 	}
-	s.names.Store(works.NewNameIndex(areaCode, users, contacts))
+	s.names.Store(works.NewNameIndex(s.settings.areaCode, users, contacts))
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (s *Server) authorise(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		source := s.sources.of(r)
+		source := s.source(r)
 		if !s.denied.take(source) {
 			w.Header().Set("Retry-After", "30")
 			refuse(w, http.StatusTooManyRequests, "too-many", "too many requests with a wrong token came from your address")

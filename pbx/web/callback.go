@@ -35,7 +35,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	source := s.sources.of(r)
+	source := s.source(r)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
 	if err != nil {
 		s.observe("body")

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
@@ -49,6 +50,11 @@ type Config struct {
 	SessionKey     []byte // at least 32 random bytes
 	OIDC           OIDC
 	Callback       Callback
+	// TrustedProxies are networks, beside those of the Options, whose
+	// X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// RootCAs are trusted in talks with the provider; nil = the system's.
+	RootCAs *x509.CertPool
 }
 
 // String names the tenant; it holds no secret.
@@ -81,10 +87,10 @@ type Options struct {
 	// shown to whoever asks. nil = always well.
 	Healthy, Ready func() error
 	// TrustedProxies are networks whose X-Forwarded-For is believed when
-	// sources are told apart for rate limits.
+	// sources are told apart for rate limits, whatever the Config says.
 	TrustedProxies []netip.Prefix
 	Hooks          Hooks
-	Client         *http.Client     // to the OpenID provider; nil = one of its own
+	Client         *http.Client     // to the OpenID provider; nil = its own, with the Config's RootCAs
 	Log            *slog.Logger     // nil = discard
 	Now            func() time.Time // nil = time.Now
 	Rand           io.Reader        // nil = crypto/rand

@@ -390,7 +390,7 @@ func TestHeadersAndHealth(t *testing.T) {
 	if w := get(h, "/metrics"); w.Code != http.StatusSeeOther {
 		t.Errorf("/metrics of the public listener is answered %d", w.Code)
 	}
-	admin := b.server.AdminHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }))
+	admin := b.server.AdminHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }), nil)
 	if w := get(admin, "/metrics"); w.Body.String() != "metrics" {
 		t.Errorf("/metrics of the admin listener is answered %d", w.Code)
 	}

@@ -5,7 +5,9 @@
 //	/api/v1/...              machines, bearer token
 //	/, /calls/ID, /sign-in   people, session cookie of package signin
 //	/healthz, /readyz        whoever reaches the port
-//	/metrics                 AdminHandler only, on the admin listener
+//
+// AdminHandler, on the admin listener, has health, /metrics, the REST interface
+// once more, and what its maker adds behind the same token.
 //
 // Handlers work in net/http's goroutines. The server owns the few goroutines
 // that serve verified callbacks; they live in Run, which waits for them. All

@@ -41,6 +41,9 @@ func (s sources) of(r *http.Request) string {
 	return addr.String()
 }
 
+// source tells where a request comes from, by the present configuration.
+func (s *Server) source(r *http.Request) string { return s.site.Load().sources.of(r) }
+
 func (s sources) isTrusted(a netip.Addr) bool {
 	for _, p := range s.trusted {
 		if a.IsValid() && p.Contains(a) {

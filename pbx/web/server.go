@@ -3,11 +3,14 @@ package web
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +27,6 @@ type Server struct {
 
 	callbacks chan []byte
 	seen      *replayFilter
-	sources   sources
 	denied    *limiter // wrong bearer tokens and signatures, by source
 	signIns   *limiter // sign-ins, by source
 }
@@ -32,7 +34,9 @@ type Server struct {
 // site is a Config with what is derived from it.
 type site struct {
 	Config
+	sources  sources
 	signIn   *signin.SignIn
+	client   *http.Client // of signIn
 	token    [sha256.Size]byte
 	admins   map[string]bool
 	byNumber map[string]Extension
@@ -53,7 +57,6 @@ func New(o Options) (*Server, error) {
 		opts:      o,
 		callbacks: make(chan []byte, callbackQueue),
 		seen:      newReplayFilter(maxSeen, replayWindow),
-		sources:   sources{trusted: o.TrustedProxies},
 		denied:    newLimiter(10, 30*time.Second, o.Now),
 		signIns:   newLimiter(20, 3*time.Second, o.Now),
 	}
@@ -73,6 +76,7 @@ func (s *Server) Apply(c Config) error {
 	old := s.site.Load()
 	n := &site{
 		Config: c, token: sha256.Sum256([]byte(c.APIToken)),
+		sources: sources{trusted: slices.Concat(s.opts.TrustedProxies, c.TrustedProxies)},
 		admins: map[string]bool{}, byNumber: make(map[string]Extension, len(c.Extensions)),
 	}
 	sc := signin.Config{
@@ -80,9 +84,10 @@ func (s *Server) Apply(c Config) error {
 		ClientSecret: c.OIDC.ClientSecret, SessionKey: c.SessionKey,
 	}
 	if old != nil && sameSignIn(old.Config, c) {
-		n.signIn = old.signIn // keeps what it knows of the provider
+		n.signIn, n.client = old.signIn, old.client // keeps what it knows of the provider
 	} else {
-		si, err := signin.New(sc, signin.Options{Client: s.opts.Client, Now: s.opts.Now, Rand: s.opts.Rand})
+		n.client = s.providerClient(c.RootCAs)
+		si, err := signin.New(sc, signin.Options{Client: n.client, Now: s.opts.Now, Rand: s.opts.Rand})
 		if err != nil {
 			return fmt.Errorf("web of %s: %w", c.Tenant, err)
 		}
@@ -97,11 +102,33 @@ func (s *Server) Apply(c Config) error {
 		n.byNumber[e.Number] = e
 	}
 	s.site.Store(n)
+	if old != nil && old.client != n.client {
+		old.client.CloseIdleConnections()
+	}
 	return nil
 }
 
+// providerTimeout bounds each exchange with the OpenID provider.
+const providerTimeout = 8 * time.Second
+
+// providerClient is the client to the OpenID provider, with connections of its
+// own, so that they end with it.
+func (s *Server) providerClient(roots *x509.CertPool) *http.Client {
+	if s.opts.Client != nil {
+		return s.opts.Client
+	}
+	return &http.Client{Timeout: providerTimeout, Transport: &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 2,
+		IdleConnTimeout:     30 * time.Second,
+	}}
+}
+
 func sameSignIn(a, b Config) bool {
-	return a.Tenant == b.Tenant && a.BaseURL == b.BaseURL && a.OIDC == b.OIDC && string(a.SessionKey) == string(b.SessionKey)
+	return a.Tenant == b.Tenant && a.BaseURL == b.BaseURL && a.OIDC == b.OIDC &&
+		string(a.SessionKey) == string(b.SessionKey) && a.RootCAs.Equal(b.RootCAs)
 }
 
 // userKey makes two ways to write one NAVER WORKS user equal.
@@ -115,19 +142,26 @@ func (s *Server) Run(ctx context.Context) error {
 		workers.Go(func() { s.deliver(ctx) })
 	}
 	workers.Wait()
+	s.site.Load().client.CloseIdleConnections()
 	return nil
 }
 
 // Handler is the tenant's whole public HTTP.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// AdminHandler is the admin listener's HTTP: metrics and health.
-func (s *Server) AdminHandler(metrics http.Handler) http.Handler {
+// AdminHandler is the admin listener's HTTP: metrics and health for whoever
+// reaches it; the REST interface and the private patterns ("GET /report") for
+// whoever has the API token.
+func (s *Server) AdminHandler(metrics http.Handler, private map[string]http.HandlerFunc) http.Handler {
 	m := http.NewServeMux()
+	for pattern, h := range private {
+		m.Handle(pattern, s.authorise(h))
+	}
+	m.Handle("/api/", s.api())
 	m.Handle("GET /metrics", metrics)
 	m.HandleFunc("GET /healthz", health(s.opts.Healthy))
 	m.HandleFunc("GET /readyz", health(s.opts.Ready))
-	return m
+	return harden(s, m)
 }
 
 func (s *Server) routes() http.Handler {

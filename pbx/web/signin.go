@@ -50,12 +50,12 @@ func (s *Server) signInFinish(w http.ResponseWriter, r *http.Request) {
 		s.signInFailed(w, r, err)
 		return
 	}
-	s.opts.Log.InfoContext(r.Context(), "signed in", "user", who.ID, "source", s.sources.of(r))
+	s.opts.Log.InfoContext(r.Context(), "signed in", "user", who.ID, "source", s.source(r))
 	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // Finish returns only paths of this console
 }
 
 func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) bool {
-	if s.signIns.take(s.sources.of(r)) {
+	if s.signIns.take(s.source(r)) {
 		return false
 	}
 	w.Header().Set("Retry-After", "10")
@@ -64,7 +64,7 @@ func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (s *Server) signInFailed(w http.ResponseWriter, r *http.Request, err error) {
-	s.opts.Log.WarnContext(r.Context(), "a sign-in failed", "source", s.sources.of(r), "error", err)
+	s.opts.Log.WarnContext(r.Context(), "a sign-in failed", "source", s.source(r), "error", err)
 	m := pages.Message{Key: "provider", Code: http.StatusBadGateway, Link: "/sign-in", LinkKey: "sign-in-again"}
 	if errors.Is(err, signin.ErrRefused) {
 		m.Key, m.Code = "sign-in-failed", http.StatusForbidden
