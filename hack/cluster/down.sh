@@ -41,7 +41,7 @@ done
 ip link del $leg 2>/dev/null || true
 if [ -e "$state/made-run-netns" ] && [ -z "$(ls /run/netns)" ]; then umount /run/netns; fi
 if [ -e "$state/made-folders" ]; then
-  xargs -r rmdir --ignore-fail-on-non-empty <"$state/made-folders"
+  xargs -r rmdir --ignore-fail-on-non-empty <"$state/made-folders" || true
 fi
 rm -rf "$state"
 

@@ -21,6 +21,8 @@ if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
   echo "+cpuset +cpu +io +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
   enter "/sys/fs/cgroup/dipcast-$name"
 else
+  # Read whole before anything moves: the kernel writes the file anew at each read.
+  mapfile -t memberships </proc/self/cgroup
   while IFS=: read -r _ controller path; do
     [ -n "$controller" ] || continue
     parent=/sys/fs/cgroup/${controller#name=}${path%/}
@@ -30,7 +32,7 @@ else
       cat "$parent/cpuset.mems" >"$parent/dipcast-$name/cpuset.mems"
     fi
     enter "$parent/dipcast-$name"
-  done </proc/self/cgroup
+  done < <(printf '%s\n' "${memberships[@]}")
 fi
 
 # nsenter, not "ip netns exec": that would mount another /sys and hide the cgroups.

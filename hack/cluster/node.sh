@@ -45,7 +45,7 @@ on() {
   mkdir -p "$disk"/{kubelet,containerd,cni,cnistate,plugins,logpods,logcontainers,loaded}
   # What the node mounts its disk over; the folders that were not there before go with the cluster.
   for d in /var/lib/kubelet /var/lib/containerd /var/lib/cni /var/log/pods /var/log/containers; do
-    [ -d $d ] || { mkdir -p $d && echo $d >>"$state/made-folders"; }
+    if mkdir $d 2>/dev/null; then echo $d >>"$state/made-folders"; fi
   done
   cable "$1"
   certificate "$1" "/O=system:nodes/CN=system:node:$1"
