@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,10 +17,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/filewatch"
 	"github.com/dipcast/dipcast/pbx/server"
 )
+
+// version is set by the linker.
+var version = "unknown"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,17 +40,30 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	path := flags.String("document", "/etc/dipcast/document.json", "file with the tenant's document")
 	data := flags.String("data", "/var/lib/dipcast", "folder for the database and generated keys")
 	node := flags.String("node", os.Getenv("NODE_NAME"), "name of the node whose address is advertised")
+	internal := flags.String("internal-address", os.Getenv("NODE_IP"), "node's own `address` that HTTP and the admin listener bind to, never all of them; empty: as the document says")
 	drain := flags.Duration("drain", 2*time.Hour, "how long calls may go on after SIGTERM")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	seen := filewatch.Look([]string{*path})
-	d, err := read(*path)
+	o := server.Options{DataDir: *data, Node: *node, Program: version, DrainFor: *drain}
+	if *internal != "" {
+		var err error
+		if o.Internal, err = netip.ParseAddr(*internal); err != nil || o.Internal.IsUnspecified() {
+			return fmt.Errorf("--internal-address %q: must be an IP address of this node, such as its InternalIP", *internal)
+		}
+	}
+	return serve(ctx, *path, o, slog.New(slog.NewTextHandler(stderr, nil)))
+}
+
+// serve runs the PBX of the document in the file until ctx ends.
+func serve(ctx context.Context, path string, o server.Options, log *slog.Logger) error {
+	seen := filewatch.Look([]string{path})
+	d, _, err := read(path)
 	if err != nil {
 		return err
 	}
-	s, err := server.New(ctx, server.Options{Document: d, DataDir: *data, Node: *node, DrainFor: *drain, Log: log})
+	o.Document, o.Log = d, log
+	s, err := server.New(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -55,31 +71,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	g, watch := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
-		return filewatch.Since(watch, seen, []string{*path}, func() { apply(s, *path, log) })
+		return filewatch.Since(watch, seen, []string{path}, func() { apply(s, path, log) })
 	})
 	return g.Wait()
-}
-
-func read(path string) (*conf.Document, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	d, err := conf.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return d, nil
-}
-
-// apply puts a changed document in force; with a wrong one the last good one
-// goes on.
-func apply(s *server.Server, path string, log *slog.Logger) {
-	d, err := read(path)
-	if err == nil {
-		_, err = s.Apply(d)
-	}
-	if err != nil {
-		log.Error("the new document is refused; the last good one goes on", "error", err)
-	}
 }
