@@ -16,8 +16,7 @@ import (
 type Input struct {
 	Tenant *v1alpha1.PBXTenant
 	Class  *v1alpha1.PBXClass
-	// Ports of the tenant's slot; zero: the pod and what names its ports are
-	// not built.
+	// Ports of the tenant's slot; zero: the StatefulSet is nil.
 	Ports hostport.Ports
 	// Document is the JSON of the conf.Document; nil: Objects.Config is nil, and
 	// the Secret in the cluster, the last good one, is to be left alone.
@@ -25,15 +24,20 @@ type Input struct {
 	// Image of the PBX when the class names none.
 	Image            string
 	ImagePullSecrets []string
-	Node             Node
-	APIs             APIs
+	// MonitoringLabels are added to PodMonitor and PrometheusRule: many a
+	// Prometheus takes only those with a certain label.
+	MonitoringLabels map[string]string
+	// Trunks is how many the tenant has; 0: no alert watches them.
+	Trunks int
+	Node   Node
+	APIs   APIs
 }
 
 // Node is where the pod runs, or ran last: DNS records do not vanish while a
 // pod is replaced. The zero Node means that it never ran.
 type Node struct {
 	Name      string
-	Addresses []string // that are advertised there
+	Addresses []string // that are advertised there, IPv4 and/or IPv6
 	// SIP is the port that the pod on it listens on; 0: that of Input.Ports.
 	SIP int
 }
@@ -43,7 +47,8 @@ type APIs struct {
 	CertManager, ExternalDNS, PodMonitor, PrometheusRule, Gateway bool
 }
 
-// Objects are the objects of one tenant; nil = must not exist.
+// Objects are the objects of one tenant; nil = must not exist, but for Config
+// and StatefulSet, whose absence has a cause of its own in Input.
 type Objects struct {
 	StatefulSet    *appsv1.StatefulSet
 	Config         *corev1.Secret
@@ -51,7 +56,7 @@ type Objects struct {
 	Service        *corev1.Service
 	Budget         *policyv1.PodDisruptionBudget
 	Ingress        *networkingv1.Ingress
-	Route          *unstructured.Unstructured
+	Route          *unstructured.Unstructured   // an HTTPRoute
 	Certificates   []*unstructured.Unstructured // web, then SIP
 	DNSEndpoint    *unstructured.Unstructured
 	PodMonitor     *unstructured.Unstructured
@@ -60,7 +65,19 @@ type Objects struct {
 
 // Build makes the objects of one tenant.
 func Build(in Input) Objects {
-	return Objects{}
+	return Objects{
+		StatefulSet:    statefulSet(in),
+		Config:         config(in),
+		Data:           data(in),
+		Service:        service(in),
+		Budget:         budget(in),
+		Ingress:        ingress(in),
+		Route:          route(in),
+		Certificates:   certificates(in),
+		DNSEndpoint:    dnsEndpoint(in),
+		PodMonitor:     podMonitor(in),
+		PrometheusRule: prometheusRule(in),
+	}
 }
 
 // All returns the objects that must exist, what a pod needs before the pod.
@@ -78,16 +95,22 @@ func (o Objects) All() []client.Object {
 	if o.Budget != nil {
 		out = append(out, o.Budget)
 	}
+	if o.StatefulSet != nil {
+		out = append(out, o.StatefulSet)
+	}
 	if o.Ingress != nil {
 		out = append(out, o.Ingress)
 	}
-	for _, u := range append([]*unstructured.Unstructured{o.Route, o.DNSEndpoint, o.PodMonitor, o.PrometheusRule}, o.Certificates...) {
+	if o.Route != nil {
+		out = append(out, o.Route)
+	}
+	for _, c := range o.Certificates {
+		out = append(out, c)
+	}
+	for _, u := range []*unstructured.Unstructured{o.DNSEndpoint, o.PodMonitor, o.PrometheusRule} {
 		if u != nil {
 			out = append(out, u)
 		}
-	}
-	if o.StatefulSet != nil {
-		out = append(out, o.StatefulSet)
 	}
 	return out
 }

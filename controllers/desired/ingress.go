@@ -1,0 +1,63 @@
+package desired
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+)
+
+// ingress leads the tenant's domain to console, REST interface and callback,
+// unless a Gateway does. spec.web.externalURL adds no host: who stands in front
+// passes requests on with the domain as host, and no tenant can claim the host
+// of another.
+func ingress(in Input) *networkingv1.Ingress {
+	t := in.Tenant
+	if t.Spec.Web.GatewayRef != nil {
+		return nil
+	}
+	out := &networkingv1.Ingress{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "Ingress"},
+		ObjectMeta: meta(t, WebName(t.Name), ComponentWeb),
+		Spec: networkingv1.IngressSpec{
+			IngressClassName: t.Spec.Web.IngressClassName,
+			Rules: []networkingv1.IngressRule{{
+				Host: t.Spec.Domain,
+				IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{
+					Paths: []networkingv1.HTTPIngressPath{{
+						Path: "/", PathType: ptr.To(networkingv1.PathTypePrefix),
+						Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
+							Name: PBXName(t.Name), Port: networkingv1.ServiceBackendPort{Name: PortHTTP},
+						}},
+					}},
+				}},
+			}},
+		},
+	}
+	if secret := WebTLSSecret(t); secret != "" {
+		out.Spec.TLS = []networkingv1.IngressTLS{{Hosts: []string{t.Spec.Domain}, SecretName: secret}}
+	}
+	return out
+}
+
+// WebTLSSecret is the name of the Secret with the console's certificate, ""
+// if the ingress uses its own.
+func WebTLSSecret(t *v1alpha1.PBXTenant) string { return tlsSecret(t.Spec.Web.TLS, WebTLSName(t.Name)) }
+
+// SIPTLSSecret is the name of the Secret with the certificate of SIP over TLS,
+// "" if there is none.
+func SIPTLSSecret(t *v1alpha1.PBXTenant) string { return tlsSecret(t.Spec.SIPTLS, SIPTLSName(t.Name)) }
+
+func tlsSecret(tls *v1alpha1.SIPTLS, issued string) string {
+	switch {
+	case tls == nil:
+		return ""
+	case tls.SecretRef != nil:
+		return tls.SecretRef.Name
+	case tls.IssuerRef != nil:
+		return issued
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,44 @@
+package desired
+
+import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+)
+
+// The kinds of the optional APIs.
+var (
+	CertificateKind    = schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"}
+	DNSEndpointKind    = schema.GroupVersionKind{Group: "externaldns.k8s.io", Version: "v1alpha1", Kind: "DNSEndpoint"}
+	HTTPRouteKind      = schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"}
+	PodMonitorKind     = schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PodMonitor"}
+	PrometheusRuleKind = schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PrometheusRule"}
+)
+
+// object and list are the forms that JSON has without a Go type.
+type (
+	object = map[string]any
+	list   = []any
+)
+
+// foreign builds an object of an optional API, whose Go types would draw in
+// whole projects.
+func foreign(t *v1alpha1.PBXTenant, kind schema.GroupVersionKind, name, component string, spec object) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: object{"spec": spec}}
+	u.SetGroupVersionKind(kind)
+	m := meta(t, name, component)
+	u.SetNamespace(m.Namespace)
+	u.SetName(m.Name)
+	u.SetLabels(m.Labels)
+	u.SetOwnerReferences(m.OwnerReferences)
+	return u
+}
+
+func texts(in map[string]string) object {
+	out := object{}
+	for key, value := range in {
+		out[key] = value
+	}
+	return out
+}
