@@ -7,11 +7,16 @@ BIN   := bin
 # The linter is built once per pinned version, outside the work tree.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dipcast
 LINT  := $(CACHE)/tools/golangci-lint-$(shell sha256sum hack/tools/go.sum | cut -c1-12)
+HELM  := $(CACHE)/tools/helm-$(shell sha256sum hack/tools/helm/go.sum | cut -c1-12)
 GO    := go
 # Everything is built static; the race detector alone wants cgo.
 export CGO_ENABLED := 0
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# Images: what stands before /operator and /pbx in their names, and for which
+# machines they are.
+IMAGE_PREFIX  ?= localhost/dipcast
+ARCHITECTURES ?= amd64,arm64
 
 .PHONY: help
 help: ## Print this list.
@@ -35,7 +40,20 @@ peers:
 
 .PHONY: build
 build: ## Build the programs into bin/.
-	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+
+.PHONY: images
+images: ## Build the container images, without a container engine, into dist/images/.
+	$(GO) run ./hack/images -version $(VERSION) -prefix $(IMAGE_PREFIX) -arch $(ARCHITECTURES) -out dist/images
+
+.PHONY: push
+push: ## Push dist/images to a registry: make push REGISTRY=registry.example/voip.
+	@[ -n "$(REGISTRY)" ] || { echo "push: say where to: make push REGISTRY=registry.example/voip"; exit 1; }
+	$(GO) run ./hack/images/push -to $(REGISTRY) dist/images/*-$(VERSION)-*.tar
+
+.PHONY: helm
+helm: $(HELM) ## Build the pinned helm and print its path.
+	@echo $(HELM)
 
 .PHONY: check
 check: tidy generate format vet lint house ## All checks that need no running program; fails on any difference to what is committed.
@@ -45,6 +63,7 @@ check: tidy generate format vet lint house ## All checks that need no running pr
 tidy: ## Bring go.mod in order.
 	$(GO) mod tidy
 	cd hack/tools && $(GO) mod tidy
+	cd hack/tools/helm && $(GO) mod tidy
 
 .PHONY: generate
 generate: ## Write the generated files: deepcopy, CRDs, docs/resources.md.
@@ -87,3 +106,7 @@ bench-packages: ## Install the peers that make bench measures beside us (as root
 $(LINT):
 	mkdir -p $(@D)
 	cd hack/tools && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(HELM):
+	mkdir -p $(@D)
+	cd hack/tools/helm && $(GO) build -trimpath -o $@ helm.sh/helm/v4/cmd/helm
