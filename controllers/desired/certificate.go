@@ -29,11 +29,11 @@ func certificates(in Input) []*unstructured.Unstructured {
 // certificate names the domain alone. Phones check the domain that they were
 // told, not the host that SRV led them to (RFC 5922 section 7.1).
 func certificate(t *v1alpha1.PBXTenant, name, component string, issuer *v1alpha1.IssuerRef, key object) *unstructured.Unstructured {
-	return foreign(t, CertificateKind, name, component, object{
+	return foreign(t, CertificateKind(), name, component, object{
 		"secretName":     name,
 		"secretTemplate": object{"labels": texts(Labels(t.Name, component))},
 		"dnsNames":       list{t.Spec.Domain},
-		"issuerRef":      object{"group": CertificateKind.Group, "kind": cmp.Or(issuer.Kind, "Issuer"), "name": issuer.Name},
+		"issuerRef":      object{"group": CertificateKind().Group, "kind": cmp.Or(issuer.Kind, "Issuer"), "name": issuer.Name},
 		"privateKey":     key,
 		"usages":         list{"digital signature", "key encipherment", "server auth"},
 	})

@@ -65,6 +65,8 @@ type Objects struct {
 
 // Build makes the objects of one tenant.
 func Build(in Input) Objects {
+	// What is built shares no map or pointer with objects of a cache.
+	in.Tenant, in.Class = in.Tenant.DeepCopy(), in.Class.DeepCopy()
 	return Objects{
 		StatefulSet:    statefulSet(in),
 		Config:         config(in),

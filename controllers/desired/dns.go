@@ -48,7 +48,7 @@ func dnsEndpoint(in Input) *unstructured.Unstructured {
 	add(domain, "NAPTR",
 		fmt.Sprintf(`10 10 "S" "SIP+D2U" "" %s.`, udp),
 		fmt.Sprintf(`20 10 "S" "SIP+D2T" "" %s.`, tcp))
-	return foreign(t, DNSEndpointKind, WebName(t.Name), ComponentPBX, object{"endpoints": records})
+	return foreign(t, DNSEndpointKind(), WebName(t.Name), ComponentPBX, object{"endpoints": records})
 }
 
 // families parts addresses by family and drops what is none.

@@ -16,7 +16,7 @@ func podMonitor(in Input) *unstructured.Unstructured {
 	label := func(name, value string) object {
 		return object{"action": "replace", "targetLabel": name, "replacement": value}
 	}
-	u := foreign(t, PodMonitorKind, PBXName(t.Name), ComponentPBX, object{
+	u := foreign(t, PodMonitorKind(), PBXName(t.Name), ComponentPBX, object{
 		"selector": object{"matchLabels": texts(Selector(t.Name))},
 		"podMetricsEndpoints": list{object{
 			"port": PortAdmin, "path": "/metrics", "scheme": "http", "honorLabels": true,

@@ -15,13 +15,13 @@ func route(in Input) *unstructured.Unstructured {
 		return nil
 	}
 	parent := object{
-		"group": HTTPRouteKind.Group, "kind": "Gateway",
+		"group": HTTPRouteKind().Group, "kind": "Gateway",
 		"name": ref.Name, "namespace": cmp.Or(ref.Namespace, t.Namespace),
 	}
 	if ref.SectionName != "" {
 		parent["sectionName"] = ref.SectionName
 	}
-	return foreign(t, HTTPRouteKind, WebName(t.Name), ComponentWeb, object{
+	return foreign(t, HTTPRouteKind(), WebName(t.Name), ComponentWeb, object{
 		"parentRefs": list{parent},
 		"hostnames":  list{t.Spec.Domain},
 		"rules": list{object{

@@ -77,7 +77,7 @@ func prometheusRule(in Input) *unstructured.Unstructured {
 			},
 		})
 	}
-	u := foreign(t, PrometheusRuleKind, PBXName(t.Name), ComponentPBX, object{
+	u := foreign(t, PrometheusRuleKind(), PBXName(t.Name), ComponentPBX, object{
 		"groups": list{object{"name": "dipcast." + t.Namespace + "." + t.Name, "rules": rules}},
 	})
 	return monitored(u, in)

@@ -7,14 +7,30 @@ import (
 	"github.com/dipcast/dipcast/api/v1alpha1"
 )
 
-// The kinds of the optional APIs.
-var (
-	CertificateKind    = schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"}
-	DNSEndpointKind    = schema.GroupVersionKind{Group: "externaldns.k8s.io", Version: "v1alpha1", Kind: "DNSEndpoint"}
-	HTTPRouteKind      = schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"}
-	PodMonitorKind     = schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PodMonitor"}
-	PrometheusRuleKind = schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PrometheusRule"}
-)
+// CertificateKind is cert-manager's Certificate.
+func CertificateKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"}
+}
+
+// DNSEndpointKind is external-dns's DNSEndpoint.
+func DNSEndpointKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "externaldns.k8s.io", Version: "v1alpha1", Kind: "DNSEndpoint"}
+}
+
+// HTTPRouteKind is the Gateway API's HTTPRoute.
+func HTTPRouteKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"}
+}
+
+// PodMonitorKind is the Prometheus operator's PodMonitor.
+func PodMonitorKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PodMonitor"}
+}
+
+// PrometheusRuleKind is the Prometheus operator's PrometheusRule.
+func PrometheusRuleKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PrometheusRule"}
+}
 
 // object and list are the forms that JSON has without a Go type.
 type (
@@ -35,6 +51,7 @@ func foreign(t *v1alpha1.PBXTenant, kind schema.GroupVersionKind, name, componen
 	return u
 }
 
+// texts is a map of texts in that form.
 func texts(in map[string]string) object {
 	out := object{}
 	for key, value := range in {
