@@ -49,7 +49,9 @@ type User struct {
 	NickName     string             `json:"nickName"`
 	Telephone    string             `json:"telephone"` // free text, see package number
 	CellPhone    string             `json:"cellPhone"` // free text
-	Locale       string             `json:"locale"`    // "ko_KR"
+	Location     string             `json:"location"`  // free text: where the desk is
+	EmployeeNo   string             `json:"employeeNumber"`
+	Locale       string             `json:"locale"` // "ko_KR"
 	Admin        bool               `json:"isAdministrator"`
 	Pending      bool               `json:"isPending"`
 	Suspended    bool               `json:"isSuspended"`
