@@ -12,13 +12,13 @@ import (
 	"github.com/dipcast/dipcast/pbx/works/sim"
 )
 
-// paths is a flag that may be given several times.
-type paths []string
+// several is a flag that may be given several times.
+type several []string
 
-func (p *paths) String() string { return strings.Join(*p, ",") }
+func (p *several) String() string { return strings.Join(*p, ",") }
 
 // Set implements flag.Value.
-func (p *paths) Set(v string) error {
+func (p *several) Set(v string) error {
 	*p = append(*p, v)
 	return nil
 }
@@ -29,10 +29,12 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("dipcast works-sim", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	listen := flags.String("listen", "127.0.0.1:9080", "`address` to listen on")
-	base := flags.String("url", "", "base `URL` that others reach the simulator at (default: http://ADDRESS)")
+	base := flags.String("url", "", "base `URL` that others reach the simulator at (default: http://ADDRESS, https:// with TLS)")
 	config := flags.String("config", "", "YAML `file` with apps, bots, users, contacts and ratePerMinute (default: the demo's company)")
-	var from paths
+	var from several
 	flags.Var(&from, "from", "manifest `file or folder`: the bot's secrets and the people are taken from it; may be given several times")
+	var t network
+	t.flags(flags)
 	flags.Usage = func() {
 		_, _ = fmt.Fprint(stderr, "Usage: dipcast works-sim [flags]\n\nA NAVER WORKS to develop and test against, with a chat page in the browser.\n\n")
 		flags.PrintDefaults()
@@ -49,11 +51,14 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	cfg, err := load(*config, from)
+	if *base != "" {
+		cfg.BaseURL = *base
+	}
+	if err == nil {
+		err = t.complete(&cfg, *listen)
+	}
 	if err == nil {
 		cfg.Logger = logger
-		if *base != "" {
-			cfg.BaseURL = *base
-		}
 		err = serve(ctx, cfg, *listen, stdout)
 	}
 	if err != nil {

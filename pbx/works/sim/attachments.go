@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/works"
+	"github.com/dipcast/dipcast/pbx/works/sim/schema"
 )
 
 // file is an attachment; both of its addresses are good for 24 hours.
@@ -35,7 +36,7 @@ func (s *Server) createAttachment(w http.ResponseWriter, r *http.Request, g gran
 	if s.bot(w, r, g) == nil {
 		return
 	}
-	data, ok := s.body(w, r, object(fields{"fileName": text(200)}, nil))
+	data, ok := s.body(w, r, schema.Attachment)
 	if !ok {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/dipcast/dipcast/pbx/works"
+	"github.com/dipcast/dipcast/pbx/works/sim/schema"
 )
 
 const maxRequest = 1 << 20
@@ -72,10 +73,10 @@ func (s *Server) bot(w http.ResponseWriter, r *http.Request, g grant) *botState 
 }
 
 // body reads a request's JSON and checks it.
-func (s *Server) body(w http.ResponseWriter, r *http.Request, c check) ([]byte, bool) {
+func (s *Server) body(w http.ResponseWriter, r *http.Request, check func([]byte) error) ([]byte, bool) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 	if err == nil {
-		err = validate(data, c)
+		err = check(data)
 	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, "INVALID_PARAMETER", err.Error())
@@ -89,7 +90,7 @@ func (s *Server) sendToUser(w http.ResponseWriter, r *http.Request, g grant) {
 	if b == nil {
 		return
 	}
-	data, ok := s.body(w, r, messageCheck)
+	data, ok := s.body(w, r, schema.Message)
 	if !ok {
 		return
 	}
@@ -186,7 +187,7 @@ func (s *Server) setMenu(w http.ResponseWriter, r *http.Request, g grant) {
 	if b == nil {
 		return
 	}
-	data, ok := s.body(w, r, menuCheck)
+	data, ok := s.body(w, r, schema.Menu)
 	if !ok {
 		return
 	}

@@ -3,9 +3,11 @@ package sim
 import (
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -30,6 +32,11 @@ type Config struct {
 	// RatePerMinute is the limit of each API operation; 0 = 240, negative =
 	// no limit.
 	RatePerMinute int `json:"ratePerMinute,omitempty"`
+
+	// TLS makes Start serve https; nil = http.
+	TLS *tls.Config `json:"-"`
+	// Callbacks carries the bots' callbacks; nil = a transport of its own.
+	Callbacks http.RoundTripper `json:"-"`
 
 	Now    func() time.Time `json:"-"` // nil = time.Now
 	Logger *slog.Logger     `json:"-"` // nil = discard
@@ -97,6 +104,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RatePerMinute == 0 {
 		c.RatePerMinute = defaultRate
+	}
+	if c.Callbacks == nil {
+		c.Callbacks = &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

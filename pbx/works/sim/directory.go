@@ -62,7 +62,7 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request, g grant) {
 		return
 	}
 	var users []works.User
-	for _, u := range s.cfg.Users {
+	for _, u := range s.Users() {
 		if u.DomainID == domain {
 			users = append(users, u)
 		}

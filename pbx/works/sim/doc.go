@@ -9,7 +9,8 @@
 //
 // It is stricter than kind: what the documents do not allow is refused with
 // the documented error body. Faults (latency, rate limits, errors, silence,
-// lost and doubled callbacks) come on demand, through Go or under /sim/.
+// lost and doubled callbacks) come on demand, through Go or under /sim/; so do
+// changes from outside: of members, of a bot's settings, of credentials.
 //
 // A Server keeps everything in memory under one mutex. It owns its listener
 // and the goroutines of late callbacks; Close ends and awaits them. It must

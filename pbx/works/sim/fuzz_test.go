@@ -3,6 +3,8 @@ package sim
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/dipcast/dipcast/pbx/works/sim/schema"
 )
 
 // Whatever passes the checks can be shown; whatever does not is refused
@@ -18,7 +20,7 @@ func FuzzMessage(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if validate(body, messageCheck) != nil {
+		if schema.Message(body) != nil {
 			return
 		}
 		var b struct {

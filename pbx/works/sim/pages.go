@@ -52,6 +52,7 @@ func (s *Server) pages(m *http.ServeMux) {
 		s.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
 	})
+	s.company(admin)
 	admin("POST /sim/revoke", func(w http.ResponseWriter, _ *http.Request) {
 		s.RevokeTokens()
 		w.WriteHeader(http.StatusNoContent)
@@ -70,15 +71,12 @@ func secured(h http.Handler) http.Handler {
 
 func (s *Server) adminUsers(w http.ResponseWriter, _ *http.Request) {
 	type row struct {
-		UserID string `json:"userId"`
-		Email  string `json:"email"`
-		Name   string `json:"name"`
-		Locale string `json:"locale"`
-		Domain int64  `json:"domainId"`
+		works.User
+		Name string `json:"name"`
 	}
 	rows := []row{}
-	for _, u := range s.cfg.Users {
-		rows = append(rows, row{u.UserID, u.Email, u.Name.Full(), u.Locale, u.DomainID})
+	for _, u := range s.Users() {
+		rows = append(rows, row{u, u.Name.Full()})
 	}
 	writeJSON(w, http.StatusOK, rows)
 }
@@ -91,8 +89,9 @@ func (s *Server) adminBots(w http.ResponseWriter, _ *http.Request) {
 	}
 	rows := []row{}
 	for _, b := range s.cfg.Bots {
-		settings, _ := s.BotSettings(b.BotID)
-		rows = append(rows, row{settings, b.DomainID, s.menuButtons(b.BotID)})
+		if settings, ok := s.BotSettings(b.BotID); ok {
+			rows = append(rows, row{settings, b.DomainID, s.menuButtons(b.BotID)})
+		}
 	}
 	writeJSON(w, http.StatusOK, rows)
 }
@@ -316,7 +315,7 @@ func (s *Server) signInPage(w http.ResponseWriter, app App, q url.Values) {
 		Client string
 		Users  []works.User
 		Keep   url.Values
-	}{app.ClientID, s.cfg.Users, keep}
+	}{app.ClientID, s.Users(), keep}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", policy)
 	w.Header().Set("Cache-Control", "no-store")

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,8 @@ type Server struct {
 	baseURL string
 	addr    string // of the listener
 	bots    map[int64]*botState
+	users   []works.User     // replaced, never changed
+	barred  map[string]bool  // client IDs of apps whose credentials are withdrawn
 	chats   map[string]*chat // by user ID
 	tokens  map[string]grant // by access token
 	codes   map[string]code
@@ -53,11 +56,11 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, baseURL: cfg.BaseURL,
 		bots: make(map[int64]*botState), chats: make(map[string]*chat), tokens: make(map[string]grant),
 		codes: make(map[string]code), windows: make(map[string]*window), files: make(map[string]*file),
-		calls: make(map[string]int), changed: make(chan struct{}),
+		calls: make(map[string]int), users: cfg.Users, barred: make(map[string]bool), changed: make(chan struct{}),
 	}
 	s.out = &http.Client{
 		Timeout:       callbackTimeout,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second},
+		Transport:     cfg.Callbacks,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -117,9 +120,12 @@ func (s *Server) Start(addr string) error {
 	s.mu.Lock()
 	s.http, s.addr = srv, l.Addr().String()
 	if s.baseURL == "" {
-		s.baseURL = "http://" + l.Addr().String()
+		s.baseURL = s.scheme() + l.Addr().String()
 	}
 	s.mu.Unlock()
+	if s.cfg.TLS != nil {
+		l = tls.NewListener(l, s.cfg.TLS)
+	}
 	s.wg.Go(func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.cfg.Logger.Error("works-sim stopped serving", "error", err)
@@ -173,7 +179,14 @@ func (s *Server) base(r *http.Request) string {
 	if u := s.URL(); u != "" {
 		return u
 	}
-	return "http://" + r.Host
+	return s.scheme() + r.Host
+}
+
+func (s *Server) scheme() string {
+	if s.cfg.TLS != nil {
+		return "https://"
+	}
+	return "http://"
 }
 
 // open wraps what needs no access token: it counts and applies faults.
@@ -231,7 +244,7 @@ func (s *Server) bearer(r *http.Request) (grant, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g, ok := s.tokens[token]
-	return g, ok && s.cfg.Now().Before(g.expires)
+	return g, ok && !s.barred[g.app.ClientID] && s.cfg.Now().Before(g.expires)
 }
 
 // RevokeTokens makes every access token invalid: the next request of each is
@@ -269,15 +282,4 @@ func random() string {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// userByName finds a user by ID or e-mail; the caller holds mu or needs none,
-// since the set of users never changes.
-func (s *Server) userByName(name string) (works.User, bool) {
-	for _, u := range s.cfg.Users {
-		if u.UserID == name || strings.EqualFold(u.Email, name) {
-			return u, true
-		}
-	}
-	return works.User{}, false
 }

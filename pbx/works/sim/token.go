@@ -58,7 +58,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) app(clientID string) (App, bool) {
 	i := slices.IndexFunc(s.cfg.Apps, func(a App) bool { return a.ClientID == clientID })
-	if i < 0 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i < 0 || s.barred[clientID] {
 		return App{}, false
 	}
 	return s.cfg.Apps[i], true

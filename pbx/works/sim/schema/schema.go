@@ -1,4 +1,7 @@
-package sim
+// Package schema checks bodies against what the documents of the NAVER WORKS
+// API allow: required and known properties, lengths in UTF-16 code units, and
+// which actions may stand where. It is pure and knows nothing of the simulator.
+package schema
 
 import (
 	"encoding/json"
@@ -173,10 +176,20 @@ func contents() check {
 	})
 }
 
-var (
-	messageCheck = object(fields{"content": contents()}, nil)
-	menuCheck    = object(fields{"content": object(fields{"actions": list(4, actions(1000, "message", "uri", "copy"))}, nil)}, nil)
-)
+// Message checks the body of a bot's message.
+func Message(body []byte) error {
+	return validate(body, object(fields{"content": contents()}, nil))
+}
+
+// Menu checks the body of a persistent menu.
+func Menu(body []byte) error {
+	return validate(body, object(fields{"content": object(fields{"actions": list(4, actions(1000, "message", "uri", "copy"))}, nil)}, nil))
+}
+
+// Attachment checks the body that asks for an upload address.
+func Attachment(body []byte) error {
+	return validate(body, object(fields{"fileName": text(200)}, nil))
+}
 
 // validate decodes a body and checks it.
 func validate(body []byte, c check) error {
