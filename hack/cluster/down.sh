@@ -39,7 +39,7 @@ for n in /run/netns/$fabric "/run/netns/$fabric"-n*; do
   [ -e "$n" ] && ip netns del "$(basename "$n")"
 done
 ip link del $leg 2>/dev/null || true
-if [ -e "$state/made-run-netns" ] && [ -z "$(ls /run/netns)" ]; then umount /run/netns; fi
+if [ -e "$state/made-run-netns" ] && [ -z "$(ls /run/netns)" ] && mountpoint -q /run/netns; then umount /run/netns; fi
 if [ -e "$state/made-folders" ]; then
   xargs -r rmdir --ignore-fail-on-non-empty <"$state/made-folders" || true
 fi
