@@ -3,9 +3,11 @@ package nodes
 import (
 	"net/netip"
 	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // Eligible is where tenants of one class may run.
@@ -88,6 +90,13 @@ func tolerates(t corev1.Toleration, taint *corev1.Taint) bool {
 		return true
 	case "", corev1.TolerationOpEqual:
 		return t.Key != "" && t.Value == taint.Value
+	case corev1.TolerationOpLt, corev1.TolerationOpGt:
+		limit, err := strconv.ParseInt(t.Value, 10, 64)
+		value, errTaint := strconv.ParseInt(taint.Value, 10, 64)
+		if t.Key == "" || err != nil || errTaint != nil {
+			return false
+		}
+		return t.Operator == corev1.TolerationOpLt && value < limit || t.Operator == corev1.TolerationOpGt && value > limit
 	default:
 		return false
 	}

@@ -171,6 +171,11 @@ func TestTaints(t *testing.T) {
 		{"exists, every key", []edit{taint("pbx", "only", no)}, one("", corev1.TolerationOpExists, "", ""), true},
 		{"equal without a key is nothing", []edit{taint("pbx", "", no)}, one("", corev1.TolerationOpEqual, "", ""), false},
 		{"an operator of another age", []edit{taint("pbx", "5", no)}, one("pbx", "Near", "5", no), false},
+		{"a taint below the limit", []edit{taint("pbx", "4", no)}, one("pbx", corev1.TolerationOpLt, "5", no), true},
+		{"a taint at the limit", []edit{taint("pbx", "5", no)}, one("pbx", corev1.TolerationOpLt, "5", no), false},
+		{"a taint above the limit", []edit{taint("pbx", "6", no)}, one("pbx", corev1.TolerationOpGt, "5", no), true},
+		{"a limit that is no number", []edit{taint("pbx", "6", no)}, one("pbx", corev1.TolerationOpGt, "five", no), false},
+		{"a taint that is no number", []edit{taint("pbx", "six", no)}, one("pbx", corev1.TolerationOpGt, "5", no), false},
 		{"one of two taints", []edit{taint("pbx", "only", no), taint("gpu", "", no)}, one("pbx", corev1.TolerationOpExists, "", ""), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
