@@ -15,6 +15,17 @@ import (
 // secret marks values that no error may show.
 const secret = "Tr0ub4dor-and-3"
 
+// authority is a certificate whose key nobody has.
+const authority = `-----BEGIN CERTIFICATE-----
+MIIBFjCByaADAgECAgEBMAUGAytlcDAaMRgwFgYDVQQDEw9hY21lLmV4YW1wbGUg
+Q0EwIBcNMjUwMTAxMDAwMDAwWhgPMjEyNTAxMDEwMDAwMDBaMBoxGDAWBgNVBAMT
+D2FjbWUuZXhhbXBsZSBDQTAqMAUGAytlcAMhAHKi1F8AehadK9+B+4jUbAdilJB4
+0h5CrPEfq91TTsSZozIwMDAPBgNVHRMBAf8EBTADAQH/MB0GA1UdDgQWBBQ3P0kw
+0WLT5wM9BlkXK0miGFBYpjAFBgMrZXADQQDKRsHvXudCNqshNos2cllikQv34JcC
+Or6uw8TYpavFDGXpTRjyZQFc0+/Nd3BZMkWBuDf6aAf3G23rb5zz3VwD
+-----END CERTIFICATE-----
+`
+
 // good returns a document that uses every field.
 func good() *conf.Document {
 	return &conf.Document{
@@ -35,7 +46,8 @@ func good() *conf.Document {
 		Outbound:  conf.Outbound{Policy: "Domestic", MaxCallsPerMinute: 30, DailyMinutes: 600},
 		Web: conf.Web{
 			BaseURL: "https://acme.pbx.example.com", Administrators: []string{"haneul@acme.example"},
-			APIToken: secret, SessionKey: conf.Secret(strings.Repeat(secret, 3)),
+			TrustedProxies: []string{"10.244.0.0/16", "2001:db8::/64"},
+			APIToken:       secret, SessionKey: conf.Secret(strings.Repeat(secret, 3)),
 		},
 		Database: conf.Database{PostgresDSN: "postgres://pbx:" + secret + "@db.example/acme"},
 		Extensions: []conf.Extension{
@@ -63,6 +75,7 @@ func good() *conf.Document {
 				Holidays: []string{"2026-05-01"},
 			},
 		}},
+		TrustedCAs: authority,
 		Bot: &conf.Bot{
 			BotID: 1, DomainID: 2, APIURL: "https://www.worksapis.com/v1.0", AuthURL: "http://127.0.0.1:9080/oauth2/v2.0",
 			IssuerURL: "http://[::1]:9080", Scopes: []string{"bot"},
@@ -121,6 +134,15 @@ func TestValidateNamesFieldAndCure(t *testing.T) {
 		{func(d *conf.Document) { d.Outbound.DailyMinutes = -1 }, "outbound.dailyMinutes -1: must be 0 to"},
 		{func(d *conf.Document) { d.Web.BaseURL = "http://acme.example" }, `web.baseURL "http://acme.example": must be an https URL`},
 		{func(d *conf.Document) { d.Web.BaseURL = "https://acme.example/" }, "web.baseURL"},
+		{func(d *conf.Document) { d.Web.TrustedProxies = []string{"10.0.0.0/8", "10.1.2.3"} }, `web.trustedProxies[1] "10.1.2.3": must be a network like`},
+		{func(d *conf.Document) { d.Web.TrustedProxies = []string{"0.0.0.0/0"} }, `web.trustedProxies[0] "0.0.0.0/0": must be a network`},
+		{func(d *conf.Document) { d.Web.TrustedProxies = []string{"::ffff:10.0.0.0/104"} }, "web.trustedProxies[0]"},
+		{func(d *conf.Document) { d.TrustedCAs = secret }, "trustedCAs[0]: must be a certificate in PEM form"},
+		{func(d *conf.Document) {
+			d.TrustedCAs += "\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
+		}, "trustedCAs[1]: must be a certificate"},
+		{func(d *conf.Document) { d.TrustedCAs = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" }, "trustedCAs[0]: is no X.509 certificate"},
+		{func(d *conf.Document) { d.TrustedCAs += secret }, "trustedCAs[1]: must be a certificate"},
 		{func(d *conf.Document) { d.Web.Administrators[0] = "" }, "web.administrators[0]: must not be empty"},
 		{func(d *conf.Document) { d.Web.SessionKey = secret }, "web.sessionKey: must have at least 32 bytes"},
 		{func(d *conf.Document) { d.Database.PostgresDSN = secret }, "database.postgresDSN: must be a URL"},

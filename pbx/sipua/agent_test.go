@@ -143,6 +143,10 @@ func TestAgent(t *testing.T) {
 	if res := exchange(t, conn, "OPTIONS", "101", 9, ""); res.Status != 503 || res.Get("retry-after") == "" {
 		t.Errorf("while draining: %q", res.Text())
 	}
+	a.Resume()
+	if res := exchange(t, conn, "OPTIONS", "101", 10, ""); res.Status != 200 {
+		t.Errorf("after the drain: %q", res.Text())
+	}
 	stop()
 
 	again, stopAgain := start(t, s)

@@ -328,6 +328,12 @@ func TestOverloadKeepsRoomForTrunksAndEmergencies(t *testing.T) {
 func TestDrain(t *testing.T) {
 	b := newBed(t, nil)
 	b.trunk("127.0.0.3")
+	done := make(chan struct{})
+	t.Cleanup(func() { close(done) })
+	b.serve(func(req *sip.Request, tx sip.ServerTransaction) {
+		_ = tx.Respond(sip.NewResponseFromRequest(req, 180, "Ringing", nil))
+		<-done
+	})
 	b.Drain()
 	trunk, phone := b.dial(t, "udp", "127.0.0.3"), b.dial(t, "udp", "127.0.0.1")
 	if res := trunk.ask(trunk.text(inviteFrom("sip:1@carrier.example", "sip:101@"+domain))); res.Status != 503 || res.Get("retry-after") == "" {
@@ -338,6 +344,30 @@ func TestDrain(t *testing.T) {
 	}
 	if res := phone.register("MD5", "101", "secret-101"); res.Status != 200 {
 		t.Errorf("a registration: %q", res.Text())
+	}
+	// Emergency calls are let out until the very end.
+	emergency := func(cseq uint32) int {
+		r := inviteFrom("sip:101@"+domain, "sip:119@"+domain)
+		res := phone.ask(phone.text(r))
+		if res.Status != 401 && res.Status != 407 {
+			return res.Status
+		}
+		r.extra = append(r.extra, login(t, res, "MD5", "101", "secret-101", "INVITE", "sip:119@"+domain, cseq))
+		return phone.ask(phone.text(r)).Status
+	}
+	if status := emergency(1); status != 180 {
+		t.Errorf("an emergency call while draining: %d", status)
+	}
+	b.Resume()
+	if res := trunk.ask(trunk.text(inviteFrom("sip:1@carrier.example", "sip:101@"+domain))); res.Status != 180 {
+		t.Errorf("a call after the drain: %q", res.Text())
+	}
+	if res := trunk.ask(trunk.text(msg{method: "OPTIONS"})); res.Status != 200 {
+		t.Errorf("OPTIONS after the drain: %q", res.Text())
+	}
+	b.End()
+	if status := emergency(2); status != 503 {
+		t.Errorf("an emergency call at the end: %d", status)
 	}
 }
 
