@@ -1,24 +1,39 @@
 // Package rollout decides when a running PBX is replaced by one with another
 // image, pod template, ports, document or node, so that no call is cut for it
-// before update.maxWait, and no two processes of one tenant run.
+// before update.maxWait and no two processes of one tenant run.
 //
-//	nothing waits ──► WaitingForCalls ──► WaitingForTurn ──► Quiesce ──► PatchImage ──► Progressing ──► nothing waits
-//	                        │ maxWait is over      │                      or DeletePod
-//	                        └──────────────────────┴──► ForceDrain ─────────┘
+//	nothing waits ─► WaitingForCalls ─► WaitingForTurn ─► Quiesce ─► PatchImage ─► Progressing ─► nothing waits
+//	                        │ maxWait is over  │             ▲     or DeletePod
+//	                        └──────────────────┴► ForceDrain ┘
 //
 // Decide is pure: the same input gives the same decision, however often it is
 // asked. It knows no client, no clock and no other tenant; whether it is this
-// tenant's turn in the fleet is answered by Turnstile, a guarded table without a
-// goroutine. Deleting pods, asking the PBX and writing status are the caller's.
+// tenant's turn in the fleet is answered by Turnstile, a guarded table without
+// a goroutine. Deleting pods, asking the PBX and writing status are the
+// caller's.
+//
+// # Processes that do not serve
+//
+// A process that is not up (pending, starting, crashing) has no calls: it is
+// replaced at once, without a turn. One that was replaced and does not get
+// ready keeps its turn, so that a bad image stops after as many tenants as are
+// replaced at a time; the image that puts it right reaches those at once.
+//
+// # Cordoned nodes
+//
+// A cordon is the wish to leave the node. It is followed only if another node
+// can take the tenant; until then nothing is done that would delete the pod,
+// since the scheduler could not place its successor.
 //
 // # Dead nodes
 //
 // A pod on a node that does not answer may still run: a second one would
 // register the tenant's trunks twice and open the same volume. Kubernetes
 // therefore never replaces a StatefulSet's pod there by itself, and neither
-// does this package, but in three cases: the node object is gone, the node has
-// the taint node.kubernetes.io/out-of-service (an administrator's word that it
-// is off), or it has not been ready for Input.NodeDeadAfter while its pod was
-// already evicted. The last is a guess that prefers a reachable company to a
-// possible twin on a node that is cut off; 0 turns it off.
+// does this package, but in three cases, each with the pod already told to go:
+// the node object is gone, the node has the taint
+// node.kubernetes.io/out-of-service (an administrator's word that it is off),
+// or it has not been ready for Input.NodeDeadAfter. The last is a guess that
+// prefers a reachable company to a possible twin on a node that is cut off; 0
+// turns it off.
 package rollout

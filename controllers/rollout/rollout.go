@@ -24,7 +24,8 @@ type Input struct {
 	MaxWait time.Duration         // 0 = 2h
 	Wanted  Wanted
 	Pod     *Pod         // nil: there is none
-	Report  *conf.Report // of the running process; nil: not known, or it does not answer
+	Report  *conf.Report // of the running process; nil: it was not asked yet, or is Silent
+	Silent  bool         // it does not answer
 	Update  *v1alpha1.TenantUpdate
 
 	// MovedPorts: the tenant's status holds previous ports.
@@ -90,14 +91,14 @@ type Quiet int
 const (
 	QuietUnasked Quiet = iota
 	QuietGranted       // it takes no new calls, and none is up
-	QuietRefused       // calls are up, or it could not be asked
+	QuietRefused       // calls are up, or it did not answer
 )
 
 // Action is what the caller does now.
 type Action string
 
 // The actions. After TakeTurn and Quiesce the caller puts the answer into the
-// input and asks again; after the others it stores Decision.Update.
+// input and asks again; the others it does, and then stores Decision.Update.
 const (
 	None        Action = ""
 	TakeTurn    Action = "TakeTurn"    // ask the fleet
@@ -113,6 +114,7 @@ const (
 type Decision struct {
 	Update    *v1alpha1.TenantUpdate // nil: nothing waits
 	Action    Action
+	Drain     conf.Drain    // of Quiesce and ForceDrain
 	Grace     time.Duration // of DeletePod; 0 = the pod's own
 	Condition metav1.Condition
 	After     time.Duration // ask again then; 0 = when something changes
@@ -132,8 +134,5 @@ const (
 	NoteStarted = "UpdateStarted"
 	NoteDone    = "UpdateDone"
 	NoteCut     = "CallsCut"
+	NoteForced  = "PodForced"
 )
-
-// Urgent reports whether the tenant's PBX should be asked often: its next idle
-// moment is waited for, or its successor.
-func Urgent(u *v1alpha1.TenantUpdate) bool { return u != nil }
