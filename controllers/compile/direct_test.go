@@ -211,10 +211,13 @@ func TestMissingSecrets(t *testing.T) {
 	in.Secrets = nil
 	in.Plans[0].Spec.Extensions[0].SecretRef = &v1alpha1.LocalRef{Name: "own"}
 	in.Plans[0].Spec.Ranges = []v1alpha1.ExtensionRange{{From: "102", To: "103"}, {From: "9", To: "1"}}
+	in.Plans[0].Spec.Directory = &v1alpha1.Directory{}
+	in.Plans[0].Status.Directory = &v1alpha1.DirectoryStatus{Extensions: []v1alpha1.DirectoryExtension{{Number: "150"}, {Number: "102"}, {Number: "x"}}}
 	want := []compile.SecretWanted{
 		{Namespace: "acme", Name: "acme-api", Key: "token", Bytes: 32},
 		{Namespace: "acme", Name: "acme-ext-102", Key: "password", Bytes: 24},
 		{Namespace: "acme", Name: "acme-ext-103", Key: "password", Bytes: 24},
+		{Namespace: "acme", Name: "acme-ext-150", Key: "password", Bytes: 24},
 		{Namespace: "acme", Name: "acme-session", Key: "key", Bytes: 48},
 	}
 	if diff := cmp.Diff(want, compile.MissingSecrets(in)); diff != "" {

@@ -58,8 +58,12 @@ func compileFile(t *testing.T, loader *manifest.Loader, file string) golden {
 	tenants := set.Tenants()
 	problems = append(problems, manifest.AssignPorts(tenants)...)
 	out := golden{Problems: []string{}, Documents: map[string]*conf.Document{}}
+	found := statuses(t, file)
 	for _, in := range tenants {
 		in.Generation = "1"
+		for i := range in.Plans {
+			in.Plans[i].Status.Directory = found[in.Plans[i].Namespace+"/"+in.Plans[i].Name]
+		}
 		if in.Class == nil || in.Class.Spec.Network.Advertise.From != v1alpha1.AdvertiseStatic {
 			in.Advertise = map[string][]string{"n1": {"203.0.113.10", "2001:db8::10"}}
 		}
@@ -84,6 +88,28 @@ func compileFile(t *testing.T, loader *manifest.Loader, file string) golden {
 	for _, p := range problems {
 		p.File = ""
 		out.Problems = append(out.Problems, p.Severity.String()+" "+p.Reason+": "+p.String())
+	}
+	return out
+}
+
+// statuses reads what the operator would have found in the directory: manifests
+// lose their status when they are loaded.
+func statuses(t *testing.T, file string) map[string]*v1alpha1.DirectoryStatus {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]*v1alpha1.DirectoryStatus{}
+	for part := range strings.SplitSeq(string(raw), "\n---\n") {
+		if !strings.Contains(part, "kind: ExtensionPlan") || !strings.Contains(part, "\nstatus:") {
+			continue
+		}
+		var plan v1alpha1.ExtensionPlan
+		if err := yaml.Unmarshal([]byte(part), &plan); err != nil {
+			t.Fatal(err)
+		}
+		out[plan.Namespace+"/"+plan.Name] = plan.Status.Directory
 	}
 	return out
 }

@@ -26,7 +26,13 @@ func (c *compiler) plans() {
 		c.claimFlow(&c.in.Flows[i])
 	}
 	for i := range c.in.Plans {
+		c.claimDirectory(&c.in.Plans[i])
+	}
+	for i := range c.in.Plans {
 		c.plan(&c.in.Plans[i])
+	}
+	for i := range c.in.Plans {
+		c.directory(&c.in.Plans[i])
 	}
 	c.extensionLimit()
 }
@@ -114,10 +120,6 @@ func (c *compiler) plan(p *v1alpha1.ExtensionPlan) {
 	for i, r := range p.Spec.Ranges {
 		c.extensionRange(o, index("spec.ranges", i), r)
 	}
-	if p.Spec.Directory != nil {
-		c.warn(o, "spec.directory", "", v1alpha1.ReasonNotServed,
-			"extensions are not taken from the directory yet: write them under spec.extensions")
-	}
 	for i := range p.Spec.Groups {
 		c.group(o, index("spec.groups", i), &p.Spec.Groups[i])
 	}
@@ -152,7 +154,7 @@ func (c *compiler) extension(o Object, path string, e *v1alpha1.Extension) {
 	}
 	out := conf.Extension{
 		Number: e.Number, DisplayName: e.DisplayName, WorksUser: strings.TrimSpace(e.WorksUser),
-		MaxContacts: int(cmp.Or(e.MaxContacts, 3)), Password: password, AutoAnswer: e.AutoAnswer,
+		MaxContacts: int(cmp.Or(e.MaxContacts, defaultContacts)), Password: password, AutoAnswer: e.AutoAnswer,
 	}
 	if e.Mobile != "" {
 		m, err := mobile(e.Mobile)
@@ -256,6 +258,10 @@ func (c *compiler) members(o Object, path string, members []string) []string {
 	for i, m := range members {
 		p, ok := c.internal[m]
 		switch {
+		case !ok && c.hasDirectory():
+			// Somebody has left the company: that must not stop the others.
+			c.warn(o, index(path, i), m, v1alpha1.ReasonNotFound,
+				"there is no such extension, in no plan and not in the directory: the others ring; add it or remove it here")
 		case !ok:
 			c.errorf(o, index(path, i), m, v1alpha1.ReasonNotFound,
 				"there is no such extension: add it to a plan or remove it here")
@@ -268,6 +274,9 @@ func (c *compiler) members(o Object, path string, members []string) []string {
 			out = append(out, m)
 		}
 		seen[m] = true
+	}
+	if len(out) == 0 && len(members) > 0 && c.hasDirectory() {
+		c.errorf(o, path, strings.Join(members, ","), v1alpha1.ReasonNotFound, "none of them exists: name at least one extension")
 	}
 	return out
 }
@@ -307,6 +316,11 @@ func (c *compiler) forward(o Object, path, from, to string) string {
 		return to
 	}
 	digits, err := National(to)
+	if err != nil && validInternal(to) && c.hasDirectory() {
+		c.warn(o, path, to, v1alpha1.ReasonNotFound,
+			"there is no such extension, in no plan and not in the directory: the call ends instead; name another one")
+		return ""
+	}
 	if err != nil {
 		c.errorf(o, path, to, v1alpha1.ReasonNotFound,
 			"is no number of this tenant and no outside number: name an extension, a group, or write the outside number whole, e.g. 010-1234-5678")

@@ -69,6 +69,11 @@ func MissingSecrets(in Input) []SecretWanted {
 				want(ExtensionSecret(in.Tenant.Name, n), v1alpha1.KeyPassword, 24)
 			}
 		}
+		for _, e := range directoryExtensions(&plan) {
+			if validInternal(e.Number) {
+				want(ExtensionSecret(in.Tenant.Name, e.Number), v1alpha1.KeyPassword, 24)
+			}
+		}
 	}
 	slices.SortFunc(out, func(a, b SecretWanted) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(out, func(a, b SecretWanted) bool { return a.Name == b.Name })
