@@ -27,6 +27,18 @@ demo: build ## Run the product: simulator, PBX, phones, a call that a press move
 	@$(GO) build -o $(BIN)/ ./hack/demo
 	@$(BIN)/demo -bin $(BIN)/dipcast $(if $(filter once,$(DEMO)),-once)
 
+.PHONY: cluster
+cluster: ## Run a Kubernetes of two nodes on this machine (as root); with KUBECONFIG set, that cluster is used.
+	@hack/cluster/up.sh
+
+.PHONY: cluster-down
+cluster-down: ## Remove the local cluster and all that it put on this machine.
+	@hack/cluster/down.sh
+
+.PHONY: kube
+kube: ## Build Kubernetes and etcd into the cache (8 minutes once) and print the folder.
+	@hack/cluster/kube-bin.sh all
+
 .PHONY: test
 test: peers ## Run all tests with the race detector; wants the packages of hack/apt.txt.
 	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
