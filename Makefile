@@ -40,7 +40,7 @@ kube: ## Build Kubernetes and etcd into the cache (8 minutes once) and print the
 	@hack/cluster/kube-bin.sh all
 
 .PHONY: test
-test: peers ## Run all tests with the race detector; wants the packages of hack/apt.txt.
+test: peers $(HELM) ## Run all tests with the race detector; wants the packages of hack/apt.txt.
 	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
 
 # A test that cannot find its peer would prove nothing: say so before.
@@ -63,6 +63,14 @@ push: ## Push dist/images to a registry: make push REGISTRY=registry.example/voi
 	@[ -n "$(REGISTRY)" ] || { echo "push: say where to: make push REGISTRY=registry.example/voip"; exit 1; }
 	$(GO) run ./hack/images/push -to $(REGISTRY) dist/images/*-$(VERSION)-*.tar
 
+.PHONY: chart
+chart: $(HELM) ## Package the chart into dist/.
+	$(GO) run ./hack/bundle -chart -version $(VERSION) -helm $(HELM) -out dist
+
+.PHONY: bundle
+bundle: $(HELM) images ## Make one archive for closed networks: images, chart, kinds, programs, checksums, SBOM.
+	$(GO) run ./hack/bundle -version $(VERSION) -helm $(HELM) -images dist/images -out dist
+
 .PHONY: helm
 helm: $(HELM) ## Build the pinned helm and print its path.
 	@echo $(HELM)
@@ -78,9 +86,13 @@ tidy: ## Bring go.mod in order.
 	cd hack/tools/helm && $(GO) mod tidy
 
 .PHONY: generate
-generate: ## Write the generated files: deepcopy, CRDs, docs/resources.md.
+generate: ## Write the generated files: deepcopy, CRDs, docs/resources.md, the chart's copies.
 	$(GO) generate ./api/...
 	$(GO) run ./hack/apidoc config/crd docs/resources.md
+	rm -rf charts/dipcast/files/crds charts/dipcast/files/rbac
+	mkdir -p charts/dipcast/files/crds charts/dipcast/files/rbac
+	cp config/crd/*.yaml charts/dipcast/files/crds/
+	cp config/rbac/role*.yaml charts/dipcast/files/rbac/
 
 .PHONY: format
 format: $(LINT) ## Format all Go files.
