@@ -28,6 +28,10 @@ type Options struct {
 	Namespaces []string
 	// MaxUpdates is how many tenants are replaced at a time. Default: 5.
 	MaxUpdates int
+	// NodeDeadAfter is how long a node must not have been ready before a pod on
+	// it that was told to go is removed without its node's word; 0: never. See
+	// controllers/rollout for what is at stake.
+	NodeDeadAfter time.Duration
 	// Concurrency is how many tenants are reconciled at a time. Default: 8.
 	Concurrency int
 	// Now is the clock. Default: time.Now.
@@ -49,4 +53,5 @@ type operator struct {
 	fleet    *fleet.Fleet
 	verdicts *verdict.Store
 	wakers   wakers
+	pbxs     *pbxs
 }
