@@ -100,10 +100,11 @@ func listenInternal(ctx context.Context, a netip.Addr, port int) (net.Listener, 
 // forward into the pod ends there.
 func (s *Server) adminOnLoopback(ctx context.Context) error {
 	first, err := netip.ParseAddrPort(s.AdminAddr())
-	if err != nil || first.Addr().IsLoopback() {
+	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if err != nil || first.Addr() == local {
 		return err
 	}
-	l, err := listenInternal(ctx, netip.AddrFrom4([4]byte{127, 0, 0, 1}), int(first.Port()))
+	l, err := listenInternal(ctx, local, int(first.Port()))
 	if err == nil {
 		s.admin = append(s.admin, l)
 	}

@@ -57,16 +57,26 @@ func TestPlan(t *testing.T) {
 		"a group": {func(d *conf.Document) {
 			d.Groups = []conf.Group{{Number: "600", Strategy: conf.RingAll, Members: []string{"101"}, Timeout: conf.Duration(25e9)}}
 		}, "routing: update"},
-		"the limits":         {func(d *conf.Document) { d.Limits.ConcurrentCalls = 50 }, "routing: update"},
-		"the console's":      {func(d *conf.Document) { d.Web.Administrators = []string{"haneul@acme.example"} }, "web: update"},
-		"its address":        {func(d *conf.Document) { d.Web.BaseURL = "https://pbx.example" }, "bot: update, web: update"},
-		"the ports":          {func(d *conf.Document) { d.Network.Ports.SIP = 20014 }, "listeners: restart"},
-		"the database":       {func(d *conf.Document) { d.Database.PostgresDSN = "postgres://db.example/acme" }, "database: restart"},
-		"the node's address": {func(d *conf.Document) { d.Network.Advertise[""] = []string{"127.0.0.2"} }, "listeners: restart"},
+		"the limits":    {func(d *conf.Document) { d.Limits.ConcurrentCalls = 50 }, "routing: update"},
+		"the console's": {func(d *conf.Document) { d.Web.Administrators = []string{"haneul@acme.example"} }, "web: update"},
+		"its address":   {func(d *conf.Document) { d.Web.BaseURL = "https://pbx.example" }, "bot: update, web: update"},
+		"the ports":     {func(d *conf.Document) { d.Network.Ports.SIP = 20014 }, "listeners: restart"},
+		"the database":  {func(d *conf.Document) { d.Database.PostgresDSN = "postgres://db.example/acme" }, "database: restart"},
+		"another node's address": {func(d *conf.Document) {
+			d.Network.Advertise["n2"] = []string{"192.0.2.2"}
+			delete(d.Network.Advertise, "n3")
+		}, "nothing"},
+		"a proxy":                      {func(d *conf.Document) { d.Web.TrustedProxies = []string{"10.244.0.0/16"} }, "web: update"},
+		"an entry for this node alone": {func(d *conf.Document) { d.Network.Advertise["n1"] = d.Network.Advertise[""] }, "nothing"},
+		"an address of its own":        {func(d *conf.Document) { d.Network.Advertise["n1"] = []string{"127.0.0.2"} }, "listeners: restart"},
+		"this node is gone":            {func(d *conf.Document) { d.Network.Advertise = map[string][]string{"n2": {"192.0.2.2"}} }, "listeners: restart"},
+		"the node's address":           {func(d *conf.Document) { d.Network.Advertise[""] = []string{"127.0.0.2"} }, "listeners: restart"},
 	} {
-		wanted := clone(t, sample())
+		running, wanted := clone(t, sample()), clone(t, sample())
+		running.Network.Advertise["n3"] = []string{"192.0.2.3"}
+		wanted.Network.Advertise["n3"] = []string{"192.0.2.3"}
 		tc.change(wanted)
-		plan, err := PlanFor(sample(), wanted, "")
+		plan, err := PlanFor(running, wanted, "n1")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

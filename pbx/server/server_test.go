@@ -40,9 +40,13 @@ type running struct {
 	stop func() // asks for the end and waits for it
 }
 
-func run(t *testing.T, d *conf.Document) *running {
+func run(t *testing.T, d *conf.Document, change ...func(*Options)) *running {
 	t.Helper()
-	s, err := New(t.Context(), Options{Document: d, DataDir: t.TempDir()})
+	o := Options{Document: d, DataDir: t.TempDir(), Program: "test"}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
