@@ -3,7 +3,9 @@ package compile_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,8 +61,10 @@ func compileFile(t *testing.T, loader *manifest.Loader, file string) golden {
 	problems = append(problems, manifest.AssignPorts(tenants)...)
 	out := golden{Problems: []string{}, Documents: map[string]*conf.Document{}}
 	found := statuses(t, file)
+	own := installation(t, file)
 	for _, in := range tenants {
 		in.Generation = "1"
+		in.TrustedProxies, in.TrustedCAs = own.TrustedProxies, own.TrustedCAs
 		for i := range in.Plans {
 			in.Plans[i].Status.Directory = found[in.Plans[i].Namespace+"/"+in.Plans[i].Name]
 		}
@@ -112,6 +116,29 @@ func statuses(t *testing.T, file string) map[string]*v1alpha1.DirectoryStatus {
 		out[plan.Namespace+"/"+plan.Name] = plan.Status.Directory
 	}
 	return out
+}
+
+// settings are what the operator was started with.
+type settings struct {
+	TrustedProxies []string `json:"trustedProxies"`
+	TrustedCAs     string   `json:"trustedCAs"`
+}
+
+// installation reads NAME.installation.yaml beside NAME.in.yaml, if there is one.
+func installation(t *testing.T, input string) settings {
+	t.Helper()
+	var s settings
+	raw, err := os.ReadFile(strings.TrimSuffix(input, ".in.yaml") + ".installation.yaml")
+	if errors.Is(err, fs.ErrNotExist) {
+		return s
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.UnmarshalStrict(raw, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // parseBack proves that the PBX reads what the compiler wrote.

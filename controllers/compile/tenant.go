@@ -171,7 +171,9 @@ func (c *compiler) web(o Object) {
 	c.doc.Web = conf.Web{
 		BaseURL:        strings.TrimSuffix(cmp.Or(w.ExternalURL, "https://"+c.in.Tenant.Spec.Domain), "/"),
 		Administrators: slices.Clone(w.Administrators),
+		TrustedProxies: slices.Clone(c.in.TrustedProxies),
 	}
+	c.doc.TrustedCAs = c.in.TrustedCAs
 	token, _ := c.generated(o, "", APISecret(c.in.Tenant.Name), v1alpha1.KeyToken)
 	session, ok := c.generated(o, "", SessionSecret(c.in.Tenant.Name), v1alpha1.KeySession)
 	if ok && len(session) < 32 {
