@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"context"
@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
-// programs are the processes of the demo, each with its output in a file.
-type programs struct {
+// Programs are the processes of a demo, each with its output in a file.
+type Programs struct {
+	Dir  string // of the output: VERB.log
+	Hint string // what to look at when one does not start
+
 	list []*program
 }
 
@@ -25,13 +28,14 @@ type program struct {
 	err  error // valid once done
 }
 
-func (p *programs) start(bin, verb string, args ...string) error {
-	out, err := os.Create(filepath.Join(data, verb+".log"))
+// Start starts `bin verb args...`.
+func (p *Programs) Start(bin, verb string, args ...string) error {
+	out, err := os.Create(filepath.Join(p.Dir, verb+".log"))
 	if err != nil {
 		return err
 	}
 	// Not CommandContext: Ctrl-C must let the PBX drain.
-	cmd := exec.Command(bin, append([]string{verb}, args...)...) //nolint:noctx // ended by stop
+	cmd := exec.Command(bin, append([]string{verb}, args...)...) //nolint:noctx // ended by Stop
 	cmd.Stdout, cmd.Stderr = out, out
 	// A process group of its own, so that the terminal's Ctrl-C reaches this
 	// program alone, which ends the others in order.
@@ -48,8 +52,8 @@ func (p *programs) start(bin, verb string, args ...string) error {
 	return nil
 }
 
-// stop ends the programs, the last one first, and waits for them.
-func (p *programs) stop() error {
+// Stop ends the programs, the last one first, and waits for them.
+func (p *Programs) Stop() error {
 	var errs []error
 	for i := len(p.list) - 1; i >= 0; i-- {
 		one := p.list[i]
@@ -64,8 +68,8 @@ func (p *programs) stop() error {
 	return errors.Join(errs...)
 }
 
-// wait returns when ctx ends or a program has ended by itself.
-func (p *programs) wait(ctx context.Context) error {
+// Wait returns when ctx ends or a program has ended by itself.
+func (p *Programs) Wait(ctx context.Context) error {
 	ended := make(chan string, len(p.list))
 	for _, one := range p.list {
 		go func() {
@@ -77,12 +81,12 @@ func (p *programs) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case name := <-ended:
-		return fmt.Errorf("%s has ended; see %s", name, filepath.Join(data, name+".log"))
+		return fmt.Errorf("%s has ended; see %s", name, filepath.Join(p.Dir, name+".log"))
 	}
 }
 
-// until asks url until it answers 200, or one of the programs has ended.
-func (p *programs) until(ctx context.Context, url string) error {
+// Until asks url until it answers 200, or one of the programs has ended.
+func (p *Programs) Until(ctx context.Context, client *http.Client, url string) error {
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -90,7 +94,7 @@ func (p *programs) until(ctx context.Context, url string) error {
 		if err != nil {
 			return err
 		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
+		if resp, err := client.Do(req); err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
@@ -99,9 +103,8 @@ func (p *programs) until(ctx context.Context, url string) error {
 		for _, one := range p.list {
 			select {
 			case <-one.done:
-				log, _ := os.ReadFile(filepath.Join(data, one.name+".log"))
-				return fmt.Errorf("%s did not start; the demo wants 127.0.0.1 ports 5060, 8080, 9080 and 127.0.0.2 port 5070 for itself:\n%s",
-					one.name, strings.TrimSpace(string(log)))
+				log, _ := os.ReadFile(filepath.Join(p.Dir, one.name+".log"))
+				return fmt.Errorf("%s did not start; %s:\n%s", one.name, p.Hint, strings.TrimSpace(string(log)))
 			default:
 			}
 		}

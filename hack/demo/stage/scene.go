@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"bytes"
@@ -9,9 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
@@ -33,37 +30,55 @@ const (
 	mobile   = "내 모바일로 당겨 받기"
 )
 
-// scene is the cast of the demo: two desk phones and the telephone company,
+// Place is where everything is. All fields are needed.
+type Place struct {
+	SIP     string       // ADDRESS:PORT of the PBX
+	Console string       // URL of console and REST interface
+	Works   string       // URL of the simulated NAVER WORKS
+	Phones  string       // ADDRESS:PORT that a phone listens on, port 0
+	Carrier string       // ADDRESS:PORT of the telephone company
+	Client  *http.Client // for both URLs
+	// Token gives the bearer token of the REST interface.
+	Token func() (string, error)
+}
+
+// Scene is the cast of the demo: two desk phones and the telephone company,
 // which plays the outside caller and the employee's mobile.
-type scene struct {
+type Scene struct {
+	place                 Place
+	tell                  Teller
 	desk, second, carrier *phone.Phone
 }
 
-func newScene(ctx context.Context) (*scene, error) {
-	s := &scene{}
+// New registers the phones.
+func New(ctx context.Context, place Place, tell Teller) (*Scene, error) {
+	s := &Scene{place: place, tell: tell}
 	var errs [3]error
 	s.desk, errs[0] = phone.New(phone.Config{
-		User: "101", Password: "demo-haneul-7Qm2vXc9", Domain: "acme.pbx.example.com", Server: pbxSIP,
+		User: "101", Password: "demo-haneul-7Qm2vXc9", Domain: "acme.pbx.example.com", Server: place.SIP,
+		Listen: place.Phones,
 	})
 	s.second, errs[1] = phone.New(phone.Config{
-		User: "102", Password: "demo-bada-4Tz8kWn1", Domain: "acme.pbx.example.com", Server: pbxSIP,
+		User: "102", Password: "demo-bada-4Tz8kWn1", Domain: "acme.pbx.example.com", Server: place.SIP,
+		Listen: place.Phones,
 	})
-	s.carrier, errs[2] = phone.New(phone.Config{User: "carrier", Listen: carrierSIP})
+	s.carrier, errs[2] = phone.New(phone.Config{User: "carrier", Listen: place.Carrier})
 	if err := errors.Join(errs[:]...); err != nil {
-		s.close()
+		s.Close()
 		return nil, err
 	}
 	for _, p := range []*phone.Phone{s.desk, s.second} {
 		if err := p.Register(ctx, time.Hour); err != nil {
-			s.close()
+			s.Close()
 			return nil, fmt.Errorf("a phone cannot register: %w", err)
 		}
 	}
-	step("Phones 101 and 102 are registered (digest SHA-256)")
+	s.tell.Step("Phones 101 and 102 are registered (digest SHA-256)")
 	return s, nil
 }
 
-func (s *scene) close() {
+// Close ends the phones.
+func (s *Scene) Close() {
 	for _, p := range []*phone.Phone{s.desk, s.second, s.carrier} {
 		if p != nil {
 			p.Close()
@@ -71,14 +86,14 @@ func (s *scene) close() {
 	}
 }
 
-// play is the whole story.
-func (s *scene) play(ctx context.Context) error {
-	caller, err := s.carrier.Dial(ctx, "sip:025550101@"+pbxSIP, phone.DialOptions{From: "01099998888", FromName: "홍길동"})
+// Play is the whole story.
+func (s *Scene) Play(ctx context.Context) error {
+	caller, err := s.carrier.Dial(ctx, "sip:025550101@"+s.place.SIP, phone.DialOptions{From: "01099998888", FromName: "홍길동"})
 	if err != nil {
 		return err
 	}
 	caller.Play(tone.Sine(callerTone, volume))
-	step("010-9999-8888 calls 02-555-0101")
+	s.tell.Step("010-9999-8888 calls 02-555-0101")
 	ringing, err := s.desk.WaitIncoming(ctx)
 	if err != nil {
 		return fmt.Errorf("the desk phone does not ring: %w", err)
@@ -86,22 +101,22 @@ func (s *scene) play(ctx context.Context) error {
 	if err := ringing.Ring(); err != nil {
 		return err
 	}
-	note("the desk phone 101 rings")
-	card, err := waitCard(ctx)
+	s.tell.Note("the desk phone 101 rings")
+	card, err := s.waitCard(ctx)
 	if err != nil {
 		return fmt.Errorf("no card arrived: %w", err)
 	}
-	show(card)
+	s.show(card)
 	pressed := time.Now()
-	if err := press(ctx, card, mobile); err != nil {
+	if err := s.press(ctx, card, mobile); err != nil {
 		return err
 	}
-	step("김하늘 presses %q", mobile)
+	s.tell.Step("김하늘 presses %q", mobile)
 	answered, err := s.carrier.WaitIncoming(ctx)
 	if err != nil {
 		return fmt.Errorf("the mobile does not ring: %w", err)
 	}
-	note("the mobile %s rings %d ms after the press, shown number %s", answered.Dialled(),
+	s.tell.Note("the mobile %s rings %d ms after the press, shown number %s", answered.Dialled(),
 		time.Since(pressed).Milliseconds(), answered.State().PeerNumber)
 	if err := s.talk(ctx, caller, answered, ringing); err != nil {
 		return err
@@ -109,12 +124,12 @@ func (s *scene) play(ctx context.Context) error {
 	if err := caller.Hangup(ctx); err != nil {
 		return err
 	}
-	step("The caller hangs up; the record of the call:")
-	return record(ctx)
+	s.tell.Step("The caller hangs up; the record of the call:")
+	return s.record(ctx)
 }
 
 // talk answers the mobile, presses 1 and proves who hears whom.
-func (s *scene) talk(ctx context.Context, caller, answered, desk *phone.Call) error {
+func (s *Scene) talk(ctx context.Context, caller, answered, desk *phone.Call) error {
 	if err := answered.Answer(ctx); err != nil {
 		return err
 	}
@@ -122,26 +137,26 @@ func (s *scene) talk(ctx context.Context, caller, answered, desk *phone.Call) er
 	if err := answered.SendDTMF(ctx, "1"); err != nil {
 		return err
 	}
-	note("the mobile is answered, key 1 is pressed")
+	s.tell.Note("the mobile is answered, key 1 is pressed")
 	if err := caller.WaitTone(ctx, mobileTone); err != nil {
 		return fmt.Errorf("the caller does not hear the mobile (%d Hz): %w", mobileTone, err)
 	}
 	if err := answered.WaitTone(ctx, callerTone); err != nil {
 		return fmt.Errorf("the mobile does not hear the caller (%d Hz): %w", callerTone, err)
 	}
-	step("Proven by tones: the caller hears %d Hz from the mobile, the mobile hears %d Hz from the caller", mobileTone, callerTone)
+	s.tell.Step("Proven by tones: the caller hears %d Hz from the mobile, the mobile hears %d Hz from the caller", mobileTone, callerTone)
 	if _, err := desk.WaitEnded(ctx); err != nil {
 		return fmt.Errorf("the desk phone still rings: %w", err)
 	}
-	note("the desk phone stopped ringing (%s)", desk.EndHeader("Reason"))
+	s.tell.Note("the desk phone stopped ringing (%s)", desk.EndHeader("Reason"))
 	return nil
 }
 
 // waitCard returns the first message with buttons in the employee's chat.
-func waitCard(ctx context.Context) (sim.Message, error) {
+func (s *Scene) waitCard(ctx context.Context) (sim.Message, error) {
 	q := url.Values{"user": {employee}, "wait": {"20s"}}
 	var messages []sim.Message
-	if err := get(ctx, "http://"+worksSim+"/sim/messages?"+q.Encode(), "", &messages); err != nil {
+	if err := s.get(ctx, s.place.Works+"/sim/messages?"+q.Encode(), "", &messages); err != nil {
 		return sim.Message{}, err
 	}
 	for _, m := range messages {
@@ -153,17 +168,17 @@ func waitCard(ctx context.Context) (sim.Message, error) {
 }
 
 // show prints a card as the chat shows it.
-func show(m sim.Message) {
-	step("The card in 김하늘's chat:")
-	note("┌ %s", m.Text.Text)
+func (s *Scene) show(m sim.Message) {
+	s.tell.Step("The card in 김하늘's chat:")
+	s.tell.Note("┌ %s", m.Text.Text)
 	for _, b := range m.Buttons {
-		note("│ [ %s ]", b.Label.Text)
+		s.tell.Note("│ [ %s ]", b.Label.Text)
 	}
-	note("└")
+	s.tell.Note("└")
 }
 
 // press presses the button with that label.
-func press(ctx context.Context, m sim.Message, label string) error {
+func (s *Scene) press(ctx context.Context, m sim.Message, label string) error {
 	for i, b := range m.Buttons {
 		if b.Label.Text != label {
 			continue
@@ -172,18 +187,18 @@ func press(ctx context.Context, m sim.Message, label string) error {
 		if err != nil {
 			return err
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+worksSim+"/sim/press", bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.place.Works+"/sim/press", bytes.NewReader(body))
 		if err != nil {
 			return err
 		}
-		return do(req, nil)
+		return s.do(req, nil)
 	}
 	return fmt.Errorf("the card has no button %q", label)
 }
 
 // record prints the call's CDR as the REST interface gives it.
-func record(ctx context.Context) error {
-	token, err := os.ReadFile(filepath.Join(data, "acme", "acme", "api-token"))
+func (s *Scene) record(ctx context.Context) error {
+	token, err := s.place.Token()
 	if err != nil {
 		return err
 	}
@@ -191,15 +206,15 @@ func record(ctx context.Context) error {
 	defer again.Stop()
 	for {
 		var page pbx.CDRPage
-		if err := get(ctx, pbxHTTP+"/api/v1/cdrs", strings.TrimSpace(string(token)), &page); err != nil {
+		if err := s.get(ctx, s.place.Console+"/api/v1/cdrs", token, &page); err != nil {
 			return err
 		}
 		if len(page.Records) > 0 {
 			c := page.Records[0]
-			note("%s  %s → %s  %s, answered by %s, pulled by %s to %s, %.1f s of talk", c.Started.Format(time.RFC3339),
+			s.tell.Note("%s  %s → %s  %s, answered by %s, pulled by %s to %s, %.1f s of talk", c.Started.Format(time.RFC3339),
 				c.From.Number, c.To.Number, c.Disposition, c.AnsweredBy.Number, c.PulledBy, c.PulledTo, c.Talk().Seconds())
 			for _, l := range c.Legs {
-				note("  leg %-8s %-15s %4d packets in, %4d out, %d lost, jitter %s", l.Role, l.Party.Number,
+				s.tell.Note("  leg %-8s %-15s %4d packets in, %4d out, %d lost, jitter %s", l.Role, l.Party.Number,
 					l.Quality.PacketsIn, l.Quality.PacketsOut, l.Quality.LostIn, l.Quality.JitterIn.Round(10*time.Microsecond))
 			}
 			return nil
@@ -212,7 +227,7 @@ func record(ctx context.Context) error {
 	}
 }
 
-func get(ctx context.Context, address, token string, into any) error {
+func (s *Scene) get(ctx context.Context, address, token string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
@@ -220,11 +235,11 @@ func get(ctx context.Context, address, token string, into any) error {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	return do(req, into)
+	return s.do(req, into)
 }
 
-func do(req *http.Request, into any) error {
-	resp, err := http.DefaultClient.Do(req)
+func (s *Scene) do(req *http.Request, into any) error {
+	resp, err := s.place.Client.Do(req)
 	if err != nil {
 		return err
 	}
