@@ -65,7 +65,7 @@ func start(t *testing.T) *stage {
 	c := &controller{client: s.client, class: "local", address: netip.MustParseAddr("127.0.0.1"), log: log}
 	ctx, cancel := context.WithCancel(t.Context())
 	g, ctx := errgroup.WithContext(ctx)
-	p := newProxy(&c.table, a, log)
+	p := newProxy(&c.table, a, c.address, log)
 	g.Go(func() error { return c.run(ctx) })
 	g.Go(func() error { return serveHTTPS(ctx, l, p) })
 	g.Go(func() error {

@@ -85,7 +85,7 @@ func run(ctx context.Context, o options) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.run(ctx) })
-	g.Go(func() error { return serveHTTPS(ctx, l, newProxy(&c.table, authority, log)) })
+	g.Go(func() error { return serveHTTPS(ctx, l, newProxy(&c.table, authority, listen.Addr(), log)) })
 	if dns != nil {
 		g.Go(func() error { return serveNames(ctx, dns, c.lookup(o.names)) })
 	}

@@ -5,11 +5,16 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"sync/atomic"
+	"time"
 )
+
+const dialTimeout = 5 * time.Second
 
 // proxy hands each request to an endpoint of its host and path.
 type proxy struct {
@@ -19,8 +24,11 @@ type proxy struct {
 	log       *slog.Logger
 }
 
-func newProxy(t *atomic.Pointer[table], a *authority, log *slog.Logger) *proxy {
-	transport := &http.Transport{MaxIdleConnsPerHost: 16} // no proxy: endpoints are near
+// newProxy makes a proxy whose requests come from an address that endpoints
+// may trust.
+func newProxy(t *atomic.Pointer[table], a *authority, from netip.Addr, log *slog.Logger) *proxy {
+	dialer := &net.Dialer{Timeout: dialTimeout, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	transport := &http.Transport{MaxIdleConnsPerHost: 16, DialContext: dialer.DialContext} // no proxy: endpoints are near
 	return &proxy{table: t, authority: a, transport: transport, log: log}
 }
 
