@@ -154,3 +154,109 @@ func TestFaultsCount(t *testing.T) {
 		t.Errorf("%v, %v, %v left: want the 500 once, the delay once", first, second, s.Faults())
 	}
 }
+
+// do sends one request of the administration.
+func do(t *testing.T, s *sim.Server, method, path, body string, status int) {
+	t.Helper()
+	if resp, text := get(t, method, s.URL()+path, body); resp.StatusCode != status {
+		t.Errorf("%s %s: %d %s, want %d", method, path, resp.StatusCode, text, status)
+	}
+}
+
+func member(t *testing.T, c *works.Client, name string) works.User {
+	t.Helper()
+	u, err := c.User(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestMembersChangeFromOutside(t *testing.T) {
+	s := start(t)
+	c := client(t, s)
+	do(t, s, "PUT", "/sim/users/"+haneul, `{"telephone":"101","organizations":[{"primary":true,"orgUnits":[{"orgUnitId":"sales"}]}]}`, 204)
+	before := s.Users()
+	do(t, s, "PUT", "/sim/users/"+haneul, `{"telephone":"02-555-0101","organizations":[{"orgUnits":[{"orgUnitId":"support"}]}]}`, 204)
+	if u := member(t, c, haneul); u.Telephone != "02-555-0101" || u.Name.Full() != "김하늘" || u.UserID != sim.UserID(haneul) || u.Organization[0].OrgUnits[0].ID != "support" {
+		t.Errorf("member %+v", u)
+	}
+	if before[0].Organization[0].OrgUnits[0].ID != "sales" {
+		t.Error("a list that was handed out has changed")
+	}
+	do(t, s, "PUT", "/sim/users/sol@acme.example", `{"userName":{"lastName":"박","firstName":"솔"},"telephone":"103"}`, 204)
+	if u := member(t, c, "sol@acme.example"); u.Telephone != "103" || u.DomainID != domain || u.Locale != "ko_KR" {
+		t.Errorf("member %+v", u)
+	}
+	if err := c.SendMessage(t.Context(), "sol@acme.example", card()); err != nil || len(s.Messages("sol@acme.example")) != 1 {
+		t.Errorf("a new member gets no message: %v", err)
+	}
+	do(t, s, "DELETE", "/sim/users/"+bada, "", 204)
+	if _, err := c.User(t.Context(), bada); !works.IsNotFound(err) {
+		t.Errorf("a member who left: %v", err)
+	}
+	n := 0
+	for _, err := range c.Users(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 2 {
+		t.Errorf("%d members are listed", n)
+	}
+	do(t, s, "PUT", "/sim/users/nobody", `{"telephone":"1"}`, 404)
+	do(t, s, "PUT", "/sim/users/"+haneul, `{"phone":"1"}`, 400)
+	do(t, s, "PUT", "/sim/users/"+haneul, `{"userId":"another"}`, 400)
+	if resp, body := get(t, "GET", s.URL()+"/sim/users", ""); resp.StatusCode != 200 || !strings.Contains(body, `"telephone":"02-555-0101"`) {
+		t.Errorf("users %s", body)
+	}
+}
+
+func TestBotsChangeFromOutside(t *testing.T) {
+	s := start(t)
+	c := client(t, s)
+	const path = "/sim/bots/2000001"
+	do(t, s, "PATCH", path, `{"enableCallback":true,"callbackUrl":"https://elsewhere.example/","channelEvents":["message"]}`, 204)
+	do(t, s, "PUT", path+"/menu", `{"content":{"actions":[{"type":"uri","label":"x","uri":"https://elsewhere.example/"}]}}`, 204)
+	b, err := c.Bot(t.Context())
+	if err != nil || b.CallbackURL != "https://elsewhere.example/" || len(b.ChannelEvents) != 1 {
+		t.Errorf("bot %+v, %v", b, err)
+	}
+	if menu, err := c.PersistentMenu(t.Context()); err != nil || len(menu) != 1 {
+		t.Errorf("menu %v, %v", menu, err)
+	}
+	do(t, s, "PUT", path+"/menu", `{"content":{"actions":[]}}`, 400)
+	do(t, s, "DELETE", path+"/menu", "", 204)
+	if s.Menu(botID) != nil {
+		t.Error("the menu is still there")
+	}
+	do(t, s, "DELETE", path, "", 204)
+	if _, err := c.Bot(t.Context()); err == nil {
+		t.Error("a deleted bot is answered")
+	}
+	do(t, s, "PATCH", path, `{"callbackUrl":""}`, 404)
+	do(t, s, "PATCH", "/sim/bots/none", `{"callbackUrl":""}`, 404)
+	do(t, s, "PUT", "/sim/bots/5/menu", `{"content":{"actions":[{"type":"uri","label":"x","uri":"https://elsewhere.example/"}]}}`, 404)
+	if resp, body := get(t, "GET", s.URL()+"/sim/bots", ""); resp.StatusCode != 200 || strings.Contains(body, "2000001") {
+		t.Errorf("bots %s", body)
+	}
+}
+
+func TestCredentialsAreWithdrawnAndGivenBack(t *testing.T) {
+	s := start(t)
+	c := client(t, s)
+	if _, err := c.Bot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	do(t, s, "DELETE", "/sim/apps/demo-client", "", 204)
+	for _, old := range []*works.Client{c, client(t, s)} { // with a token, and without
+		if _, err := old.Bot(t.Context()); !works.CredentialsRefused(err) {
+			t.Errorf("with withdrawn credentials: %v", err)
+		}
+	}
+	do(t, s, "PUT", "/sim/apps/demo-client", "", 204)
+	if _, err := client(t, s).Bot(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
