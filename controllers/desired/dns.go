@@ -35,7 +35,7 @@ func dnsEndpoint(in Input) *unstructured.Unstructured {
 	add := func(name, kind string, targets ...any) {
 		if len(targets) > 0 {
 			records = append(records, object{
-				"dnsName": name, "recordType": kind, "recordTTL": int64(recordTTL), "targets": list(targets),
+				"dnsName": name, "recordType": kind, "recordTTL": int64(recordTTL), "targets": targets,
 			})
 		}
 	}

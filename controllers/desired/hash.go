@@ -24,12 +24,10 @@ func TemplateHash(template *corev1.PodTemplateSpec) string {
 	for i := range t.Spec.InitContainers {
 		t.Spec.InitContainers[i].Image = ""
 	}
-	// A template is a tree of strings, numbers and lists: it always has a JSON
-	// form, and that form can always be read.
-	raw, _ := json.Marshal(t)
+	raw, _ := json.Marshal(t) //nolint:errchkjson // a pod template is strings, numbers and lists: it always has a JSON form
 	var tree any
-	_ = json.Unmarshal(raw, &tree)
-	canonical, _ := json.Marshal(withoutEmpty(tree))
+	_ = json.Unmarshal(raw, &tree)                   // it was written the line before
+	canonical, _ := json.Marshal(withoutEmpty(tree)) //nolint:errchkjson // as the line above
 	sum := sha256.Sum256(canonical)
 	return hex.EncodeToString(sum[:])[:16]
 }

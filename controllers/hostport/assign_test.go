@@ -75,12 +75,16 @@ func TestAssign(t *testing.T) {
 		{"full: a slot with one, not that with two", l, claim("x", 9, none), append(slices.Clone(all), claim("d", 4, s[0])), 3, 1, []string{"b"}},
 		{
 			"full: partly overlapped slots are not shared", l, claim("x", 9, none),
-			[]hostport.Claim{claim("w", 1, hostport.Ports{SIP: 10010, RTPFrom: 10012, RTPTo: 10019}), claim("c", 3, s[2])}, 2, 2, []string{"c"},
+			[]hostport.Claim{claim("w", 1, hostport.Ports{SIP: 10010, RTPFrom: 10012, RTPTo: 10019}), claim("c", 3, s[2])},
+			2, 2,
+			[]string{"c"},
 		},
 		{"full: not with another class", l, claim("x", 9, none), []hostport.Claim{of("large", all[0]), all[1], all[2]}, 2, 1, []string{"b"}},
 		{
 			"full: a block about to be left is shared like another", l, claim("x", 9, none),
-			[]hostport.Claim{leaving(claim("a", 1, s[1]), s[0]), all[2]}, 2, 0, []string{"a"},
+			[]hostport.Claim{leaving(claim("a", 1, s[1]), s[0]), all[2]},
+			2, 0,
+			[]string{"a"},
 		},
 
 		{"shared and full: kept", l, claim("x", 9, s[1]), all, 2, 1, []string{"b"}},
@@ -102,15 +106,18 @@ func TestAssign(t *testing.T) {
 		{"another class: a slot of its pool", other, of("large", ran(claim("x", 9, s[0]))), all, 1, 0, nil},
 		{
 			"pools of two classes overlap: the lesser right moves", layout(t, hostport.Pool{From: 10000, To: 10100}, 1), claim("x", 9, s[0]),
-			[]hostport.Claim{of("large", claim("w", 1, block(t, wide, 0)))}, 5, 3, nil,
+			[]hostport.Claim{of("large", claim("w", 1, block(t, wide, 0)))},
+			5, 3, nil,
 		},
 		{
 			"pools of two classes overlap: the better right keeps", l, claim("x", 1, s[0]),
-			[]hostport.Claim{of("large", claim("w", 9, block(t, wide, 0)))}, 5, 0, nil,
+			[]hostport.Claim{of("large", claim("w", 9, block(t, wide, 0)))},
+			5, 0, nil,
 		},
 		{
 			"pools of two classes overlap: an equal block is not shared", l, claim("x", 9, s[0]),
-			[]hostport.Claim{of("large", claim("w", 1, s[0]))}, 5, 1, nil,
+			[]hostport.Claim{of("large", claim("w", 1, s[0]))},
+			5, 1, nil,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -144,7 +151,8 @@ func TestAssignFull(t *testing.T) {
 		{"no node", hostport.Ports{}, all, 0, "taken by 3 tenants on 1 nodes"},
 		{"one node left of two: the shared one waits", s[0], all, 1, "taken by 3 tenants on 1 nodes"},
 		{
-			"two nodes", hostport.Ports{},
+			"two nodes",
+			hostport.Ports{},
 			append(slices.Clone(all),
 				hostport.Claim{Tenant: "d", Class: "small", Ports: s[0], Created: at(4)},
 				hostport.Claim{Tenant: "e", Class: "small", Ports: s[1], Created: at(5)},
@@ -297,7 +305,7 @@ func TestAssignHoldsOverALife(t *testing.T) {
 		}
 		reshape("large")
 		reshape("small")
-		any := func() int { return rapid.IntRange(0, len(f.claims)-1).Draw(t, "tenant") }
+		anyone := func() int { return rapid.IntRange(0, len(f.claims)-1).Draw(t, "tenant") }
 		t.Repeat(map[string]func(*rapid.T){
 			"comes": func(t *rapid.T) {
 				f.born++
@@ -319,19 +327,19 @@ func TestAssignHoldsOverALife(t *testing.T) {
 			},
 			"goes": func(t *rapid.T) {
 				if len(f.claims) > 0 {
-					i := any()
+					i := anyone()
 					f.claims = slices.Delete(f.claims, i, i+1)
 				}
 			},
 			"runs": func(*rapid.T) { // its pod is on its ports now
 				if len(f.claims) > 0 {
-					i := any()
+					i := anyone()
 					f.claims[i].Running, f.claims[i].Previous = !f.claims[i].Ports.Zero(), hostport.Ports{}
 				}
 			},
 			"changes its class": func(t *rapid.T) {
 				if len(f.claims) > 0 {
-					f.claims[any()].Class = class.Draw(t, "class")
+					f.claims[anyone()].Class = class.Draw(t, "class")
 				}
 			},
 			"the class changes": func(t *rapid.T) { reshape(class.Draw(t, "class")) },
