@@ -1,5 +1,7 @@
 // Command dipcast runs a PBX from manifests without a cluster, checks
-// manifests, and carries the tools to develop and test against it.
+// manifests, looks after the tenants in a cluster, and carries the tools to
+// develop and test against it. Installed as kubectl-dipcast it is `kubectl
+// dipcast`.
 package main
 
 import (
@@ -9,10 +11,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // containers have no time zones
 
 	"github.com/dipcast/dipcast/cmd/dipcast/check"
+	"github.com/dipcast/dipcast/cmd/dipcast/kubecmd"
 	"github.com/dipcast/dipcast/cmd/dipcast/phonecmd"
 	"github.com/dipcast/dipcast/cmd/dipcast/up"
 	"github.com/dipcast/dipcast/cmd/dipcast/workssim"
@@ -27,8 +32,13 @@ type command struct {
 	run        func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 }
 
-func commands() []command {
+func commands(program string) []command {
 	return []command{
+		{"status", "the tenants of a cluster, or one with all conditions and the next thing to do", inCluster(program, kubecmd.Status)},
+		{"calls", "the calls of a tenant that are up, or its call records", inCluster(program, kubecmd.Calls)},
+		{"drain", "let a tenant, or all of a node, take no new calls", inCluster(program, kubecmd.Drain)},
+		{"doctor", "what is wrong in the cluster and with a tenant, and the cure", inCluster(program, kubecmd.Doctor)},
+		{"logs", "the log of a tenant's PBX", inCluster(program, kubecmd.Logs)},
 		{"up", "run every tenant of the manifests in this process", noInput(up.Run)},
 		{"check", "validate manifests as an API server and the compiler do", noInput(check.Run)},
 		{"works-sim", "a NAVER WORKS to develop and test against, with a chat page", noInput(workssim.Run)},
@@ -46,40 +56,55 @@ func noInput(f func(context.Context, []string, io.Writer, io.Writer) int) func(c
 	}
 }
 
+func inCluster(program string, f func(context.Context, *kubecmd.Env, []string) int) func(context.Context, []string, io.Reader, io.Writer, io.Writer) int {
+	return func(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return f(ctx, kubecmd.NewEnv(program, version, stdout, stderr), args)
+	}
+}
+
+// programName is how the user calls this program: kubectl runs its plugins
+// under the name kubectl-dipcast.
+func programName(argv0 string) string {
+	if strings.TrimSuffix(filepath.Base(argv0), ".exe") == "kubectl-dipcast" {
+		return "kubectl dipcast"
+	}
+	return "dipcast"
+}
+
 func main() {
 	// Our own packages log to the logger that they were handed; what a library
 	// tells the default one would stand between a command's lines.
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	code := run(ctx, programName(os.Args[0]), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, program string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		usage(stderr)
+		usage(stderr, program)
 		return 2
 	}
-	for _, c := range commands() {
+	for _, c := range commands(program) {
 		if c.name == args[0] {
 			return c.run(ctx, args[1:], stdin, stdout, stderr)
 		}
 	}
 	switch args[0] {
 	case "help", "-h", "--help":
-		usage(stdout)
+		usage(stdout, program)
 		return 0
 	}
-	fmt.Fprintf(stderr, "dipcast %s: no such command\n", args[0])
-	usage(stderr)
+	fmt.Fprintf(stderr, "%s %s: no such command\n", program, args[0])
+	usage(stderr, program)
 	return 2
 }
 
-func usage(w io.Writer) {
-	fmt.Fprint(w, "usage: dipcast COMMAND [flags]\n\n")
-	for _, c := range commands() {
+func usage(w io.Writer, program string) {
+	fmt.Fprintf(w, "usage: %s COMMAND [flags]\n\n", program)
+	for _, c := range commands(program) {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.help)
 	}
-	fmt.Fprint(w, "\ndipcast COMMAND -h tells the flags of a command.\n")
+	fmt.Fprintf(w, "\n%s COMMAND -h tells the flags of a command.\n", program)
 }

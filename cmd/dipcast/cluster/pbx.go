@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/desired"
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
@@ -85,7 +86,7 @@ func (c *Cluster) PBX(ctx context.Context, t *v1alpha1.PBXTenant) (*PBX, error) 
 		return nil, fmt.Errorf("PBXTenant %s: has no admin port in status.ports: the operator has not given it ports yet", name)
 	}
 	secret := &corev1.Secret{}
-	key := types.NamespacedName{Namespace: t.Namespace, Name: t.Name + "-api"}
+	key := types.NamespacedName{Namespace: t.Namespace, Name: compile.APISecret(t.Name)}
 	if err := c.Reader.Get(ctx, key, secret); err != nil {
 		return nil, Explain(fmt.Errorf("secret %s with the PBX's token: %w", key, err))
 	}
@@ -224,7 +225,7 @@ func (p *PBX) refusal(code int, raw []byte) error {
 	err := fmt.Errorf("the PBX of %s: %w", p.Tenant, status)
 	switch code {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%w: it does not take the token of Secret %s-api: its newest document may not be in force yet, see kubectl dipcast doctor", err, p.Tenant.Name)
+		return fmt.Errorf("%w: it does not take the token of Secret %s: its newest document may not be in force yet, see kubectl dipcast doctor", err, compile.APISecret(p.Tenant.Name))
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return fmt.Errorf("%w: it may be of another version than this program", err)
 	default:
