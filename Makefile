@@ -64,12 +64,12 @@ push: ## Push dist/images to a registry: make push REGISTRY=registry.example/voi
 	$(GO) run ./hack/images/push -to $(REGISTRY) dist/images/*-$(VERSION)-*.tar
 
 .PHONY: chart
-chart: $(HELM) ## Package the chart into dist/.
-	$(GO) run ./hack/bundle -chart -version $(VERSION) -helm $(HELM) -out dist
+chart: ## Package the chart into dist/.
+	$(GO) run ./hack/bundle -chart -version $(VERSION) -prefix $(IMAGE_PREFIX) -out dist
 
 .PHONY: bundle
-bundle: $(HELM) images ## Make one archive for closed networks: images, chart, kinds, programs, checksums, SBOM.
-	$(GO) run ./hack/bundle -version $(VERSION) -helm $(HELM) -images dist/images -out dist
+bundle: images ## Make one archive for closed networks: images, chart, kinds, programs, checksums, SBOM.
+	$(GO) run ./hack/bundle -version $(VERSION) -prefix $(IMAGE_PREFIX) -arch $(ARCHITECTURES) -images dist/images -out dist
 
 .PHONY: helm
 helm: $(HELM) ## Build the pinned helm and print its path.

@@ -19,6 +19,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/dipcast/dipcast/hack/images/oci"
+	"github.com/dipcast/dipcast/hack/images/repeat"
 )
 
 func main() {
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
-	origin, err := readOrigin(ctx, o.source)
+	origin, err := repeat.Read(ctx, o.source)
 	if err != nil {
 		return err
 	}
@@ -104,20 +105,20 @@ func parse(args []string, stderr io.Writer) (options, error) {
 }
 
 // make builds one program for every architecture and writes the archives.
-func (o options) make(ctx context.Context, p program, from origin, work string, stdout io.Writer) error {
+func (o options) make(ctx context.Context, p program, from repeat.Origin, work string, stdout io.Writer) error {
 	tag, err := oci.Reference(o.prefix, p.name, o.version)
 	if err != nil {
 		return err
 	}
 	for _, arch := range o.architectures {
 		binary := filepath.Join(work, p.name+"-"+arch)
-		if err := compile(ctx, o.source, p.name, arch, o.version, binary); err != nil {
+		if err := repeat.Compile(ctx, o.source, p.name, arch, o.version, binary); err != nil {
 			return err
 		}
 		img, err := oci.Image(oci.Spec{
 			Program: p.name, Description: p.description, Binary: binary, Certificates: o.certificates,
 			Platform: v1.Platform{OS: "linux", Architecture: arch},
-			Version:  o.version, Revision: from.revision, Created: from.created,
+			Version:  o.version, Revision: from.Revision, Created: from.Created,
 		})
 		if err != nil {
 			return err
@@ -140,4 +141,8 @@ func names() (list []string) {
 		list = append(list, p.name)
 	}
 	return list
+}
+
+func split(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }

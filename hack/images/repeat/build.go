@@ -1,4 +1,4 @@
-package main
+package repeat
 
 import (
 	"context"
@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// origin is the commit that is built.
-type origin struct {
-	revision string
-	created  time.Time
+// Origin is the commit that is built.
+type Origin struct {
+	Revision string    // its hash; "unknown" outside of a repository
+	Created  time.Time // when it was made: the time in everything that is built of it
 }
 
-// readOrigin asks git; SOURCE_DATE_EPOCH is taken before it, as by other
-// builders, and stands alone where there is no repository.
-func readOrigin(ctx context.Context, source string) (origin, error) {
-	from := origin{revision: "unknown", created: time.Unix(0, 0)}
+// Read asks git for the commit; SOURCE_DATE_EPOCH is taken before it, as by
+// other builders, and stands alone where there is no repository.
+func Read(ctx context.Context, source string) (Origin, error) {
+	from := Origin{Revision: "unknown", Created: time.Unix(0, 0)}
 	seconds := os.Getenv("SOURCE_DATE_EPOCH")
 	if out, err := git(ctx, source, "log", "-1", "--format=%H %ct"); err == nil {
 		revision, commit, _ := strings.Cut(out, " ")
-		from.revision = revision
+		from.Revision = revision
 		if seconds == "" {
 			seconds = commit
 		}
@@ -33,9 +33,9 @@ func readOrigin(ctx context.Context, source string) (origin, error) {
 	}
 	n, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
-		return origin{}, fmt.Errorf("SOURCE_DATE_EPOCH %q: %w: it is a number of seconds since 1970", seconds, err)
+		return Origin{}, fmt.Errorf("SOURCE_DATE_EPOCH %q: %w: it is a number of seconds since 1970", seconds, err)
 	}
-	from.created = time.Unix(n, 0)
+	from.Created = time.Unix(n, 0)
 	return from, nil
 }
 
@@ -46,9 +46,8 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// compile builds one program so that the same source gives the same bytes on
-// every machine.
-func compile(ctx context.Context, source, program, arch, version, output string) error {
+// Compile builds one program of cmd/, static, for Linux.
+func Compile(ctx context.Context, source, program, arch, version, output string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -X main.version="+version, "-o", output, "./cmd/"+program)
 	cmd.Dir = source
@@ -57,8 +56,4 @@ func compile(ctx context.Context, source, program, arch, version, output string)
 		return fmt.Errorf("build %s for %s: %w\n%s", program, arch, err, out)
 	}
 	return nil
-}
-
-func split(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
