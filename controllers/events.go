@@ -1,8 +1,12 @@
 package controllers
 
 import (
+	"fmt"
+
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
 )
 
 // event is one change that people are told of. Each has a constructor of its
@@ -20,7 +24,36 @@ func (o *operator) tell(about client.Object, e event) {
 	o.recorder.Eventf(about, nil, e.kind, e.reason, e.action, "%s", e.note)
 }
 
-// portsChosen tells that a tenant got its host ports.
-func portsChosen(note string) event {
+// portsChosen tells that a tenant got host ports, or others than before.
+func portsChosen(p *v1alpha1.TenantPorts, slot int, class string, moved bool) event {
+	note := fmt.Sprintf("slot %d of PBXClass %s: SIP port %d, RTP %s", slot, class, p.SIP, p.RTP)
+	if moved {
+		return event{corev1.EventTypeWarning, "PortsMoved", "Allocate", note + "; phones must be told the new port"}
+	}
 	return event{corev1.EventTypeNormal, "PortsAllocated", "Allocate", note}
+}
+
+// documentWritten tells that a new document is on its way to the PBX.
+func documentWritten(generation string) event {
+	return event{corev1.EventTypeNormal, "DocumentWritten", "Configure", "document " + generation + " is on its way to the PBX"}
+}
+
+// putBack tells that somebody has changed an object that the operator owns.
+func putBack(kind, name string) event {
+	return event{corev1.EventTypeWarning, "PutBack", "Apply", kind + " " + name + " was changed outside and was put back"}
+}
+
+// becameReady and noLongerReady tell of the one condition that people wait for.
+func becameReady(message string) event {
+	return event{corev1.EventTypeNormal, "Ready", "Report", message}
+}
+
+func noLongerReady(reason, message string) event {
+	return event{corev1.EventTypeWarning, "NotReady", "Report", reason + ": " + message}
+}
+
+// rejected tells that the manifests have errors, and accepted again that they
+// have none any more.
+func rejected(message string) event {
+	return event{corev1.EventTypeWarning, "Rejected", "Compile", message}
 }

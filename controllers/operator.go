@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
+	"github.com/dipcast/dipcast/controllers/apply"
 	"github.com/dipcast/dipcast/controllers/fleet"
 	"github.com/dipcast/dipcast/controllers/verdict"
 )
@@ -18,6 +20,8 @@ type Options struct {
 	PBXImage string
 	// ImagePullSecrets are Secrets of each tenant's namespace.
 	ImagePullSecrets []string
+	// MonitoringLabels are added to PodMonitors and PrometheusRules.
+	MonitoringLabels map[string]string
 	// TrustedProxies are CIDRs whose X-Forwarded-For every PBX believes.
 	TrustedProxies []string
 	// TrustedCAsFile holds PEM certificates that every PBX and the operator
@@ -40,6 +44,8 @@ type Options struct {
 	Random io.Reader
 	// Log takes what is not about one object. Default: slog.Default.
 	Log *slog.Logger
+	// Metrics takes the operator's collectors. Default: controller-runtime's.
+	Metrics prometheus.Registerer
 	// SameNames allows a second manager in one process: tests.
 	SameNames bool
 }
@@ -54,4 +60,11 @@ type operator struct {
 	verdicts *verdict.Store
 	wakers   wakers
 	pbxs     *pbxs
+	applier  *apply.Applier
+	apis     *apis
+	trust    *trust
+	memory   memory
+	counts   counts
+	// figuresOf the classes, for the metrics.
+	figuresOf figuresOf
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,7 +17,7 @@ import (
 // its last change moves only with its status.
 func (o *operator) set(list *[]metav1.Condition, generation int64, c metav1.Condition) {
 	c.ObservedGeneration = generation
-	c.LastTransitionTime = metav1.NewTime(o.Now().Truncate(second))
+	c.LastTransitionTime = metav1.NewTime(o.Now().Truncate(time.Second))
 	meta.SetStatusCondition(list, c)
 	slices.SortStableFunc(*list, func(a, b metav1.Condition) int { return strings.Compare(a.Type, b.Type) })
 }

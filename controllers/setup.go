@@ -2,36 +2,46 @@ package controllers
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/apply"
 	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/fleet"
 	"github.com/dipcast/dipcast/controllers/verdict"
 )
 
-// Setup wires all reconcilers into the manager.
+// Setup wires all reconcilers into the manager, whose cache must have been
+// made with CacheOptions.
 func Setup(mgr manager.Manager, opts Options) error {
-	opts = opts.withDefaults()
 	o := &operator{
-		Options:  opts,
+		Options:  opts.withDefaults(),
 		client:   client.WithFieldOwner(mgr.GetClient(), v1alpha1.FieldOwner),
 		live:     mgr.GetAPIReader(),
 		recorder: mgr.GetEventRecorder(v1alpha1.FieldOwner),
+		apis:     &apis{mgr: mgr},
 	}
 	o.fleet = fleet.New(o.wakers.tenants.wake)
 	o.verdicts = verdict.New(o.wakeObject)
+	o.applier = apply.New(o.client, o.live)
 	for _, setup := range []func(manager.Manager) error{
-		o.setupTenants, o.setupPBX, o.setupBots, o.setupDirectories,
+		o.setupTrust, o.setupMetrics, o.setupIndexes, o.setupMemory, o.setupPBX,
+		o.setupTenants, o.setupMembers, o.setupClasses, o.setupAPIs, o.setupBots, o.setupDirectories,
 	} {
 		if err := setup(mgr); err != nil {
 			return fmt.Errorf("operator: %w", err)
@@ -52,20 +62,129 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.Registry
+	}
 	return o
 }
 
-// controller are the options of every controller.
+const (
+	retryFirst = 50 * time.Millisecond
+	retryMost  = time.Minute
+)
+
+// controller are the options of every controller. A conflict is tried again
+// almost at once, what stays broken once a minute.
 func (o *operator) controller(concurrency int) controller.Options {
-	return controller.Options{MaxConcurrentReconciles: concurrency, SkipNameValidation: &o.SameNames}
+	return controller.Options{
+		MaxConcurrentReconciles: concurrency, SkipNameValidation: &o.SameNames,
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryFirst, retryMost),
+	}
 }
 
+func (o *operator) setupTrust(mgr manager.Manager) error {
+	t, err := newTrust(o.TrustedCAsFile, o.wakeAll)
+	if err != nil {
+		return err
+	}
+	o.trust = t
+	return mgr.Add(t)
+}
+
+func (o *operator) setupMetrics(manager.Manager) error {
+	return o.Metrics.Register(newCollector(o.fleet, &o.figuresOf))
+}
+
+func (o *operator) setupIndexes(mgr manager.Manager) error {
+	return addIndexes(context.Background(), mgr.GetFieldIndexer())
+}
+
+// setupTenants watches everything that a tenant is made of and everything that
+// is made of it.
 func (o *operator) setupTenants(mgr manager.Manager) error {
-	return builder.ControllerManagedBy(mgr).Named("pbxtenant").
-		For(&v1alpha1.PBXTenant{}).
+	members := builder.WithPredicates(memberChanged())
+	b := builder.ControllerManagedBy(mgr).Named("pbxtenant").
+		For(&v1alpha1.PBXTenant{}, builder.WithPredicates(tenantChanged())).
+		Watches(&v1alpha1.PBXClass{}, handler.EnqueueRequestsFromMapFunc(o.byClass), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.ExtensionPlan{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), members).
+		Watches(&v1alpha1.SIPTrunk{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), members).
+		Watches(&v1alpha1.CallFlow{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), members).
+		Watches(&v1alpha1.NaverWorksBot{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), members).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(o.bySecret)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byTenantLabel)).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(byTenantLabel)).
+		Watches(&corev1.Node{}, o.nodeEvents()).
 		WatchesRawSource(&o.wakers.tenants).
-		WithOptions(o.controller(o.Concurrency)).
-		Complete(reconcile.Func(o.reconcileTenant))
+		WithOptions(o.controller(o.Concurrency))
+	for _, kind := range owned() {
+		b = b.Owns(kind)
+	}
+	c, err := b.Build(reconcile.Func(o.reconcileTenant))
+	if err != nil {
+		return err
+	}
+	o.apis.tenants = c
+	return nil
+}
+
+// setupMembers watches what names a tenant, to tell it what became of it. A
+// tenant that comes or goes is told through the verdicts.
+func (o *operator) setupMembers(mgr manager.Manager) error {
+	for _, kind := range []struct {
+		name   string
+		object client.Object
+		waker  *waker
+		do     reconcile.Func
+	}{
+		{"extensionplan", &v1alpha1.ExtensionPlan{}, &o.wakers.plans, o.reconcilePlan},
+		{"siptrunk", &v1alpha1.SIPTrunk{}, &o.wakers.trunks, o.reconcileTrunk},
+		{"callflow", &v1alpha1.CallFlow{}, &o.wakers.flows, o.reconcileFlow},
+	} {
+		err := builder.ControllerManagedBy(mgr).Named(kind.name).
+			For(kind.object, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+			WatchesRawSource(kind.waker).
+			WithOptions(o.controller(2)).
+			Complete(kind.do)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setupClasses counts slots: they change with the class, the nodes, and the
+// ports of tenants, of which the fleet's memory tells.
+func (o *operator) setupClasses(mgr manager.Manager) error {
+	place := predicate.Funcs{UpdateFunc: placeChanged}
+	return builder.ControllerManagedBy(mgr).Named("pbxclass").
+		Watches(&v1alpha1.PBXClass{}, handler.EnqueueRequestsFromMapFunc(o.everyClass), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(o.everyClass), builder.WithPredicates(place)).
+		WatchesRawSource(&o.wakers.classes).
+		WithOptions(o.controller(1)).
+		Complete(reconcile.Func(o.reconcileClass))
+}
+
+// setupAPIs looks for the optional APIs that are there and watches for others.
+func (o *operator) setupAPIs(mgr manager.Manager) error {
+	names := map[string]bool{}
+	for _, api := range optionals() {
+		names[api.definition] = true
+		is, err := o.apis.detect(api)
+		if err != nil {
+			return fmt.Errorf("look for %s: %w", api.definition, err)
+		}
+		if !is {
+			continue
+		}
+		if _, err := o.apis.come(api); err != nil {
+			return err
+		}
+	}
+	ours := predicate.NewPredicateFuncs(func(x client.Object) bool { return names[x.GetName()] })
+	return builder.ControllerManagedBy(mgr).Named("apis").
+		WatchesMetadata(definition(), &handler.EnqueueRequestForObject{}, builder.WithPredicates(ours)).
+		WithOptions(o.controller(1)).
+		Complete(reconcile.Func(o.reconcileDefinition))
 }
 
 // wakeObject has the reconciler of an object look at its new verdict.

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -31,7 +32,14 @@ func (w *waker) wake(name types.NamespacedName) {
 	}
 }
 
+// wakeIn wakes an object in a while; several wishes become one.
+func (w *waker) wakeIn(name types.NamespacedName, d time.Duration) {
+	if queue := w.queue.Load(); queue != nil {
+		(*queue).AddAfter(reconcile.Request{NamespacedName: name}, d)
+	}
+}
+
 // wakers are those of all kinds.
 type wakers struct {
-	tenants, plans, trunks, flows, bots, directories waker
+	classes, tenants, plans, trunks, flows, bots, directories waker
 }

@@ -22,8 +22,6 @@ type Fleet struct {
 	reserved map[types.NamespacedName]block
 	// waiting are tenants without ports, to be woken when some are given back.
 	waiting map[types.NamespacedName]bool
-	// turns are tenants whose replacement was allowed and is not in an event yet.
-	turns map[types.NamespacedName]bool
 }
 
 // member is what the fleet knows of one tenant.
@@ -32,7 +30,9 @@ type member struct {
 	created  time.Time
 	block    block
 	node     string
-	updating bool
+	waits    bool // for a new process
+	updating bool // it is being replaced now
+	states   []State
 }
 
 // block is what a tenant holds of the host ports.
@@ -52,7 +52,6 @@ func New(wake func(types.NamespacedName)) *Fleet {
 		bots:     map[types.NamespacedName]bot{},
 		reserved: map[types.NamespacedName]block{},
 		waiting:  map[types.NamespacedName]bool{},
-		turns:    map[types.NamespacedName]bool{},
 	}
 }
 
@@ -61,16 +60,14 @@ func (f *Fleet) Put(t *v1alpha1.PBXTenant) {
 	name := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
 	now := member{
 		domain: t.Spec.Domain, created: t.CreationTimestamp.Time, block: blockOf(t),
-		node: t.Status.NodeName, updating: t.Status.Update != nil && t.Status.Update.Started,
+		node: t.Status.NodeName, states: statesOf(t),
+		waits: t.Status.Update != nil, updating: t.Status.Update != nil && t.Status.Update.Started,
 	}
 	f.mu.Lock()
 	before, known := f.members[name]
 	f.members[name] = now
 	if r, ok := f.reserved[name]; ok && r == now.block {
 		delete(f.reserved, name)
-	}
-	if now.updating {
-		delete(f.turns, name)
 	}
 	woken := map[types.NamespacedName]bool{}
 	if !known || before.domain != now.domain {
@@ -93,7 +90,6 @@ func (f *Fleet) Delete(name types.NamespacedName) {
 	delete(f.members, name)
 	delete(f.reserved, name)
 	delete(f.waiting, name)
-	delete(f.turns, name)
 	f.mu.Unlock()
 	f.wakeAll(name, woken)
 }
@@ -120,45 +116,6 @@ func (f *Fleet) OnNode(node string) []types.NamespacedName {
 		}
 	}
 	return out
-}
-
-// TakeTurn allows a tenant's pod to be replaced if fewer than most others are
-// being replaced now; false: it has to wait. Allowed once, it stays allowed
-// until the tenant's status says so itself or ReturnTurn is called.
-func (f *Fleet) TakeTurn(name types.NamespacedName, most int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.others(name) >= most {
-		return false
-	}
-	if !f.members[name].updating {
-		f.turns[name] = true
-	}
-	return true
-}
-
-// ReturnTurn takes back what TakeTurn allowed.
-func (f *Fleet) ReturnTurn(name types.NamespacedName) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.turns, name)
-}
-
-// Updating is how many other tenants are being replaced now.
-func (f *Fleet) Updating(except types.NamespacedName) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.others(except)
-}
-
-func (f *Fleet) others(name types.NamespacedName) int {
-	n := 0
-	for other, m := range f.members {
-		if other != name && (m.updating || f.turns[other]) {
-			n++
-		}
-	}
-	return n
 }
 
 // freed notes for waking those who wait for ports. The lock is held.

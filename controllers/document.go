@@ -1,0 +1,130 @@
+package controllers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/compile"
+	"github.com/dipcast/dipcast/controllers/verdict"
+	"github.com/dipcast/dipcast/pbx/conf"
+)
+
+// compile makes the tenant's document and tells each of its objects what was
+// found.
+func (o *operator) compile(_ context.Context, s *scene) error {
+	document, problems := compile.Compile(compile.Input{
+		Class: s.class, Tenant: s.tenant, Plans: s.plans, Trunks: s.trunks, Flows: s.flows, Bots: s.bots,
+		Secrets: s.secrets, Ports: conf.Ports(s.ports), Advertise: s.nodes.Advertise,
+		TrustedProxies: o.TrustedProxies, TrustedCAs: o.trust.pem(),
+	})
+	s.problems = append(problems, o.rivalries(s)...)
+	compile.Sort(s.problems)
+	if !compile.HasErrors(s.problems) && !s.ports.Zero() {
+		if err := stamp(document); err != nil {
+			return err
+		}
+		s.document, s.wanted = document, document.Generation
+	} else if s.config != nil {
+		s.wanted = generationOf(s.config.Data[v1alpha1.KeyDocument])
+	}
+	o.verdicts.Set(tenantObject(s), o.verdictsOf(s))
+	return nil
+}
+
+// rivalries are problems with other tenants: one domain or one bot for two.
+// Only those that share something with this one are looked at.
+func (o *operator) rivalries(s *scene) []compile.Problem {
+	own := map[compile.Object]bool{tenantObject(s): true}
+	for i := range s.bots {
+		own[compile.Object{Kind: v1alpha1.KindNaverWorksBot, Namespace: s.tenant.Namespace, Name: s.bots[i].Name}] = true
+	}
+	fleet := compile.Fleet{Tenants: o.fleet.SameDomain(s.tenant), Bots: append(o.fleet.SameBots(s.bots), s.bots...)}
+	var out []compile.Problem
+	for _, p := range compile.CheckFleet(fleet) {
+		if own[p.Object] {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// stamp names a document by its content: the same manifests give the same name.
+func stamp(d *conf.Document) error {
+	d.Generation = ""
+	text, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("document: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	d.Generation = hex.EncodeToString(sum[:6])
+	return nil
+}
+
+// generationOf reads the generation of a document that was written before.
+func generationOf(document []byte) string {
+	var d struct {
+		Generation string `json:"generation"`
+	}
+	if json.Unmarshal(document, &d) != nil {
+		return ""
+	}
+	return d.Generation
+}
+
+// announce sets the generation on the running pod, which makes the kubelet
+// refresh the mounted document at once.
+func (o *operator) announce(ctx context.Context, s *scene) error {
+	if s.pod == nil || s.wanted == "" || s.pod.DeletionTimestamp != nil ||
+		s.pod.Annotations[v1alpha1.AnnotationConfigGeneration] == s.wanted {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"annotations": map[string]string{v1alpha1.AnnotationConfigGeneration: s.wanted},
+	}})
+	if err != nil {
+		return err
+	}
+	if err := o.client.Patch(ctx, s.pod, client.RawPatch(types.MergePatchType, patch)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("annotation of pod %s: %w", s.pod.Name, err)
+	}
+	return nil
+}
+
+// verdictsOf says of each object of the tenant what the compiler found, and of
+// each trunk what the PBX reports.
+func (o *operator) verdictsOf(s *scene) map[compile.Object]verdict.Verdict {
+	out := map[compile.Object]verdict.Verdict{}
+	put := func(kind, name string) compile.Object {
+		object := compile.Object{Kind: kind, Namespace: s.tenant.Namespace, Name: name}
+		out[object] = verdict.Verdict{Accepted: verdict.Accepted(compile.Of(s.problems, object))}
+		return object
+	}
+	for i := range s.plans {
+		put(v1alpha1.KindExtensionPlan, s.plans[i].Name)
+	}
+	for i := range s.flows {
+		put(v1alpha1.KindCallFlow, s.flows[i].Name)
+	}
+	for i := range s.bots {
+		put(v1alpha1.KindNaverWorksBot, s.bots[i].Name)
+	}
+	seen, _ := o.pbxs.observer.Report(s.name())
+	for i := range s.trunks {
+		object := put(v1alpha1.KindSIPTrunk, s.trunks[i].Name)
+		v := out[object]
+		v.Ready = trunkReady(s.trunks[i].Name, seen)
+		out[object] = v
+	}
+	return out
+}
+
+func tenantObject(s *scene) compile.Object {
+	return compile.Object{Kind: v1alpha1.KindPBXTenant, Namespace: s.tenant.Namespace, Name: s.tenant.Name}
+}

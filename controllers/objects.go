@@ -1,0 +1,159 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/apply"
+	"github.com/dipcast/dipcast/controllers/compile"
+	"github.com/dipcast/dipcast/controllers/desired"
+	"github.com/dipcast/dipcast/controllers/fleet"
+)
+
+// applyObjects writes what the tenant's objects should be, where they differ,
+// and deletes what must not exist any more. Without a class nothing is touched:
+// the PBX goes on as it is.
+func (o *operator) applyObjects(ctx context.Context, s *scene) error {
+	if s.class == nil || s.ports.Zero() {
+		return nil
+	}
+	in := desired.Input{
+		Tenant: s.tenant, Class: s.class, Ports: s.ports,
+		Image: o.PBXImage, ImagePullSecrets: o.ImagePullSecrets, MonitoringLabels: o.MonitoringLabels,
+		Trunks: len(s.trunks), Node: o.nodeOf(s), APIs: o.apis.present(),
+	}
+	if s.document != nil {
+		text, err := json.Marshal(s.document)
+		if err != nil {
+			return fmt.Errorf("document: %w", err)
+		}
+		in.Document = text
+	}
+	s.objects = desired.Build(in)
+	if s.document == nil && s.config == nil {
+		// A pod could not start without a document.
+		return nil
+	}
+	for _, want := range s.objects.All() {
+		if _, err := o.applier.Apply(ctx, want); err != nil {
+			if !permanent(err) {
+				return err
+			}
+			s.problems = append(s.problems, compile.Problem{
+				Object: tenantObject(s), Severity: compile.Error, Reason: v1alpha1.ReasonConflict, Message: err.Error(),
+			})
+		}
+	}
+	return o.prune(ctx, s)
+}
+
+// permanent reports whether only a person can mend it.
+func permanent(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || errors.Is(err, apply.ErrForeign)
+}
+
+// prune deletes those objects whose absence is wanted. Config and StatefulSet
+// are not among them: they go with the tenant.
+func (o *operator) prune(ctx context.Context, s *scene) error {
+	wanted := map[string]bool{}
+	for _, want := range s.objects.All() {
+		wanted[fmt.Sprintf("%T %v %s", want, want.GetObjectKind().GroupVersionKind().Kind, want.GetName())] = true
+	}
+	for _, object := range o.prunable(s.tenant) {
+		if wanted[fmt.Sprintf("%T %v %s", object, object.GetObjectKind().GroupVersionKind().Kind, object.GetName())] {
+			continue
+		}
+		if _, err := o.applier.Delete(ctx, object, s.tenant.UID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prunable are the objects of a tenant that exist or not, depending on what it
+// asks for, as far as the cluster knows their kinds.
+func (o *operator) prunable(t *v1alpha1.PBXTenant) []client.Object {
+	out := []client.Object{&networkingv1.Ingress{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "Ingress"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: desired.WebName(t.Name)},
+	}}
+	add := func(present bool, kind schema.GroupVersionKind, names ...string) {
+		for _, name := range names {
+			if !present {
+				continue
+			}
+			u := &unstructured.Unstructured{}
+			u.SetGroupVersionKind(kind)
+			u.SetNamespace(t.Namespace)
+			u.SetName(name)
+			out = append(out, u)
+		}
+	}
+	apis := o.apis.present()
+	add(apis.Gateway, desired.HTTPRouteKind(), desired.WebName(t.Name))
+	add(apis.CertManager, desired.CertificateKind(), desired.WebTLSName(t.Name), desired.SIPTLSName(t.Name))
+	add(apis.ExternalDNS, desired.DNSEndpointKind(), desired.WebName(t.Name))
+	return out
+}
+
+// nodeOf is where the PBX runs, or ran last: DNS records outlive the moment in
+// which a pod is replaced.
+func (o *operator) nodeOf(s *scene) desired.Node {
+	n := desired.Node{Name: s.tenant.Status.NodeName}
+	if s.pod != nil && s.pod.Spec.NodeName != "" && s.pod.DeletionTimestamp == nil {
+		n.Name, n.SIP = s.pod.Spec.NodeName, podPorts(s.pod)
+	} else if s.tenant.Status.PreviousPorts != nil {
+		n.SIP = fleet.Ports(s.tenant.Status.PreviousPorts).SIP
+	}
+	if n.Name == "" {
+		return desired.Node{}
+	}
+	n.Addresses = s.nodes.Advertise[n.Name]
+	if static, ok := s.nodes.Advertise[""]; ok {
+		n.Addresses = static
+	}
+	return n
+}
+
+const (
+	podSoon  = 5 * time.Second
+	podLater = 5 * time.Minute
+)
+
+// askRefusals reads why a pod that should be there is not: only events tell.
+// The longer it lasts the less often it is asked.
+func (o *operator) askRefusals(ctx context.Context, s *scene) error {
+	if s.pod != nil || s.set == nil || s.set.DeletionTimestamp != nil {
+		return nil
+	}
+	age := o.Now().Sub(s.set.CreationTimestamp.Time)
+	s.after(min(max(podSoon, age/2), podLater))
+	if age < podSoon/2 {
+		return nil
+	}
+	var events corev1.EventList
+	err := o.live.List(ctx, &events, client.InNamespace(s.tenant.Namespace), client.MatchingFields{
+		"involvedObject.kind": "StatefulSet", "involvedObject.name": s.set.Name, "reason": "FailedCreate",
+	})
+	if err != nil {
+		return fmt.Errorf("events of StatefulSet %s: %w", s.set.Name, err)
+	}
+	for i := range events.Items {
+		if events.Items[i].InvolvedObject.UID == s.set.UID {
+			s.refusals = append(s.refusals, events.Items[i].Message)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,19 @@
+package controllers
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+)
+
+// reconcileTrunk tells whether the tenant could use a trunk, and whether it can take a call.
+func (o *operator) reconcileTrunk(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var x v1alpha1.SIPTrunk
+	if err := o.client.Get(ctx, req.NamespacedName, &x); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	return reconcile.Result{}, o.reportVerdict(ctx, v1alpha1.KindSIPTrunk, &x, &x.Status.Conditions)
+}
