@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +35,7 @@ func (s *Server) Report() conf.Report {
 		}
 		r.Trunks = append(r.Trunks, report)
 	}
+	slices.SortFunc(r.Trunks, func(a, b conf.TrunkReport) int { return strings.Compare(a.Name, b.Name) })
 	return r
 }
 

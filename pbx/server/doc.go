@@ -10,6 +10,10 @@
 // state and are named in the result, so that whoever applied the document can
 // restart the process when it suits.
 //
+// On the admin listener, to whoever has the API token, it reports its state and
+// takes drains (conf.Report, conf.Drain): new calls are refused for a while, so
+// that the process can be replaced between two calls.
+//
 // The order of an end is: refuse new calls, wait for the calls that are up,
 // end what is left, write the last records, close the sockets.
 package server

@@ -77,7 +77,7 @@ func (s *Server) Apply(c Config) error {
 	n := &site{
 		Config: c, token: sha256.Sum256([]byte(c.APIToken)),
 		sources: sources{trusted: slices.Concat(s.opts.TrustedProxies, c.TrustedProxies)},
-		admins: map[string]bool{}, byNumber: make(map[string]Extension, len(c.Extensions)),
+		admins:  map[string]bool{}, byNumber: make(map[string]Extension, len(c.Extensions)),
 	}
 	sc := signin.Config{
 		Tenant: c.Tenant, BaseURL: c.BaseURL, IssuerURL: c.OIDC.IssuerURL, ClientID: c.OIDC.ClientID,

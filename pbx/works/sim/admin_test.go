@@ -208,7 +208,7 @@ func TestMembersChangeFromOutside(t *testing.T) {
 	do(t, s, "PUT", "/sim/users/nobody", `{"telephone":"1"}`, 404)
 	do(t, s, "PUT", "/sim/users/"+haneul, `{"phone":"1"}`, 400)
 	do(t, s, "PUT", "/sim/users/"+haneul, `{"userId":"another"}`, 400)
-	if resp, body := get(t, "GET", s.URL()+"/sim/users", ""); resp.StatusCode != 200 || !strings.Contains(body, `"telephone":"02-555-0101"`) {
+	if resp, body := get(t, "GET", s.URL()+"/sim/users", ""); resp.StatusCode != http.StatusOK || !strings.Contains(body, `"telephone":"02-555-0101"`) {
 		t.Errorf("users %s", body)
 	}
 }
@@ -238,7 +238,7 @@ func TestBotsChangeFromOutside(t *testing.T) {
 	do(t, s, "PATCH", path, `{"callbackUrl":""}`, 404)
 	do(t, s, "PATCH", "/sim/bots/none", `{"callbackUrl":""}`, 404)
 	do(t, s, "PUT", "/sim/bots/5/menu", `{"content":{"actions":[{"type":"uri","label":"x","uri":"https://elsewhere.example/"}]}}`, 404)
-	if resp, body := get(t, "GET", s.URL()+"/sim/bots", ""); resp.StatusCode != 200 || strings.Contains(body, "2000001") {
+	if resp, body := get(t, "GET", s.URL()+"/sim/bots", ""); resp.StatusCode != http.StatusOK || strings.Contains(body, "2000001") {
 		t.Errorf("bots %s", body)
 	}
 }
