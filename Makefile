@@ -20,12 +20,17 @@ ARCHITECTURES ?= amd64,arm64
 
 .PHONY: help
 help: ## Print this list.
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build ## Run the product: simulator, PBX, phones, a call that a press moves (DEMO=once ends by itself).
 	@$(GO) build -o $(BIN)/ ./hack/demo
 	@$(BIN)/demo -bin $(BIN)/dipcast $(if $(filter once,$(DEMO)),-once)
+
+.PHONY: demo-cluster
+demo-cluster: build $(HELM) ## The same on a real Kubernetes on this machine, through the Helm chart (as root; DEMO=once ends by itself).
+	@$(GO) build -trimpath -o $(BIN)/ ./hack/demo-cluster
+	@$(BIN)/demo-cluster -bin $(BIN)/dipcast -helm $(HELM) -version $(VERSION) $(if $(filter once,$(DEMO)),-once)
 
 .PHONY: cluster
 cluster: ## Run a Kubernetes of two nodes on this machine (as root); with KUBECONFIG set, that cluster is used.
