@@ -22,6 +22,12 @@ import (
 	"github.com/dipcast/dipcast/controllers/rollout"
 )
 
+// errMoved is that the pod changed since the cache showed it.
+var errMoved = errors.New("the pod changed meanwhile")
+
+// lookAgain is when the cache shows a pod that changed meanwhile.
+const lookAgain = 250 * time.Millisecond
+
 // passes bounds how often one reconcile asks for a decision: the turn, the
 // PBX's answer, what is done then.
 const passes = 4
@@ -43,6 +49,10 @@ func (o *operator) update(ctx context.Context, s *scene) error {
 	if err != nil {
 		// Nothing was begun: what was decided before still holds.
 		o.pbxs.turns.Settle(name, rollout.Decision{Update: last.update})
+		if errors.Is(err, errMoved) {
+			s.after(lookAgain)
+			return nil
+		}
 		return fmt.Errorf("update of PBXTenant %s: %w", name, err)
 	}
 	act := act(d, s.pod)
@@ -208,7 +218,7 @@ func (o *operator) act(ctx context.Context, s *scene, target observer.Target, d 
 		return o.pbxs.observer.Resume(ctx, target)
 	case rollout.PatchImage:
 		return o.patchPod(ctx, s.pod, types.StrategicMergePatchType, map[string]any{
-			"metadata": map[string]any{"uid": s.pod.UID},
+			"metadata": map[string]any{"uid": s.pod.UID, "resourceVersion": s.pod.ResourceVersion},
 			"spec":     map[string]any{"containers": []any{map[string]any{"name": desired.ContainerPBX, "image": image}}},
 		})
 	case rollout.DeletePod:
@@ -223,28 +233,27 @@ func (o *operator) act(ctx context.Context, s *scene, target observer.Target, d 
 	return nil
 }
 
-// deletePod deletes this very pod; one that is gone or was replaced already is
+// deletePod deletes the pod as the cache shows it; one that is gone already is
 // no error.
 func (o *operator) deletePod(ctx context.Context, pod *corev1.Pod, grace *int64) error {
-	err := o.client.Delete(ctx, pod, &client.DeleteOptions{
+	return moved(client.IgnoreNotFound(o.client.Delete(ctx, pod, &client.DeleteOptions{
 		GracePeriodSeconds: grace,
-		Preconditions:      &metav1.Preconditions{UID: &pod.UID},
-	})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil
-	}
-	return err
+		Preconditions:      &metav1.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion},
+	})))
 }
 
-// patchPod changes this very pod: its UID is part of the patch.
+// patchPod changes the pod; the patch says which one it is for.
 func (o *operator) patchPod(ctx context.Context, pod *corev1.Pod, kind types.PatchType, patch map[string]any) error {
 	raw, err := json.Marshal(patch)
 	if err != nil {
 		return err
 	}
-	err = o.client.Patch(ctx, pod.DeepCopy(), client.RawPatch(kind, raw))
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil
+	return moved(client.IgnoreNotFound(o.client.Patch(ctx, pod.DeepCopy(), client.RawPatch(kind, raw))))
+}
+
+func moved(err error) error {
+	if apierrors.IsConflict(err) {
+		return errMoved
 	}
 	return err
 }
@@ -263,7 +272,10 @@ func (o *operator) refreshDocument(ctx context.Context, s *scene, did rollout.Ac
 			"annotations": map[string]any{v1alpha1.AnnotationConfigGeneration: s.document.Generation},
 		},
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errMoved):
+		s.after(lookAgain)
+	case err != nil:
 		return fmt.Errorf("pod %s/%s: %w", s.pod.Namespace, s.pod.Name, err)
 	}
 	return nil
