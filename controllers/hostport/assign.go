@@ -37,16 +37,17 @@ type Assignment struct {
 func (l Layout) Assign(self Claim, others []Claim, nodes int) (Assignment, error) {
 	nodes = max(nodes, 1)
 	held := holdings(self, others)
-	if slot, ok := l.slotOf(self.Ports); ok {
-		if rank, kept := rankOf(self, held); kept && rank < nodes {
-			_, free := l.free(held)
-			if rank == 0 || self.Running || !free {
-				return l.assignment(slot, self, held), nil
-			}
-		}
+	own, slotted := l.slotOf(self.Ports)
+	rank, whole := rankOf(self, held)
+	mayKeep := slotted && whole && rank < nodes
+	if mayKeep && (rank == 0 || self.Running) {
+		return l.assignment(own, self, held), nil
 	}
 	if slot, ok := l.free(held); ok {
 		return l.assignment(slot, self, held), nil
+	}
+	if mayKeep {
+		return l.assignment(own, self, held), nil
 	}
 	if slot, ok := l.leastShared(held, nodes); ok {
 		return l.assignment(slot, self, held), nil
@@ -89,8 +90,8 @@ func (l Layout) slotOf(p Ports) (int, bool) {
 }
 
 // rankOf returns how many tenants with a better right share self's block; not
-// kept means that one with a better right holds a part of it.
-func rankOf(self Claim, held []holding) (rank int, kept bool) {
+// whole means that one with a better right holds a part of it.
+func rankOf(self Claim, held []holding) (rank int, whole bool) {
 	for _, h := range held {
 		if !h.ports.Overlaps(self.Ports) || !better(h.claim, self) {
 			continue
