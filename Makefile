@@ -81,7 +81,7 @@ helm: $(HELM) ## Build the pinned helm and print its path.
 	@echo $(HELM)
 
 .PHONY: check
-check: tidy generate format vet lint house ## All checks that need no running program; fails on any difference to what is committed.
+check: tidy generate format vet lint shell house ## All checks that need no running program; fails on any difference to what is committed.
 	@git diff --exit-code || { echo "check: the files above are not as the tools write them: commit the difference"; exit 1; }
 
 .PHONY: tidy
@@ -89,6 +89,7 @@ tidy: ## Bring go.mod in order.
 	$(GO) mod tidy
 	cd hack/tools && $(GO) mod tidy
 	cd hack/tools/helm && $(GO) mod tidy
+	cd hack/cluster/kube && $(GO) mod tidy
 
 .PHONY: generate
 generate: ## Write the generated files: deepcopy, CRDs, docs/resources.md, the chart's copies.
@@ -110,6 +111,10 @@ vet: ## Run go vet.
 .PHONY: lint
 lint: $(LINT) ## Run the linter with .golangci.yml.
 	$(LINT) run ./...
+
+.PHONY: shell
+shell: ## Check the shell scripts.
+	cd hack/cluster && shellcheck -x *.sh
 
 .PHONY: house
 house: ## Check import directions, sizes and globals.

@@ -62,8 +62,10 @@ func (k *kube) explain(ctx context.Context, err error) error {
 	ctx = context.WithoutCancel(ctx)
 	for _, args := range [][]string{
 		{"get", "pbxtenants,siptrunks,naverworksbots,pods", "-A", "-o", "wide"},
-		{"-n", "acme", "get", "pbxtenants,naverworksbots", "-o",
-			`jsonpath={range .items[*]}{.kind}{range .status.conditions[*]}{"\n"}  {.type}={.status} {.reason}: {.message}{end}{"\n"}{end}`},
+		{
+			"-n", "acme", "get", "pbxtenants,naverworksbots", "-o",
+			`jsonpath={range .items[*]}{.kind}{range .status.conditions[*]}{"\n"}  {.type}={.status} {.reason}: {.message}{end}{"\n"}{end}`,
+		},
 		{"-n", namespace, "logs", "-l", "app.kubernetes.io/name=dipcast", "--tail=20"},
 	} {
 		if out, e := k.kubectl(ctx, args...); e == nil && len(out) > 0 {

@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -73,10 +74,10 @@ func prepare(ctx context.Context, o options, tell stage.Teller) error {
 		return err
 	}
 	tell.Step("Building the images %s", o.version)
-	if err := run(ctx, "make", "--no-print-directory", "-s", "images", "VERSION="+o.version); err != nil {
+	if err := run(ctx, "make", "--no-print-directory", "-s", "images", "VERSION="+o.version, "ARCHITECTURES="+runtime.GOARCH); err != nil {
 		return err
 	}
-	images, err := filepath.Glob("dist/images/*-" + o.version + "-*.tar")
+	images, err := filepath.Glob("dist/images/*-" + o.version + "-" + runtime.GOARCH + ".tar")
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,7 +167,7 @@ func (k *kube) place(ctx context.Context, client *http.Client) (stage.Place, err
 		return stage.Place{}, fmt.Errorf("%d pods of tenant acme, SIP port %d: want one pod with a port", len(pods.Items), tenant.Status.Ports.SIP)
 	}
 	pod := pods.Items[0]
-	sip := net.JoinHostPort(pod.Status.HostIP, fmt.Sprint(tenant.Status.Ports.SIP))
+	sip := net.JoinHostPort(pod.Status.HostIP, strconv.Itoa(tenant.Status.Ports.SIP))
 	k.tell.Step("The company's PBX runs on node %s at %s", pod.Spec.NodeName, sip)
 	return stage.Place{
 		SIP: sip, Console: console, Works: works, Phones: phonesAt, Carrier: carrierAt, Client: client,
