@@ -390,9 +390,22 @@ func TestHeadersAndHealth(t *testing.T) {
 	if w := get(h, "/metrics"); w.Code != http.StatusSeeOther {
 		t.Errorf("/metrics of the public listener is answered %d", w.Code)
 	}
-	admin := b.server.AdminHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }), nil)
+	admin := b.server.AdminHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }), map[string]http.HandlerFunc{
+		"GET /private": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "private") },
+	})
 	if w := get(admin, "/metrics"); w.Body.String() != "metrics" {
 		t.Errorf("/metrics of the admin listener is answered %d", w.Code)
+	}
+	for path, status := range map[string]int{"/private": 401, "/api/v1/calls": 401, "/healthz": 200} {
+		if w := get(admin, path); w.Code != status || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s of the admin listener without a token is answered %d, want %d", path, w.Code, status)
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, "/private", nil)
+	r.Header.Set("Authorization", "Bearer "+apiToken)
+	w := httptest.NewRecorder()
+	if admin.ServeHTTP(w, r); w.Body.String() != "private" {
+		t.Errorf("/private with the token is answered %d %s", w.Code, w.Body)
 	}
 	if w := get(admin, "/sign-in"); w.Code != 404 {
 		t.Errorf("the admin listener serves the console: %d", w.Code)
