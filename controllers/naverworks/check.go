@@ -12,11 +12,10 @@ import (
 // once when what it depends on has changed, otherwise after a while. Its zero
 // value was never done. It is for one goroutine at a time.
 type Check struct {
-	key    string
-	due    time.Time
-	fails  int
-	shown  Verdict
-	failed bool // the last look failed, though shown may be an older success
+	key   string
+	due   time.Time
+	fails int     // in a row
+	shown Verdict // may be an older success
 }
 
 const (
@@ -37,7 +36,7 @@ func (c *Check) Done(key string, now time.Time, v Verdict, every time.Duration, 
 		*c = Check{key: key}
 	}
 	wait := every
-	if c.failed = !v.OK(); c.failed {
+	if !v.OK() {
 		c.fails++
 		if d := firstRetry << min(c.fails-1, 16); d < every {
 			wait = d
@@ -58,6 +57,9 @@ func (c *Check) Done(key string, now time.Time, v Verdict, every time.Duration, 
 func (c *Check) Postpone(key string, now time.Time, v Verdict, wait time.Duration) {
 	*c = Check{key: key, due: now.Add(wait), shown: v}
 }
+
+// Stood reports whether all was well for this key when it was looked at last.
+func (c *Check) Stood(key string) bool { return c.key == key && c.shown.OK() }
 
 // Shown is the verdict of the last look.
 func (c *Check) Shown() Verdict { return c.shown }
