@@ -12,15 +12,16 @@ done
 [ -x /usr/lib/cni/bridge ] || die "the CNI plugins are missing: make packages"
 lock
 began=$(date +%s%N)
-mkdir -p "$state" "$images" "$state/nodes"
+mkdir -p "$state" "$images" "$state/nodes" "$cache/cluster-tools"
 
 kube=$("$here/kube-bin.sh" all)
 echo "$kube" >"$state/bin"
 if ! [ -s "$images/pause.tar" ]; then
-  (cd "$here" && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$state/pause" ./pause)
-  "$here/image.sh" "$state/pause" localhost/dipcast-pause:1 "$images/pause.tar"
+  # Built outside the cluster's folder: go links again only what has changed.
+  (cd "$here/.." && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$cache/cluster-tools/" ./ingress ./cluster/pause)
+  cp "$cache/cluster-tools/ingress" "$state/ingress"
+  "$here/image.sh" "$cache/cluster-tools/pause" localhost/dipcast-pause:1 "$images/pause.tar"
 fi
-[ -x "$state/ingress" ] || (cd "$here/.." && CGO_ENABLED=0 go build -trimpath -o "$state/ingress" ./ingress)
 
 "$here/control-plane.sh" on
 k get clusterrolebinding kube-proxy >/dev/null 2>&1 ||
