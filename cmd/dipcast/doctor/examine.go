@@ -14,7 +14,7 @@ func Examine(s *Snapshot) []Finding {
 	for i := range s.Tenants {
 		t := &s.Tenants[i]
 		for _, check := range []func(*Snapshot, *Tenant) []Finding{
-			podSecurity, conditions, objects, pod, ports, advertise, signalling, records,
+			podSecurity, conditions, objects, ports, pod, advertise, signalling, records,
 			certificate, report, trunks, bots, callback, budget, volume, version,
 		} {
 			for _, f := range check(s, t) {

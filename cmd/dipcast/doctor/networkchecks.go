@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -54,6 +55,9 @@ func sipPort(t *Tenant) int {
 
 func advertise(s *Snapshot, t *Tenant) []Finding {
 	const check = "advertise"
+	if err := s.unreadable(ReadClasses); err != nil {
+		return nil // the check of the classes says it
+	}
 	if t.Class == nil {
 		return []Finding{fail(check, "set spec.className to one of: kubectl get pbxclasses", "there is no PBXClass %q", t.Tenant.Spec.ClassName)}
 	}
@@ -87,6 +91,9 @@ func signalling(_ *Snapshot, t *Tenant) []Finding {
 			continue
 		}
 		cure := fmt.Sprintf("open %s port %d to the node in the firewall, and the RTP ports over UDP", a.Transport, a.Address.Port())
+		if errors.Is(a.Err, syscall.ECONNREFUSED) {
+			cure = "nothing listens there: see the findings about pod and ports, and that the address is the node's own"
+		}
 		if ip := a.Address.Addr(); ip.IsPrivate() || ip.IsLoopback() {
 			found = append(found, warn(check, "run doctor from the phones' network; "+cure,
 				"%s over %s does not answer OPTIONS from here: %v; the address is private, so here may be the wrong place to ask", a.Address, a.Transport, a.Err))

@@ -55,7 +55,7 @@ func conditions(_ *Snapshot, t *Tenant) []Finding {
 	if len(st.Conditions) == 0 {
 		return []Finding{fail(check, "see the finding about the operator, and its log", "the operator has not looked at this tenant yet")}
 	}
-	found := judge(check, st.Conditions, fmt.Sprintf("kubectl dipcast status %s -n %s", t.Tenant.Name, t.Tenant.Namespace))
+	found := judge(check, st.Conditions, fmt.Sprintf("do as it says; kubectl dipcast status %s -n %s shows all of it", t.Tenant.Name, t.Tenant.Namespace))
 	if st.ObservedGeneration != 0 && st.ObservedGeneration < t.Tenant.Generation {
 		found = append(found, warn(check, "wait some seconds; if it stays, see the operator's log",
 			"the status tells of an older manifest than the newest"))
@@ -138,6 +138,9 @@ func pod(s *Snapshot, t *Tenant) []Finding {
 	if err := s.unreadable(ReadPods); err != nil {
 		return []Finding{notRead(check, ReadPods, err)}
 	}
+	if t.Tenant.Status.Ports == nil {
+		return nil // nothing is made before that: the check of the ports says it
+	}
 	name, ns := cluster.PodName(cluster.Name(&t.Tenant)).Name, t.Tenant.Namespace
 	describe := fmt.Sprintf("kubectl -n %s describe pod %s tells why", ns, name)
 	if t.Pod == nil {
@@ -213,6 +216,9 @@ func budget(s *Snapshot, t *Tenant) []Finding {
 	if err := s.unreadable(ReadBudgets); err != nil {
 		return []Finding{notRead(check, ReadBudgets, err)}
 	}
+	if t.Tenant.Status.Ports == nil {
+		return nil // nothing is made before that: the check of the ports says it
+	}
 	if t.Budget == nil {
 		return []Finding{fail(check, "see the operator's log", "there is no PodDisruptionBudget %s: kubectl drain would end calls", desired.PBXName(t.Tenant.Name))}
 	}
@@ -227,6 +233,9 @@ func volume(s *Snapshot, t *Tenant) []Finding {
 	const check = "volume"
 	if err := s.unreadable(ReadVolumes); err != nil {
 		return []Finding{notRead(check, ReadVolumes, err)}
+	}
+	if t.Tenant.Status.Ports == nil {
+		return nil // nothing is made before that: the check of the ports says it
 	}
 	if t.Volume == nil {
 		return []Finding{fail(check, "see the operator's log", "there is no PersistentVolumeClaim %s", desired.DataName(t.Tenant.Name))}

@@ -86,7 +86,7 @@ func showCalls(ctx context.Context, f *flags, p *cluster.PBX) error {
 			orDash(l.PulledBy), clock(f.env.Now().Sub(since)),
 		}
 	}
-	f.env.table(f.env.Stdout, []column{
+	f.env.roomy(f.output).table(f.env.Stdout, []column{
 		{head: "CALL"}, {head: "DIRECTION", rank: 2}, {head: "STATE"}, {head: "FROM"}, {head: "TO"},
 		{head: "ANSWERED BY"}, {head: "PULLED BY", rank: 1}, {head: "TIME"},
 	}, rows)
@@ -154,7 +154,7 @@ func showRecords(ctx context.Context, f *flags, p *cluster.PBX, limit int) error
 			party(r.AnsweredBy), orDash(r.PulledBy), clock(r.Talk()), f.id(r.ID),
 		}
 	}
-	f.env.table(f.env.Stdout, []column{
+	f.env.roomy(f.output).table(f.env.Stdout, []column{
 		{head: "STARTED"}, {head: "DIRECTION", rank: 3}, {head: "FROM"}, {head: "TO"}, {head: "OUTCOME"},
 		{head: "ANSWERED BY", rank: 2}, {head: "PULLED BY", rank: 1}, {head: "TALK"}, {head: "CALL"},
 	}, rows)

@@ -30,6 +30,7 @@ type flags struct {
 	set     *flag.FlagSet
 	env     *Env
 	name    string
+	usage   string
 	lines   []string // of the help
 	options cluster.Options
 	all     bool
@@ -40,12 +41,9 @@ type flags struct {
 // newFlags begins the flags of a command. formats are those of -o, if any;
 // everywhere adds -A.
 func newFlags(env *Env, name, usage string, everywhere bool, formats ...string) *flags {
-	f := &flags{set: flag.NewFlagSet(name, flag.ContinueOnError), env: env, name: name, formats: formats}
+	f := &flags{set: flag.NewFlagSet(name, flag.ContinueOnError), env: env, name: name, usage: usage, formats: formats}
 	f.set.SetOutput(io.Discard) // parse tells what is wrong
-	f.set.Usage = func() {
-		usage := strings.ReplaceAll(strings.TrimSpace(usage), "PROGRAM", env.Program)
-		fmt.Fprintf(env.Stdout, "Usage: %s\n\nFlags:\n%s\n", usage, strings.Join(f.lines, "\n"))
-	}
+	f.set.Usage = func() {}     // it would be shown after each mistake, too
 	f.text(&f.options.Namespace, "n", "namespace", "NAME", "namespace; default: the context's")
 	if everywhere {
 		f.flag(&f.all, "A", "all-namespaces", "tenants of all namespaces")
@@ -87,6 +85,9 @@ func (f *flags) define(short, long, what, help string, add func(name string)) {
 // reGlued are kubectl's short flags with their value in one word: -nacme.
 var reGlued = regexp.MustCompile(`^-([no])([^-=].*)$`)
 
+// reLong is a long flag as package flag writes it.
+var reLong = regexp.MustCompile(` -([a-z-]{2,})`)
+
 // parse accepts flags before and after the arguments, as kubectl does.
 func (f *flags) parse(args []string, least, most int) ([]string, error) {
 	args = f.unglue(args)
@@ -98,9 +99,10 @@ func (f *flags) parse(args []string, least, most int) ([]string, error) {
 		}
 		if err := f.set.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
+				f.help()
 				return nil, err
 			}
-			return nil, f.wrong("%v", err)
+			return nil, f.wrong("%s", reLong.ReplaceAllString(err.Error(), " --$1"))
 		}
 		args = f.set.Args()
 	}
@@ -113,6 +115,11 @@ func (f *flags) parse(args []string, least, most int) ([]string, error) {
 		return nil, f.wrong("-o %s: must be one of %s", f.output, strings.Join(f.formats, ", "))
 	}
 	return rest, nil
+}
+
+func (f *flags) help() {
+	usage := strings.ReplaceAll(strings.TrimSpace(f.usage), "PROGRAM", f.env.Program)
+	fmt.Fprintf(f.env.Stdout, "Usage: %s\n\nFlags:\n%s\n", usage, strings.Join(f.lines, "\n"))
 }
 
 // unglue parts kubectl's short flags from values in the same word.

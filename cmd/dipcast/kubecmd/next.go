@@ -8,6 +8,7 @@ import (
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/cmd/dipcast/doctor"
+	"github.com/dipcast/dipcast/controllers/desired"
 )
 
 // causes are the conditions in the order in which a tenant comes up: the
@@ -63,7 +64,7 @@ func step(d *tenantDetail, c metav1.Condition) string {
 	case v1alpha1.ReasonNoPorts:
 		return "kubectl edit pbxclass " + d.Class + ": widen network.portPool; or add a node"
 	case v1alpha1.ReasonUnschedulable, v1alpha1.ReasonImagePull, v1alpha1.ReasonPodRefused:
-		return "do as the message says; kubectl describe statefulset " + d.Name + "-pbx" + ns + " and doctor tell more"
+		return "do as the message says; kubectl describe statefulset " + desired.PBXName(d.Name) + ns + " and doctor tell more"
 	case v1alpha1.ReasonCrashing:
 		return "kubectl dipcast logs " + d.Name + ns + " --previous"
 	case v1alpha1.ReasonWaitingForCalls:

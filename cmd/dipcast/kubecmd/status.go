@@ -93,7 +93,7 @@ func statusAll(ctx context.Context, f *flags, c *cluster.Cluster, namespace stri
 	case len(rows) == 0:
 		fmt.Fprintln(f.env.Stderr, "No PBXTenant in the cluster: kubectl apply -f config/samples/demo makes one.")
 	default:
-		f.env.tenants(rows, namespace == "", f.output == formatWide)
+		f.env.roomy(f.output).tenants(rows, namespace == "", f.output == formatWide)
 	}
 	return nil
 }
@@ -182,14 +182,7 @@ func (e *Env) tenants(rows []tenantRow, namespaces, wide bool) {
 		}
 		cells[i] = line
 	}
-	out := *e
-	if wide {
-		out.Width = 1 << 12 // who asks for all columns scrolls
-	}
-	if e.Width == 0 {
-		out.Width = 0
-	}
-	out.table(e.Stdout, columns, cells)
+	e.table(e.Stdout, columns, cells)
 }
 
 // truth colours the status of a condition that is good when true.

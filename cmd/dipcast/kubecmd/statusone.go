@@ -17,6 +17,7 @@ import (
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/cmd/dipcast/cluster"
 	"github.com/dipcast/dipcast/cmd/dipcast/doctor"
+	"github.com/dipcast/dipcast/controllers/desired"
 )
 
 // mostEvents is how many events are shown, the newest.
@@ -150,7 +151,8 @@ func podOf(p *corev1.Pod) *podRow {
 func eventsOf(d *tenantDetail, list []corev1.Event) []eventRow {
 	own := func(e *corev1.Event) bool {
 		o := e.InvolvedObject
-		if o.Name == d.Name || strings.HasPrefix(o.Name, d.Name+"-pbx") || o.Name == d.Name+"-data" {
+		switch o.Name {
+		case d.Name, desired.PBXName(d.Name), desired.PodName(d.Name), desired.DataName(d.Name):
 			return true
 		}
 		return slices.ContainsFunc(d.Objects, func(r objectRow) bool { return r.Kind == o.Kind && r.Name == o.Name })
@@ -267,9 +269,13 @@ func (e *Env) objects(w io.Writer, list []objectRow) {
 	if len(list) == 0 {
 		fmt.Fprintln(w, "  none")
 	}
+	longest := 0
+	for _, o := range list {
+		longest = max(longest, len(o.Kind+"/"+o.Name))
+	}
 	for _, o := range list {
 		c, t := summary(o.Conditions)
-		fmt.Fprintf(w, "  %s  %s\n", o.Kind+"/"+o.Name, e.paint(t, c.Reason))
+		fmt.Fprintf(w, "  %-*s  %s\n", longest, o.Kind+"/"+o.Name, e.paint(t, c.Reason))
 		if t != good && c.Message != "" {
 			fmt.Fprintf(w, "      %s\n", wrap(c.Message, 6, e.columns()))
 		}

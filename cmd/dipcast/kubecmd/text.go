@@ -94,24 +94,35 @@ func (e *Env) table(w io.Writer, columns []column, rows [][]string) {
 	}
 }
 
-// fit returns the columns that the terminal has room for. A pipe has room for
-// all of them: programs that cut columns out need each.
+// fit returns the columns that the terminal has room for, those with the
+// lowest rank first. A pipe has room for all: programs that cut columns out
+// need each.
 func (e *Env) fit(columns []column, widths []int) []int {
-	shown := make([]int, len(columns))
-	total := 0
+	byRank := make([]int, len(columns))
 	for i := range columns {
-		shown[i] = i
-		total += widths[i] + 2
+		byRank[i] = i
 	}
-	for e.Width > 0 && total-2 > e.Width {
-		worst := slices.MaxFunc(shown, func(a, b int) int { return columns[a].rank - columns[b].rank })
-		if columns[worst].rank == 0 {
-			break
+	slices.SortStableFunc(byRank, func(a, b int) int { return columns[a].rank - columns[b].rank })
+	var shown []int
+	used := 0
+	for _, i := range byRank {
+		if e.Width == 0 || columns[i].rank == 0 || used+widths[i] <= e.Width {
+			shown = append(shown, i)
+			used += widths[i] + 2
 		}
-		shown = slices.DeleteFunc(shown, func(i int) bool { return i == worst })
-		total -= widths[worst] + 2
 	}
+	slices.Sort(shown)
 	return shown
+}
+
+// roomy is e for who asks for all columns with -o wide and scrolls.
+func (e *Env) roomy(format string) *Env {
+	if format != formatWide || e.Width == 0 {
+		return e
+	}
+	out := *e
+	out.Width = 1 << 12
+	return &out
 }
 
 // wrap breaks text at spaces, so that every line with its indent fits; words
