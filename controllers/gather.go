@@ -25,7 +25,7 @@ func (o *operator) gather(ctx context.Context, name types.NamespacedName) (*scen
 	s.stored = s.tenant.DeepCopy()
 	steps := []func(context.Context, *scene) error{o.gatherMembers, o.gatherClass, o.gatherPod}
 	if s.tenant.DeletionTimestamp == nil {
-		steps = append(steps, o.withDirectory, o.gatherSecrets)
+		steps = append(steps, o.gatherSecrets)
 	}
 	for _, read := range steps {
 		if err := read(ctx, s); err != nil {

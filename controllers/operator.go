@@ -12,6 +12,7 @@ import (
 	"github.com/dipcast/dipcast/controllers/apply"
 	"github.com/dipcast/dipcast/controllers/fleet"
 	"github.com/dipcast/dipcast/controllers/verdict"
+	"github.com/dipcast/dipcast/controllers/worksync"
 )
 
 // Options of the operator.
@@ -61,6 +62,7 @@ type operator struct {
 	wakers   wakers
 	pbxs     *pbxs
 	applier  *apply.Applier
+	line     *worksync.Line
 	apis     *apis
 	trust    *trust
 	memory   memory

@@ -41,7 +41,8 @@ func Setup(mgr manager.Manager, opts Options) error {
 	o.applier = apply.New(o.client, o.live)
 	for _, setup := range []func(manager.Manager) error{
 		o.setupTrust, o.setupMetrics, o.setupIndexes, o.setupMemory, o.setupPBX,
-		o.setupTenants, o.setupMembers, o.setupClasses, o.setupAPIs, o.setupBots, o.setupDirectories,
+		o.setupTenants, o.setupMembers, o.setupClasses, o.setupAPIs,
+		o.setupLine, o.setupBots, o.setupDirectories,
 	} {
 		if err := setup(mgr); err != nil {
 			return fmt.Errorf("operator: %w", err)

@@ -124,6 +124,7 @@ func (o *operator) serve(ctx context.Context, s *scene) error {
 		o.makeSecrets,
 		o.compile,
 		o.applyObjects,
+		o.pruneSecrets,
 		o.gatherExposure,
 		o.announce,
 		o.observe,
