@@ -19,6 +19,8 @@ network() {
   local a
   for a in $api $ingress $outside; do ip -n $fabric addr add "$a/24" dev br0; done
   ip -n $fabric link set br0 up
+  # Part of some kernels, a module of others.
+  [ -e /proc/sys/net/bridge ] || modprobe br_netfilter 2>/dev/null || die "the kernel has no br_netfilter: Services need it"
   nsenter --net=/run/netns/$fabric sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0
   ip link add $leg type veth peer name host netns $fabric
   ip -n $fabric link set host master br0 up
