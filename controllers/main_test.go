@@ -1,0 +1,141 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers"
+	"github.com/dipcast/dipcast/controllers/desired"
+	"github.com/dipcast/dipcast/controllers/kubetest"
+)
+
+// One API server and the nodes of all tests; each test has its own operator,
+// for a namespace of its own.
+var (
+	cluster *kubetest.Cluster
+	nodes   *kubetest.Nodes
+)
+
+func TestMain(m *testing.M) {
+	code, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runAll(m *testing.M) (code int, err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if cluster, err = kubetest.Start(ctx); err != nil {
+		return 1, err
+	}
+	defer func() {
+		if stopErr := cluster.Stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	if nodes, err = cluster.Nodes(ctx); err != nil {
+		return 1, err
+	}
+	code = m.Run()
+	return code, nodes.Stop()
+}
+
+// scenery is the place of one test: a namespace, a class with its own ports, a
+// node of that class.
+type scenery struct {
+	namespace, class, node string
+}
+
+var places atomic.Int32
+
+// place makes a namespace, and a class of that many slots with one node.
+func place(t *testing.T, slots int) scenery {
+	t.Helper()
+	ns := cluster.Namespace(t)
+	n := int(places.Add(1))
+	s := scenery{namespace: ns, class: "class-" + ns, node: "node-" + ns}
+	// Pools of classes may not overlap, and no two nodes share an address.
+	cluster.Create(t, kubetest.Class(s.class, 10000+n*300, slots), kubetest.Node(s.node, s.class, address(n, 1)))
+	return s
+}
+
+// address is a loopback address of its own for each node.
+func address(place, node int) string { return fmt.Sprintf("127.77.%d.%d", place, node) }
+
+// operate runs an operator for namespaces until the end of the test, or until
+// the returned function is called.
+func operate(t *testing.T, options controllers.Options, change ...func(*manager.Options)) (stop func()) {
+	t.Helper()
+	scheme, err := controllers.NewScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cached, err := controllers.CacheOptions(options.Namespaces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mo := manager.Options{Scheme: scheme, Cache: cached, Metrics: server.Options{BindAddress: "0"}, Logger: logr.Discard()}
+	for _, c := range change {
+		c(&mo)
+	}
+	mgr, err := manager.New(cluster.Config, mo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.PBXImage = strings.TrimSpace(options.PBXImage + " registry.example/pbx:1")
+	options.PBXImage, _, _ = strings.Cut(options.PBXImage, " ")
+	options.SameNames = true
+	if options.Metrics == nil {
+		options.Metrics = prometheus.NewRegistry()
+	}
+	options.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	if err := controllers.Setup(mgr, options); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	ended := false
+	stop = func() {
+		if ended {
+			return
+		}
+		ended = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("operator: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// ready applies a tenant and waits until it takes calls.
+func ready(t *testing.T, tenant *v1alpha1.PBXTenant) *v1alpha1.PBXTenant {
+	t.Helper()
+	cluster.Create(t, tenant)
+	cluster.Condition(t, tenant, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	return tenant
+}
+
+func podOf(tenant *v1alpha1.PBXTenant) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Namespace, Name: desired.PodName(tenant.Name)}}
+}
