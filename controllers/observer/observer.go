@@ -28,6 +28,9 @@ const (
 	urgentRetry  = 2 * time.Second // the last interval while somebody waits
 	countsEvery  = 10 * time.Second
 	requestLimit = 2 * time.Second
+	// connectLimit is shorter: the transport goes on connecting after the
+	// request has ended, and that counts as no request.
+	connectLimit = 1500 * time.Millisecond
 	answerLimit  = 64 << 10
 	failures     = 2 // in a row before a target counts as unreachable
 
@@ -118,8 +121,12 @@ func New(opts Options) *Observer {
 		opts.Random = rand.Float64
 	}
 	transport := &http.Transport{
-		Proxy:                  nil, // whatever the environment says
-		DialContext:            opts.Dial,
+		Proxy: nil, // whatever the environment says
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, connectLimit)
+			defer cancel()
+			return opts.Dial(ctx, network, address)
+		},
 		DisableCompression:     true,
 		MaxIdleConns:           keptOpen,
 		MaxIdleConnsPerHost:    1,
