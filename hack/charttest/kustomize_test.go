@@ -2,6 +2,8 @@ package charttest
 
 import (
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -88,4 +90,72 @@ func strip(u *unstructured.Unstructured) {
 	}
 	u.SetLabels(labels)
 	u.SetAnnotations(annotations)
+}
+
+// TestOverlay builds the overlay that docs/install.md shows.
+func TestOverlay(t *testing.T) {
+	text, err := os.ReadFile(root + "/docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "# overlay/kustomization.yaml\n")
+	overlay, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("docs/install.md shows no overlay")
+	}
+	dir := t.TempDir()
+	if out, err := program(t, "cp", "-r", root+"/config", dir); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := os.Mkdir(dir+"/overlay", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/overlay/kustomization.yaml", []byte(overlay), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := program(t, binaries(t)+"/kubectl", "kustomize", dir+"/overlay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"image: registry.example/voip/operator:v1.0.0\n", "- --pbx-image=registry.example/voip/pbx:v1.0.0\n"} {
+		if strings.Count(out, want) != 1 {
+			t.Errorf("the overlay does not give %q", want)
+		}
+	}
+	if strings.Contains(out, "localhost/dipcast") {
+		t.Error("the overlay leaves images of another name")
+	}
+}
+
+// TestInstallGuide: each command of docs/install.md that Helm or make would run
+// names things that exist.
+func TestInstallGuide(t *testing.T) {
+	text, err := os.ReadFile(root + "/docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile(root + "/Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)").FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(string(makefile), "\n.PHONY: "+m[1]+"\n") {
+			t.Errorf("docs/install.md says make %s, which does not exist", m[1])
+		}
+	}
+	var sets []string
+	for _, m := range regexp.MustCompile(`--set(?:-file)? (\S+=\S+)`).FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(m[1], "trustedCAs") {
+			sets = append(sets, "--set", strings.Trim(m[1], "`"))
+		}
+	}
+	if len(sets) < 4 {
+		t.Fatalf("docs/install.md sets %q", sets)
+	}
+	render(t, sets...)
+	for _, m := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(root + "/docs/" + m[1]); err != nil {
+			t.Errorf("docs/install.md links to nothing: %v", err)
+		}
+	}
 }
