@@ -221,7 +221,7 @@ func TestDrainIfIdleRacesWithACallOverHTTP(t *testing.T) {
 		both.Go(func() { c, dialed = one.Dial(within(t), "102", phone.DialOptions{}) })
 		both.Go(func() {
 			// A call is challenged first: later and later, so that they meet.
-			<-time.After(time.Duration(round) * 100 * time.Microsecond)
+			<-time.After(time.Duration(round) * 30 * time.Microsecond)
 			code, _ = r.ask("POST", conf.PathDrain, adminToken, `{"ifIdle":true,"hold":"1h"}`)
 		})
 		both.Wait()
