@@ -93,7 +93,7 @@ tidy: ## Bring go.mod in order.
 
 .PHONY: generate
 generate: ## Write the generated files: deepcopy, CRDs, docs/resources.md, the chart's copies.
-	$(GO) generate ./api/...
+	$(GO) generate ./api/... ./controllers/...
 	$(GO) run ./hack/apidoc config/crd docs/resources.md
 	rm -rf charts/dipcast/files/crds charts/dipcast/files/rbac
 	mkdir -p charts/dipcast/files/crds charts/dipcast/files/rbac

@@ -16,4 +16,14 @@
 // runnables that setup.go adds to the manager, which waits for them. A tenant
 // is reconciled by one of them at a time. The package knows of the PBX world
 // its document (pbx/conf) and the NAVER WORKS client (pbx/works).
+//
+// The markers below are the operator's rights on what belongs to no namespace;
+// those in a tenant's namespace stand in controllers/apply.
+//
+// +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxclasses/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 package controllers
+
+//go:generate go tool controller-gen rbac:roleName=dipcast-operator paths=. output:rbac:dir=../config/rbac

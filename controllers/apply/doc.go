@@ -10,14 +10,21 @@
 // so removed. Labels, annotations and finalizers that others add are theirs.
 //
 // An Applier may be used from any goroutine; it starts none. The package knows
-// nothing of tenants beside their label. The markers below are all rights in
-// a tenant's namespace; they become a role of their own, so that an
-// installation can bind them to listed namespaces.
+// nothing of tenants beside their label.
 //
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=services;persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
+// The markers below are all rights that the operator has in a tenant's
+// namespace. They become a role of their own, config/rbac/role_tenant_objects.yaml,
+// so that an installation can bind it to listed namespaces. Pods are never
+// created, roles and bindings never touched: nobody gains rights through it.
+//
+// +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxtenants;naverworksbots,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=pbx.dipcast.io,resources=extensionplans;siptrunks;callflows,verbs=get;list;watch
+// +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxtenants/status;extensionplans/status;siptrunks/status;callflows/status;naverworksbots/status,verbs=patch
+// +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxtenants/finalizers,verbs=update
+// +kubebuilder:rbac:groups="",resources=secrets;services;persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
@@ -26,3 +33,5 @@
 // +kubebuilder:rbac:groups=monitoring.coreos.com,resources=podmonitors;prometheusrules,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get;list;watch;create;patch;delete
 package apply
+
+//go:generate go tool controller-gen rbac:roleName=dipcast-tenant-objects,fileName=role_tenant_objects.yaml paths=. output:rbac:dir=../../config/rbac
