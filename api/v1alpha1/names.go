@@ -112,6 +112,8 @@ const (
 	// AnnotationApproveRemoval on a plan approves the removal that
 	// status.directory.pending.hash names.
 	AnnotationApproveRemoval = "pbx.dipcast.io/approve-removal"
+	// AnnotationApplied on an owned object is a hash of what was applied last.
+	AnnotationApplied = "pbx.dipcast.io/applied"
 	// FieldOwner is the operator's name in server-side apply.
 	FieldOwner = "dipcast-operator"
 	// FinalizerTenant frees the slot of a deleted tenant.
