@@ -12,6 +12,8 @@ import (
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/compile"
+	"github.com/dipcast/dipcast/controllers/desired"
+	"github.com/dipcast/dipcast/controllers/rollout"
 	"github.com/dipcast/dipcast/controllers/verdict"
 	"github.com/dipcast/dipcast/pbx/conf"
 )
@@ -79,10 +81,12 @@ func generationOf(document []byte) string {
 }
 
 // announce sets the generation on the running pod, which makes the kubelet
-// refresh the mounted document at once.
+// refresh the mounted document at once. A pod that crashed with another one is
+// left to the rollout, which replaces it: the kubelet would let it wait.
 func (o *operator) announce(ctx context.Context, s *scene) error {
 	if s.pod == nil || s.wanted == "" || s.pod.DeletionTimestamp != nil ||
-		s.pod.Annotations[v1alpha1.AnnotationConfigGeneration] == s.wanted {
+		s.pod.Annotations[v1alpha1.AnnotationConfigGeneration] == s.wanted ||
+		rollout.PodOf(s.pod, desired.ContainerPBX, s.podNode).Crashing {
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{

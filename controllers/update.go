@@ -38,11 +38,8 @@ func (o *operator) update(ctx context.Context, s *scene) error {
 	if err := o.pbxs.seed(ctx, o.client); err != nil {
 		return err
 	}
-	in, err := o.rolloutInput(ctx, s)
-	if err != nil {
-		return err
-	}
 	last := o.pbxs.last(s.tenant)
+	in := o.rolloutInput(s)
 	in.Update = last.update
 	name := client.ObjectKeyFromObject(s.tenant)
 	d, err := o.carryOut(ctx, s, in)
@@ -53,7 +50,7 @@ func (o *operator) update(ctx context.Context, s *scene) error {
 			s.after(lookAgain)
 			return nil
 		}
-		return fmt.Errorf("update of PBXTenant %s: %w", name, err)
+		return fmt.Errorf("update: %w", err)
 	}
 	act := act(d, s.pod)
 	if act == "" || act != last.act {
@@ -66,7 +63,7 @@ func (o *operator) update(ctx context.Context, s *scene) error {
 	o.condition(s, d.Condition)
 	s.after(d.After)
 	o.watchPBX(s)
-	return o.refreshDocument(ctx, s, d.Action)
+	return nil
 }
 
 // act names what was done to which process, so that it is told once although
@@ -88,45 +85,34 @@ func updateNote(n rollout.Note) event {
 }
 
 // rolloutInput is what the decision depends on, but for the last one.
-func (o *operator) rolloutInput(ctx context.Context, s *scene) (rollout.Input, error) {
+func (o *operator) rolloutInput(s *scene) rollout.Input {
 	in := rollout.Input{
 		Now: o.Now(), MovedPorts: s.tenant.Status.PreviousPorts != nil,
 		NodeDeadAfter: o.NodeDeadAfter, MaxAtOnce: o.MaxUpdates,
 		Wanted: wantedPod(s), Pod: rollout.PodOf(s.pod, desired.ContainerPBX, s.podNode),
+		Silent: !s.seen.Reachable && s.seen.Error != "",
+	}
+	if s.seen.Reachable {
+		in.Report = s.seen.Report
 	}
 	if s.class != nil {
 		in.Policy, in.MaxWait = s.class.Spec.Update.Policy, desired.MaxWait(s.class)
 	}
-	if _, running := s.pbx(); running {
-		if seen, ok := o.pbxs.observer.Report(client.ObjectKeyFromObject(s.tenant)); ok {
-			in.Silent = !seen.Reachable
-			if seen.Reachable {
-				in.Report = seen.Report
-			}
-		}
-	}
 	if in.Pod != nil && in.Pod.Node.Cordoned && s.class != nil {
-		others, err := o.otherNodes(ctx, s)
-		if err != nil {
-			return in, err
-		}
-		in.OtherNodes = others
+		in.OtherNodes = otherNodes(s)
 	}
-	return in, nil
+	return in
 }
 
 // wantedPod is what the tenant's pod should be made of.
 func wantedPod(s *scene) rollout.Wanted {
-	var w rollout.Wanted
+	w := rollout.Wanted{Generation: s.wanted}
 	set := s.objects.StatefulSet
 	if set == nil {
 		set = s.set
 	}
 	if set != nil {
 		w.Template, w.Image = templateOf(set)
-	}
-	if s.document != nil {
-		w.Generation = s.document.Generation
 	}
 	return w
 }
@@ -142,19 +128,15 @@ func templateOf(set *appsv1.StatefulSet) (hash, image string) {
 }
 
 // otherNodes counts the nodes that could take the tenant instead of its own.
-func (o *operator) otherNodes(ctx context.Context, s *scene) (int, error) {
-	var all corev1.NodeList
-	if err := o.client.List(ctx, &all); err != nil {
-		return 0, fmt.Errorf("nodes for PBXTenant %s/%s: %w", s.tenant.Namespace, s.tenant.Name, err)
-	}
-	open := all.Items[:0]
-	for i := range all.Items {
-		node := rollout.NodeOf(all.Items[i].Name, &all.Items[i])
+func otherNodes(s *scene) int {
+	var open []corev1.Node
+	for i := range s.allNodes {
+		node := rollout.NodeOf(s.allNodes[i].Name, &s.allNodes[i])
 		if !node.Cordoned && !node.OutOfService && node.NotReady.IsZero() && node.Name != s.pod.Spec.NodeName {
-			open = append(open, all.Items[i])
+			open = append(open, s.allNodes[i])
 		}
 	}
-	return len(nodes.Of(open, s.class).Names), nil
+	return len(nodes.Of(open, s.class).Names)
 }
 
 // carryOut asks for decisions and does what they say, until one needs no
@@ -256,27 +238,4 @@ func moved(err error) error {
 		return errMoved
 	}
 	return err
-}
-
-// refreshDocument has the kubelet bring the newest document to the pod at once
-// instead of within a minute, by a change of the pod itself.
-func (o *operator) refreshDocument(ctx context.Context, s *scene, did rollout.Action) error {
-	if s.pod == nil || s.document == nil || s.pod.DeletionTimestamp != nil ||
-		did == rollout.DeletePod || did == rollout.ForceDelete ||
-		s.pod.Annotations[v1alpha1.AnnotationConfigGeneration] == s.document.Generation {
-		return nil
-	}
-	err := o.patchPod(ctx, s.pod, types.MergePatchType, map[string]any{
-		"metadata": map[string]any{
-			"uid":         s.pod.UID,
-			"annotations": map[string]any{v1alpha1.AnnotationConfigGeneration: s.document.Generation},
-		},
-	})
-	switch {
-	case errors.Is(err, errMoved):
-		s.after(lookAgain)
-	case err != nil:
-		return fmt.Errorf("pod %s/%s: %w", s.pod.Namespace, s.pod.Name, err)
-	}
-	return nil
 }

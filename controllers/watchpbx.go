@@ -127,9 +127,7 @@ func (s *scene) pbx() (observer.Target, bool) {
 	t.URL = observer.AdminURL(s.pod.Status.PodIP, adminPort(s.pod))
 	t.Token = string(s.secrets[compile.APISecret(s.tenant.Name)][v1alpha1.KeyToken])
 	t.Instance = rollout.Instance(s.pod, desired.ContainerPBX)
-	if s.document != nil {
-		t.Await = s.document.Generation
-	}
+	t.Await = s.wanted
 	return t, t.URL != "" && t.Token != ""
 }
 
