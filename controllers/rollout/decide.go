@@ -36,6 +36,9 @@ const (
 	// turnAgain is the latest look of a waiting tenant at the fleet, which
 	// wakes it when its turn comes.
 	turnAgain = time.Minute
+	// nodesAgain is the latest look at the nodes of a tenant that cannot leave its
+	// own.
+	nodesAgain = time.Minute
 	// restarts bounds how long the kubelet takes to notice another image.
 	restarts = 2 * time.Minute
 	// stuckAfter is when a new process that is not ready counts as stuck.
@@ -193,7 +196,7 @@ func (in Input) done() Decision {
 func (in Input) stay() Decision {
 	d := Decision{Condition: upToDate()}
 	if in.nowhere() {
-		d.Condition = nowhere(in.Pod.Node.Name)
+		d.Condition, d.After = nowhere(in.Pod.Node.Name), nodesAgain
 	}
 	u := in.Update
 	if u == nil || !u.Started || u.Replaces != in.Pod.Instance || in.Silent {

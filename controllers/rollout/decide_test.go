@@ -156,8 +156,8 @@ func nothingWaits() []row {
 		{"wanted is not known yet", healthy(func(in *rollout.Input) { in.Wanted = rollout.Wanted{} }), "- | False UpToDate | |"},
 		{"restart of a document that is not the newest", healthy(document, func(in *rollout.Input) { in.Wanted.Generation = "g2" }), "- | False UpToDate | |"},
 		{"ports moved, pod on the new ones", healthy(moved), "- | False UpToDate | |"},
-		{"cordoned, nowhere to go", healthy(cordon, alone), "- | True Unschedulable | |"},
-		{"cordoned, crashing", healthy(crashing, cordon, alone), "- | True Unschedulable | |"},
+		{"cordoned, nowhere to go", healthy(cordon, alone), "- | True Unschedulable after 1m0s | |"},
+		{"cordoned, crashing", healthy(crashing, cordon, alone), "- | True Unschedulable after 1m0s | |"},
 	}
 }
 
@@ -204,9 +204,9 @@ func noCallIsUp() []row {
 		{"cordoned, quiet", healthy(cordon, granted, quiet), "DeletePod | True Progressing after 10m0s | Node  since -0s started -0s of pod/1 | UpdateStarted"},
 		{"cordoned with another image, quiet", healthy(cordon, image, granted, quiet), "DeletePod | True Progressing after 10m0s | Image pbx:2 since -0s started -0s of pod/1 | UpdateStarted"},
 		{"cordoned, nowhere to go, image", healthy(cordon, alone, image, granted, quiet), "PatchImage | True Progressing after 10m0s | Image pbx:2 since -0s started -0s of pod/1 | UpdateStarted"},
-		{"cordoned, nowhere to go, template", healthy(cordon, alone, template, granted, quiet), "- | True Unschedulable | |"},
-		{"cordoned, nowhere to go, document", healthy(cordon, alone, document), "- | True Unschedulable | |"},
-		{"cordoned, nowhere to go any more", healthy(cordon, alone, waits("Node", "", time.Hour)), "- | True Unschedulable | |"},
+		{"cordoned, nowhere to go, template", healthy(cordon, alone, template, granted, quiet), "- | True Unschedulable after 1m0s | |"},
+		{"cordoned, nowhere to go, document", healthy(cordon, alone, document), "- | True Unschedulable after 1m0s | |"},
+		{"cordoned, nowhere to go any more", healthy(cordon, alone, waits("Node", "", time.Hour)), "- | True Unschedulable after 1m0s | |"},
 		{"immediate, quiet", healthy(template, immediate, granted, quiet), "DeletePod | True Progressing after 10m0s | Template t2 since -0s started -0s of pod/1 | UpdateStarted"},
 		{"waited since, idle now", healthy(image, granted, quiet, waits("Image", "pbx:2", time.Hour)), "PatchImage | True Progressing after 10m0s | Image pbx:2 since -1h0m0s started -0s of pod/1 | UpdateStarted"},
 		{"maxWait is over, idle now", healthy(image, granted, waits("Image", "pbx:2", 3*time.Hour)), "Quiesce {idle true end 0s hold 1m0s} | True Draining | Image pbx:2 since -3h0m0s |"},
@@ -293,7 +293,7 @@ func callsAreEnded() []row {
 		{"template taken back", healthy(drained, began("Template", "t2", 10*time.Second)), "Resume | False UpToDate | |"},
 		{"document taken back", healthy(drained, began("Document", "g0", 10*time.Second)), "Resume | False UpToDate | |"},
 		{"uncordoned", healthy(drained, began("Node", "", 10*time.Second)), "Resume | False UpToDate | |"},
-		{"the other node went away", healthy(drained, cordon, alone, began("Node", "", 10*time.Second)), "Resume | True Unschedulable | |"},
+		{"the other node went away", healthy(drained, cordon, alone, began("Node", "", 10*time.Second)), "Resume | True Unschedulable after 1m0s | |"},
 		{"image taken back while it waits", healthy(calls, waits("Image", "pbx:2", time.Hour)), "- | False UpToDate | |"},
 	}
 }
