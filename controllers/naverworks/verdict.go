@@ -63,7 +63,7 @@ func Explain(b *v1alpha1.NaverWorksBot, err error) Verdict {
 	if tr.Operation == "token" {
 		host = hostOf(b.Spec.Endpoints.Auth)
 	}
-	v := silence(host, err)
+	v := silence(host, tr) // not that the patience ended after it
 	return Verdict{Status: metav1.ConditionUnknown, Reason: v.Reason, Message: "NAVER WORKS: " + v.Message + "; it is asked again by itself"}
 }
 
@@ -192,7 +192,7 @@ func wrongCertificate(host string, err error) (Verdict, bool) {
 		return bad("the certificate of %s has expired or is not valid yet: renew it, and see the clocks", host)
 	case errors.As(err, &invalid):
 		return bad("the certificate of %s cannot be used for a web server: issue another one", host)
-	case errors.As(err, &noTLS):
+	case errors.As(err, &noTLS), errors.Is(err, http.ErrSchemeMismatch):
 		return bad("%s does not speak TLS at this port: see the Ingress and the port of the URL", host)
 	case errors.As(err, &alert), strings.Contains(err.Error(), "remote error: tls:"):
 		return bad("%s breaks off the TLS handshake: see the certificate of its Ingress or route", host)
