@@ -45,7 +45,7 @@ func (b *bench) fresh(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	b.carrier.serverAt(b.pbx.sip)
-	return b.pbx.stop, nil
+	return b.pbx.Stop, nil
 }
 
 // parts measures every row, or those of one part. Each part has a PBX of its
@@ -85,7 +85,7 @@ func (b *bench) one(ctx context.Context, name string) error {
 		return err
 	}
 	defer stop()
-	fmt.Fprintln(os.Stderr, "process", b.pbx.cmd.Process.Pid)
+	fmt.Fprintln(os.Stderr, "process", b.pbx.PID())
 	switch name {
 	case "register":
 		r, err := registrations(ctx, b.pbx, b.plan.load)
@@ -107,10 +107,10 @@ const kib = 1024
 
 // memory of a fresh process: idle, with registrations, with calls.
 func (b *bench) memory(ctx context.Context) error {
-	if err := b.pbx.wait(ctx, time.Second); err != nil {
+	if err := b.pbx.Wait(ctx, time.Second); err != nil {
 		return err
 	}
-	idle, own := b.pbx.memory("VmRSS"), b.pbx.memory("RssAnon")
+	idle, own := b.pbx.Memory("VmRSS"), b.pbx.Memory("RssAnon")
 	phones, err := phonesAt(b.pbx, numbers)
 	if err != nil {
 		return err
@@ -123,10 +123,10 @@ func (b *bench) memory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.pbx.wait(ctx, time.Second); err != nil {
+	if err := b.pbx.Wait(ctx, time.Second); err != nil {
 		return err
 	}
-	registered := b.pbx.memory("VmRSS")
+	registered := b.pbx.Memory("VmRSS")
 	const calls = 100
 	x, err := newExchange(calls)
 	if err != nil {
@@ -137,11 +137,11 @@ func (b *bench) memory(ctx context.Context) error {
 		x.close()
 		return err
 	}
-	if _, err := x.measure(ctx, b.pbx.process, 2*time.Second); err != nil {
+	if _, err := x.measure(ctx, b.pbx.Process, 2*time.Second); err != nil {
 		end()
 		return err
 	}
-	with := b.pbx.memory("VmRSS")
+	with := b.pbx.Memory("VmRSS")
 	end()
 	bindings := numbers * b.plan.contacts
 	b.out.add(compare("memory idle, MiB RSS", "%.1f", idle/kib/kib))
@@ -156,7 +156,7 @@ func (b *bench) signalling(ctx context.Context) error {
 	peer, err := startKamailio(ctx, b.dir)
 	switch {
 	case err == nil:
-		defer peer.stop()
+		defer peer.Stop()
 	case !errors.Is(err, errNotInstalled):
 		return err
 	}

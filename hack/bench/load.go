@@ -56,7 +56,7 @@ func loop(ctx context.Context, t *target, d time.Duration, most int64, do []func
 	var first atomic.Pointer[error]
 	delays := make([][]time.Duration, len(do))
 	until := time.Now().Add(d)
-	used := t.cpu()
+	used := t.CPU()
 	var wg sync.WaitGroup
 	for i, f := range do {
 		wg.Go(func() {
@@ -73,12 +73,12 @@ func loop(ctx context.Context, t *target, d time.Duration, most int64, do []func
 		})
 	}
 	wg.Wait()
-	cpu := t.cpu() - used
+	cpu := t.CPU() - used
 	if e := first.Load(); e != nil && count.Load() < 10*failed.Load() {
-		return result{}, fmt.Errorf("%s: %d of %d failed, the first with: %w", t.name, failed.Load(), failed.Load()+count.Load(), *e)
+		return result{}, fmt.Errorf("%s: %d of %d failed, the first with: %w", t.Name, failed.Load(), failed.Load()+count.Load(), *e)
 	}
 	if cpu == 0 {
-		return result{}, errors.New(t.name + " used no CPU")
+		return result{}, errors.New(t.Name + " used no CPU")
 	}
 	n := float64(count.Load())
 	return result{n / cpu.Seconds(), failed.Load(), slices.Concat(delays...)}, ctx.Err()

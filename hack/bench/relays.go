@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"github.com/dipcast/dipcast/hack/bench/process"
 )
 
 // forwarder is the least that a relay written in Go can do, in a process of
@@ -82,11 +84,11 @@ func bareForwarder(ctx context.Context, dir string, calls int, p plan) (relayed,
 	}
 	r, w := io.Pipe()
 	defer func() { _ = r.Close() }()
-	proc, err := start(dir, "forwarder", w, self, "-forward", strconv.Itoa(calls))
+	proc, err := process.Start(dir, "forwarder", w, self, "-forward", strconv.Itoa(calls))
 	if err != nil {
 		return relayed{}, err
 	}
-	defer proc.stop()
+	defer proc.Stop()
 	x, err := newExchange(calls)
 	if err != nil {
 		return relayed{}, err
@@ -96,7 +98,7 @@ func bareForwarder(ctx context.Context, dir string, calls int, p plan) (relayed,
 		var a, b int
 		if !lines.Scan() {
 			x.close()
-			return relayed{}, proc.failed()
+			return relayed{}, proc.Failed()
 		}
 		if _, err := fmt.Sscan(lines.Text(), &a, &b); err != nil {
 			x.close()
@@ -120,7 +122,7 @@ func dipcastRelay(ctx context.Context, t *target, calls int, p plan) (relayed, e
 		return relayed{}, err
 	}
 	defer hangUpAll()
-	return x.measure(ctx, t.process, p.media)
+	return x.measure(ctx, t.Process, p.media)
 }
 
 // talkers sets up calls whose audio runs through x, and returns what ends
@@ -179,18 +181,18 @@ func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed
 	if err != nil {
 		return relayed{}, err
 	}
-	proc, err := start(dir, "rtpengine", nil, bin, "--table=-1", "--interface=127.0.0.1", "--listen-ng="+listen.String(),
+	proc, err := process.Start(dir, "rtpengine", nil, bin, "--table=-1", "--interface=127.0.0.1", "--listen-ng="+listen.String(),
 		"--port-min=20000", "--port-max=29998", "--num-threads=2", "--foreground", "--log-stderr", "--log-level=3")
 	if err != nil {
 		return relayed{}, err
 	}
-	defer proc.stop()
+	defer proc.Stop()
 	ng, err := dialNG(listen)
 	if err != nil {
 		return relayed{}, err
 	}
 	defer ng.close()
-	if err := proc.until(ctx, func(context.Context) bool { return ng.ping() == nil }); err != nil {
+	if err := proc.Until(ctx, func(context.Context) bool { return ng.ping() == nil }); err != nil {
 		return relayed{}, err
 	}
 	x, err := newExchange(calls)

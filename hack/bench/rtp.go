@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"github.com/dipcast/dipcast/hack/bench/process"
 )
 
 // A packet of 20 ms of G.711: 12 bytes of RTP header and 160 of audio, which
@@ -251,22 +253,22 @@ type relayed struct {
 }
 
 // measure lets the calls talk for d after a second to warm up.
-func (x *exchange) measure(ctx context.Context, p *process, d time.Duration) (relayed, error) {
+func (x *exchange) measure(ctx context.Context, p *process.Process, d time.Duration) (relayed, error) {
 	x.warm = time.Now().Add(time.Second)
 	x.listen()
 	talk, stop := context.WithCancel(ctx)
 	var sender sync.WaitGroup
 	sender.Go(func() { x.send(talk) })
-	err := p.wait(ctx, time.Until(x.warm))
-	used, began := p.cpu(), time.Now()
+	err := p.Wait(ctx, time.Until(x.warm))
+	used, began := p.CPU(), time.Now()
 	if err == nil {
-		err = p.wait(ctx, d)
+		err = p.Wait(ctx, d)
 	}
-	cpu, took := p.cpu()-used, time.Since(began)
+	cpu, took := p.CPU()-used, time.Since(began)
 	stop()
 	sender.Wait()
 	if err == nil {
-		err = p.wait(ctx, settle)
+		err = p.Wait(ctx, settle)
 	}
 	x.close()
 	if err != nil {

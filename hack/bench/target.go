@@ -17,6 +17,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/dipcast/dipcast/hack/bench/process"
 	"github.com/dipcast/dipcast/pbx/works"
 	"github.com/dipcast/dipcast/pbx/works/sim"
 )
@@ -43,7 +44,7 @@ var (
 
 // target is a SIP server under load.
 type target struct {
-	*process
+	*process.Process
 	sip    netip.AddrPort
 	domain string
 }
@@ -110,20 +111,20 @@ func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.A
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(dir, "dipcast", nil, bin, "up", "-f", file, "--data", data, "--drain", "0s",
+	p, err := process.Start(dir, "dipcast", nil, bin, "up", "-f", file, "--data", data, "--drain", "0s",
 		"--sip-port", strconv.Itoa(int(sip.Port())), "--http-port", strconv.Itoa(int(web.Port())))
 	if err != nil {
 		return nil, err
 	}
 	url := "http://" + web.String() + "/readyz"
-	if err := p.until(ctx, func(ctx context.Context) bool {
+	if err := p.Until(ctx, func(ctx context.Context) bool {
 		settings, _ := w.BotSettings(botID)
-		return settings.CallbackURL != "" && answers(ctx, url)
+		return settings.CallbackURL != "" && process.Answers(ctx, url)
 	}); err != nil {
-		p.stop()
+		p.Stop()
 		return nil, err
 	}
-	return &target{process: p, sip: sip, domain: domain}, nil
+	return &target{Process: p, sip: sip, domain: domain}, nil
 }
 
 // startKamailio starts the peer; errNotInstalled if it is not there.
@@ -141,25 +142,25 @@ func startKamailio(ctx context.Context, dir string) (*target, error) {
 		return nil, err
 	}
 	// With its default memory it answers 500 under load.
-	p, err := start(dir, "kamailio", nil, bin, "-f", file, "-DD", "-E", "-m", "1024", "-M", "16", "-Y", dir)
+	p, err := process.Start(dir, "kamailio", nil, bin, "-f", file, "-DD", "-E", "-m", "1024", "-M", "16", "-Y", dir)
 	if err != nil {
 		return nil, err
 	}
-	t := &target{process: p, sip: listen, domain: domain}
+	t := &target{Process: p, sip: listen, domain: domain}
 	probe, err := newPhone("127.0.0.1:0", "probe", t)
 	if err != nil {
-		p.stop()
+		p.Stop()
 		return nil, err
 	}
 	defer probe.close()
-	err = p.until(ctx, func(context.Context) bool {
+	err = p.Until(ctx, func(context.Context) bool {
 		_ = probe.send(probe.text(&request{
 			method: "OPTIONS", uri: "sip:" + domain, to: probe.own(), from: probe.own() + ";tag=1", callID: probe.next(), cseq: 1,
 		}))
 		return len(probe.responses) > 0
 	})
 	if err != nil {
-		p.stop()
+		p.Stop()
 		return nil, err
 	}
 	return t, nil

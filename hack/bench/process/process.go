@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bufio"
@@ -20,19 +20,19 @@ import (
 // clockTick is the unit of /proc/PID/stat (USER_HZ, 100 on every Linux).
 const clockTick = 10 * time.Millisecond
 
-// process is a program that is measured. It dies with the benchmark.
-type process struct {
-	name string
+// Process is a program that is measured. It dies with the benchmark.
+type Process struct {
+	Name string
 	cmd  *exec.Cmd
 	log  string // file with its output
 	done chan struct{}
 	err  error // valid once done
 }
 
-// start runs a program with its output in a file of dir; stdout, if not nil,
+// Start runs a program with its output in a file of dir; stdout, if not nil,
 // gets the standard output instead.
-func start(dir, name string, stdout io.Writer, bin string, args ...string) (*process, error) {
-	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+func Start(dir, name string, stdout io.Writer, bin string, args ...string) (*Process, error) {
+	p := &Process{Name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	out, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
@@ -53,8 +53,8 @@ func start(dir, name string, stdout io.Writer, bin string, args ...string) (*pro
 	return p, nil
 }
 
-// stop asks the process to end and waits; one that does not is killed.
-func (p *process) stop() {
+// Stop asks the process to end and waits; one that does not is killed.
+func (p *Process) Stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
@@ -64,14 +64,14 @@ func (p *process) stop() {
 	}
 }
 
-// failed describes the end of a process that should have gone on.
-func (p *process) failed() error {
+// Failed describes the end of a process that should have gone on.
+func (p *Process) Failed() error {
 	text, _ := os.ReadFile(p.log)
-	return fmt.Errorf("%s has ended: %w\n%s", p.name, p.err, text[max(0, len(text)-2000):])
+	return fmt.Errorf("%s has ended: %w\n%s", p.Name, p.err, text[max(0, len(text)-2000):])
 }
 
-// until asks again and again until ready says yes or the process has ended.
-func (p *process) until(ctx context.Context, ready func(context.Context) bool) error {
+// Until asks again and again until ready says yes or the process has ended.
+func (p *Process) Until(ctx context.Context, ready func(context.Context) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	again := time.NewTicker(50 * time.Millisecond)
@@ -80,15 +80,16 @@ func (p *process) until(ctx context.Context, ready func(context.Context) bool) e
 		select {
 		case <-again.C:
 		case <-p.done:
-			return p.failed()
+			return p.Failed()
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not get ready: %w (see %s)", p.name, ctx.Err(), p.log)
+			return fmt.Errorf("%s does not get ready: %w (see %s)", p.Name, ctx.Err(), p.log)
 		}
 	}
 	return nil
 }
 
-func answers(ctx context.Context, url string) bool {
+// Answers reports whether a URL answers with 200.
+func Answers(ctx context.Context, url string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false
@@ -101,9 +102,9 @@ func answers(ctx context.Context, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// cpu is what the process and its children have used, user and system time of
+// CPU is what the process and its children have used, user and system time of
 // all threads.
-func (p *process) cpu() time.Duration {
+func (p *Process) CPU() time.Duration {
 	used := map[int]time.Duration{}
 	parents := map[int]int{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -142,9 +143,9 @@ func stat(dir string) (parent int, used time.Duration, ok bool) {
 	return parent, time.Duration(user+system) * clockTick, true
 }
 
-// resident memory in bytes: VmRSS all of it, RssAnon what no other process of
-// the same program shares.
-func (p *process) memory(field string) float64 {
+// Memory is resident memory in bytes: VmRSS all of it, RssAnon what no other
+// process of the same program shares.
+func (p *Process) Memory(field string) float64 {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0
@@ -159,16 +160,19 @@ func (p *process) memory(field string) float64 {
 	return 0
 }
 
-// wait lets d pass, or ends early with an error if ctx or the process ends.
-func (p *process) wait(ctx context.Context, d time.Duration) error {
+// Wait lets d pass, or ends early with an error if ctx or the process ends.
+func (p *Process) Wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return nil
 	case <-p.done:
-		return p.failed()
+		return p.Failed()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
+
+// PID is the process ID.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
