@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -281,5 +282,59 @@ func TestClasses(t *testing.T) {
 	}
 	if diff := cmp.Diff(specs(string(text)), specs(render(t))); diff != "" {
 		t.Errorf("classes (-config/samples +chart):\n%s", diff)
+	}
+}
+
+// TestFlags: the operator knows every flag that the chart gives it, and the
+// chart can give every flag that the operator knows.
+func TestFlags(t *testing.T) {
+	text, err := os.ReadFile(root + "/cmd/operator/flags.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`set\.\w+Var\(&[\w.]+, "([a-z-]+)"`).FindAllStringSubmatch(string(text), -1) {
+		known[m[1]] = false
+	}
+	if len(known) < 10 {
+		t.Fatalf("cmd/operator declares the flags %v: this test looks at the wrong place", known)
+	}
+	for _, set := range valueSets(t) {
+		for _, d := range find[appsv1.Deployment](t, renderSet(t, set), "Deployment") {
+			for _, arg := range d.Spec.Template.Spec.Containers[0].Args {
+				name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+				if _, ok := known[name]; !ok {
+					t.Errorf("%s: the operator has no flag %s", set, arg)
+				}
+				known[name] = true
+			}
+		}
+	}
+	for name, given := range known {
+		if !given {
+			t.Errorf("no value set gives the operator --%s", name)
+		}
+	}
+}
+
+// TestLease: the lease that the operator takes is the one that it may take.
+func TestLease(t *testing.T) {
+	text, err := os.ReadFile(root + "/cmd/operator/flags.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`LeaderElectionID: "([^"]+)"`).FindSubmatch(text)
+	if m == nil {
+		t.Fatal("cmd/operator names no lease: this test looks at the wrong place")
+	}
+	roles := find[rbacv1.Role](t, render(t), "Role")
+	if len(roles) != 1 {
+		t.Fatalf("%d roles, want one", len(roles))
+	}
+	granted := slices.ContainsFunc(roles[0].Rules, func(r rbacv1.PolicyRule) bool {
+		return slices.Contains(r.Resources, "leases") && slices.Equal(r.ResourceNames, []string{string(m[1])}) && slices.Contains(r.Verbs, "update")
+	})
+	if !granted {
+		t.Errorf("the operator takes the lease %s, and its role is %+v", m[1], roles[0].Rules)
 	}
 }
