@@ -119,7 +119,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	if err == nil || n > 0 {
 		return n, nil
 	}
-	_ = s.closeAll()
+	// The node ends the stream of failures after the data, with a reason or
+	// without; what it still wants to send of the data would keep it from it.
+	_ = s.reset()
 	<-s.failed
 	if s.failure != nil {
 		return 0, s.failure

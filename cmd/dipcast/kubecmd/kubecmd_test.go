@@ -15,8 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -310,8 +308,7 @@ func TestLogs(t *testing.T) {
 	if s.run("logs acme"); !strings.HasSuffix(s.out.String(), "\nlast line of acme/acme-pbx-0") {
 		t.Errorf("a last line without an end is lost:\n%s", s.out.String())
 	}
-	s.logErr = apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, "acme-pbx-0")
-	if code := s.run("logs acme"); code != 1 || !strings.Contains(s.errs.String(), "there is no pod acme/acme-pbx-0: kubectl dipcast status acme -n acme tells why") {
+	if code := s.run("logs beta/beta"); code != 1 || !strings.Contains(s.errs.String(), "there is no pod beta/beta-pbx-0: kubectl dipcast status beta -n beta tells why") {
 		t.Error(s.errs.String())
 	}
 	s.logErr = errors.New("broken")

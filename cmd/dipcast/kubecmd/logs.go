@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/dipcast/dipcast/cmd/dipcast/cluster"
 	"github.com/dipcast/dipcast/controllers/desired"
@@ -60,11 +59,14 @@ func logs(ctx context.Context, env *Env, args []string) error {
 		return err
 	}
 	pod := cluster.PodName(cluster.Name(t))
+	switch there, err := c.Pod(ctx, cluster.Name(t)); {
+	case err != nil:
+		return err
+	case there == nil:
+		return fmt.Errorf("there is no pod %s: kubectl dipcast status %s -n %s tells why", pod, t.Name, t.Namespace)
+	}
 	stream, err := c.Logs(ctx, pod, o)
 	if err != nil {
-		if apierrors.IsNotFound(err) {
-			return fmt.Errorf("there is no pod %s: kubectl dipcast status %s -n %s tells why", pod, t.Name, t.Namespace)
-		}
 		return cluster.Explain(fmt.Errorf("log of pod %s: %w", pod, err))
 	}
 	defer func() { _ = stream.Close() }()
