@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -41,7 +42,7 @@ type Nodes struct {
 
 // process is what runs in a pod.
 type process struct {
-	pbx      *PBX
+	pbx      *PBX // nil: it crashed
 	image    string
 	restarts int32
 }
@@ -96,7 +97,7 @@ func (n *Nodes) PBX(t testing.TB, namespace, pod string) *PBX {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		is := n.pbxs[p.UID]
-		if !exists || is == nil || len(p.Status.ContainerStatuses) == 0 {
+		if !exists || is == nil || is.pbx == nil || len(p.Status.ContainerStatuses) == 0 {
 			return false
 		}
 		out = is.pbx
@@ -145,6 +146,9 @@ func (n *Nodes) runPod(ctx context.Context, req reconcile.Request) (reconcile.Re
 	if err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
+	if dead, err := n.dead(ctx, pod.Spec.NodeName); dead || err != nil {
+		return reconcile.Result{}, err
+	}
 	switch {
 	case pod.DeletionTimestamp != nil:
 		return reconcile.Result{}, n.end(ctx, &pod)
@@ -153,6 +157,24 @@ func (n *Nodes) runPod(ctx context.Context, req reconcile.Request) (reconcile.Re
 	default:
 		return reconcile.Result{}, n.run(ctx, &pod)
 	}
+}
+
+// dead reports whether nobody speaks for a node: it is gone, or not ready. What
+// runs there runs on.
+func (n *Nodes) dead(ctx context.Context, name string) (bool, error) {
+	if name == "" {
+		return false, nil
+	}
+	var node corev1.Node
+	if err := n.client.Get(ctx, types.NamespacedName{Name: name}, &node); err != nil {
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status != corev1.ConditionTrue, nil
+		}
+	}
+	return true, nil
 }
 
 func (n *Nodes) end(ctx context.Context, pod *corev1.Pod) error {
@@ -246,6 +268,10 @@ func (n *Nodes) run(ctx context.Context, pod *corev1.Pod) error {
 	if p == nil {
 		p = &process{}
 	}
+	if strings.Contains(image, Broken) {
+		p.image, n.pbxs[pod.UID] = image, p
+		return n.crash(ctx, pod, p)
+	}
 	if p.pbx == nil {
 		if p.pbx, err = startPBX(ctx, ip, adminPort(pod), d); err != nil {
 			return fmt.Errorf("pbx of pod %s: %w", pod.Name, err)
@@ -267,6 +293,25 @@ func (n *Nodes) run(ctx context.Context, pod *corev1.Pod) error {
 		Name: pod.Spec.Containers[0].Name, Image: image, Ready: true, Started: ptr.To(true), RestartCount: p.restarts,
 		ContainerID: fmt.Sprintf("fake://%s-%d", pod.UID, p.restarts),
 		State:       corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: pod.CreationTimestamp}},
+	}}
+	return client.IgnoreNotFound(n.client.Status().Patch(ctx, pod, client.MergeFrom(before)))
+}
+
+// Broken in an image's name is a PBX that does not stay up.
+const Broken = "broken"
+
+// crash shows a pod whose process ended at once.
+func (n *Nodes) crash(ctx context.Context, pod *corev1.Pod, p *process) error {
+	before := pod.DeepCopy()
+	pod.Status.Phase = corev1.PodRunning
+	pod.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
+		{Type: corev1.PodReady, Status: corev1.ConditionFalse},
+	}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: pod.Spec.Containers[0].Name, Image: p.image, Started: ptr.To(false), RestartCount: p.restarts,
+		ContainerID: fmt.Sprintf("fake://%s-%d", pod.UID, p.restarts),
+		State:       corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off restarting"}},
 	}}
 	return client.IgnoreNotFound(n.client.Status().Patch(ctx, pod, client.MergeFrom(before)))
 }

@@ -50,6 +50,9 @@ func startPBX(ctx context.Context, ip string, port int32, d *conf.Document) (*PB
 }
 
 func (p *PBX) stop() error {
+	if p == nil {
+		return nil
+	}
 	err := p.server.Close()
 	<-p.done
 	return err
