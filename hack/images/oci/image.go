@@ -37,8 +37,7 @@ func Image(s Spec) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", s.Program, err)
 	}
-	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	img, err := mutate.Append(base, mutate.Addendum{
+	img, err := mutate.Append(base(), mutate.Addendum{
 		Layer: content,
 		History: v1.History{
 			Created:   v1.Time{Time: s.Created.UTC()},
@@ -64,6 +63,11 @@ func Image(s Spec) (v1.Image, error) {
 		Labels:     Labels(s),
 	}
 	return mutate.ConfigFile(img, file)
+}
+
+// base is an image of nothing, in the form of the OCI.
+func base() v1.Image {
+	return mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 }
 
 // Labels are the annotations of the OCI image specification, as labels.

@@ -239,6 +239,9 @@ func TestReadArchive(t *testing.T) {
 	if gotTag.String() != "localhost/dipcast/probe:v1.2.3" || filepath.Base(file) != "probe-v1.2.3-amd64.tar" {
 		t.Errorf("%s holds %s", file, gotTag)
 	}
+	if got, want := digest(t, got), digest(t, img); got != want {
+		t.Errorf("the archive's image has the digest %s, and had %s", got, want)
+	}
 	program, err := oci.Program(got)
 	if err != nil {
 		t.Fatal(err)

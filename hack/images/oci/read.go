@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // ReadArchive reads the one image of an archive, and the name that it has
@@ -33,7 +34,33 @@ func ReadArchive(file string) (name.Tag, v1.Image, error) {
 	if err != nil {
 		return name.Tag{}, nil, fmt.Errorf("%s: %w", file, err)
 	}
+	if img, err = original(img); err != nil {
+		return name.Tag{}, nil, fmt.Errorf("%s: %w", file, err)
+	}
 	return tag, img, nil
+}
+
+// original gives an image out of an archive the form that it had before, and
+// with it its digest: archives know Docker's form only.
+func original(archived v1.Image) (v1.Image, error) {
+	layers, err := archived.Layers()
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range layers {
+		if layers[i], err = tarball.LayerFromOpener(l.Compressed, tarball.WithMediaType(types.OCILayer)); err != nil {
+			return nil, err
+		}
+	}
+	img, err := mutate.AppendLayers(base(), layers...)
+	if err != nil {
+		return nil, err
+	}
+	config, err := archived.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	return mutate.ConfigFile(img, config)
 }
 
 // Program reads the program out of an image: the file that its entrypoint
