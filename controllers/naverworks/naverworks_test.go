@@ -1,6 +1,7 @@
 package naverworks_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -109,6 +110,33 @@ func line(t *testing.T) (*naverworks.Clients, *naverworks.Transport) {
 	return naverworks.NewClients(transport, time.Now, slog.New(slog.DiscardHandler)), transport
 }
 
+// once ends the patience of a request when the first answer has come after
+// which the client would try again.
+type once struct {
+	http.RoundTripper
+	enough func()
+}
+
+func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := o.RoundTripper.RoundTrip(r)
+	if err != nil {
+		o.enough()
+	} else if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 {
+		resp.Body = closer{resp.Body, o.enough}
+	}
+	return resp, err
+}
+
+type closer struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (c closer) Close() error {
+	defer c.closed()
+	return c.ReadCloser.Close()
+}
+
 // Every answer of the service that an operator may meet, by the real client
 // over HTTP.
 func TestExplain(t *testing.T) {
@@ -125,15 +153,16 @@ func TestExplain(t *testing.T) {
 	}
 	fault := func(f sim.Fault) func(*sim.Server) { return func(s *sim.Server) { s.SetFault(f) } }
 	for _, tc := range []struct {
-		name    string
-		company func(*sim.Config)
-		fault   func(*sim.Server)
-		bot     func(*v1alpha1.NaverWorksBot)
-		secret  func(map[string][]byte)
-		do      func(context.Context, *works.Client) error
-		status  metav1.ConditionStatus
-		reason  string
-		message string
+		name     string
+		company  func(*sim.Config)
+		fault    func(*sim.Server)
+		bot      func(*v1alpha1.NaverWorksBot)
+		secret   func(map[string][]byte)
+		do       func(context.Context, *works.Client) error
+		patience time.Duration
+		status   metav1.ConditionStatus
+		reason   string
+		message  string
 	}{
 		{name: "client secret", secret: func(s map[string][]byte) { s["client-secret"] = []byte("another one") }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses client-id or client-secret of Secret acme/acme-works: copy both again"},
 		{name: "client ID", secret: func(s map[string][]byte) { s["client-id"] = []byte("other") }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses client-id or client-secret of Secret acme/acme-works"},
@@ -154,7 +183,7 @@ func TestExplain(t *testing.T) {
 		{name: "429 to the token", fault: fault(sim.Fault{Operation: "token", Status: 429, Reset: 50}), do: readBot, status: "Unknown", reason: "RateLimited", message: "answers HTTP 429"},
 		{name: "500", fault: fault(sim.Fault{Operation: "bot.get", Status: 500}), do: readBot, status: "Unknown", reason: "Unreachable", message: "answers HTTP 500 to bot.get: it is asked again by itself"},
 		{name: "503 to the token", fault: fault(sim.Fault{Operation: "token", Status: 503}), do: readBot, status: "Unknown", reason: "Unreachable", message: "answers HTTP 503 to token"},
-		{name: "silence", fault: fault(sim.Fault{Operation: "bot.get", Hang: true}), do: readBot, status: "Unknown", reason: "Unreachable", message: "NAVER WORKS: 127.0.0.1 does not answer in time"},
+		{name: "silence", fault: fault(sim.Fault{Operation: "bot.get", Hang: true}), do: readBot, patience: time.Second, status: "Unknown", reason: "Unreachable", message: "NAVER WORKS: 127.0.0.1 does not answer in time"},
 		{name: "broken off", fault: fault(sim.Fault{Operation: "bot.get", Abort: true}), do: readBot, status: "Unknown", reason: "Unreachable", message: "the connection to 127.0.0.1 breaks off"},
 		{name: "refused", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Endpoints.Auth = "http://127.0.0.1:1/oauth2" }, do: readBot, status: "Unknown", reason: "Unreachable", message: "127.0.0.1 refuses the connection"},
 		{name: "a callback URL that the client refuses to send", do: func(ctx context.Context, c *works.Client) error {
@@ -175,15 +204,14 @@ func TestExplain(t *testing.T) {
 			if tc.fault != nil {
 				tc.fault(s)
 			}
-			clients, _ := line(t)
+			ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(tc.patience, time.Minute))
+			defer cancel()
+			_, transport := line(t)
+			clients := naverworks.NewClients(once{transport, cancel}, time.Now, slog.New(slog.DiscardHandler))
 			c, _, v := clients.Open(bot, data, true)
 			if c == nil {
 				t.Fatal(v)
 			}
-			// Long enough for an answer, short enough that nobody waits for the
-			// client's own repetitions.
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-			defer cancel()
 			err := tc.do(ctx, c)
 			if err == nil {
 				t.Fatal("no error")
