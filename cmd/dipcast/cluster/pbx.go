@@ -31,13 +31,13 @@ const (
 	longestAnswer = 16 << 20
 )
 
-// ErrStatus is an answer of a PBX that is no success.
-type ErrStatus struct {
+// StatusError is an answer of a PBX that is no success.
+type StatusError struct {
 	Code int
 	Text string // the PBX's own words
 }
 
-func (e *ErrStatus) Error() string {
+func (e *StatusError) Error() string {
 	return fmt.Sprintf("it answers %d %s", e.Code, strings.TrimSpace(http.StatusText(e.Code)+": "+e.Text))
 }
 
@@ -214,7 +214,7 @@ func (p *PBX) refusal(code int, raw []byte) error {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	status := &ErrStatus{Code: code, Text: strings.TrimSpace(string(raw))}
+	status := &StatusError{Code: code, Text: strings.TrimSpace(string(raw))}
 	if json.Unmarshal(raw, &body) == nil && body.Error.Message != "" {
 		status.Text = body.Error.Message
 	}

@@ -27,8 +27,8 @@ func calls(ctx context.Context, env *Env, args []string) error {
 	limit := 20
 	f.flag(&watch, "w", "watch", "ask again every 2 seconds until interrupted")
 	f.flag(&cdrs, "", "cdrs", "the last call records, newest first")
-	f.number(&limit, "limit", "N", "how many records, 1 to 1000; default: 20")
-	rest, err := f.parse(args, 1, 1)
+	f.number(&limit, "limit", "how many records, 1 to 1000; default: 20")
+	rest, err := f.parse(args, 1)
 	if err != nil {
 		return err
 	}
@@ -87,26 +87,32 @@ func showCalls(ctx context.Context, f *flags, p *cluster.PBX) error {
 		}
 	}
 	f.env.roomy(f.output).table(f.env.Stdout, []column{
-		{head: "CALL"}, {head: "DIRECTION", rank: 2}, {head: "STATE"}, {head: "FROM"}, {head: "TO"},
-		{head: "ANSWERED BY"}, {head: "PULLED BY", rank: 1}, {head: "TIME"},
+		{head: "CALL"},
+		{head: "DIRECTION", rank: 2},
+		{head: "STATE"},
+		{head: "FROM"},
+		{head: "TO"},
+		{head: "ANSWERED BY"},
+		{head: "PULLED BY", rank: 1},
+		{head: "TIME"},
 	}, rows)
 	return nil
 }
 
 // watchCalls shows the calls again and again; on a terminal in place.
 func watchCalls(ctx context.Context, f *flags, p *cluster.PBX) error {
-	const clear = "\x1b[H\x1b[2J"
+	const clearScreen = "\x1b[H\x1b[2J"
 	for {
 		var text strings.Builder
 		out := *f.env
 		out.Stdout = &text
 		if out.Width > 0 && f.output != formatJSON {
-			text.WriteString(clear)
+			text.WriteString(clearScreen)
 		}
 		g := *f
 		g.env = &out
 		if err := showCalls(ctx, &g, p); err != nil {
-			return watched(ctx, err)
+			return unlessDone(ctx, err)
 		}
 		if _, err := io.WriteString(f.env.Stdout, text.String()); err != nil {
 			return err
@@ -119,12 +125,13 @@ func watchCalls(ctx context.Context, f *flags, p *cluster.PBX) error {
 	}
 }
 
-// watched: to interrupt a watch is its usual end.
-func watched(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+// unlessDone is err, unless the user has interrupted: that is the usual end
+// of what goes on until then.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func showRecords(ctx context.Context, f *flags, p *cluster.PBX, limit int) error {
@@ -155,8 +162,15 @@ func showRecords(ctx context.Context, f *flags, p *cluster.PBX, limit int) error
 		}
 	}
 	f.env.roomy(f.output).table(f.env.Stdout, []column{
-		{head: "STARTED"}, {head: "DIRECTION", rank: 3}, {head: "FROM"}, {head: "TO"}, {head: "OUTCOME"},
-		{head: "ANSWERED BY", rank: 2}, {head: "PULLED BY", rank: 1}, {head: "TALK"}, {head: "CALL"},
+		{head: "STARTED"},
+		{head: "DIRECTION", rank: 3},
+		{head: "FROM"},
+		{head: "TO"},
+		{head: "OUTCOME"},
+		{head: "ANSWERED BY", rank: 2},
+		{head: "PULLED BY", rank: 1},
+		{head: "TALK"},
+		{head: "CALL"},
 	}, rows)
 	return nil
 }

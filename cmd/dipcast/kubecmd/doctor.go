@@ -25,7 +25,7 @@ func examine(ctx context.Context, env *Env, args []string) error {
 	f := newFlags(env, "doctor", doctorUsage, true, formatJSON, formatYAML)
 	var quiet bool
 	f.flag(&quiet, "q", "quiet", "only what is not ok")
-	rest, err := f.parse(args, 0, 1)
+	rest, err := f.parse(args, 0)
 	if err != nil {
 		return err
 	}

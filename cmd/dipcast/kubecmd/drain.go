@@ -58,13 +58,13 @@ func drain(ctx context.Context, env *Env, args []string) error {
 		flags: newFlags(env, "drain", drainUsage, false, formatJSON, formatYAML),
 		hold:  10 * time.Minute, timeout: 2 * time.Hour, told: map[string]string{},
 	}
-	f.duration(&f.hold, "hold", "D", "how long new calls are refused, 1s to 24h; default: 10m")
+	f.duration(&f.hold, "hold", "how long new calls are refused, 1s to 24h; default: 10m")
 	f.flag(&f.wait, "", "wait", "wait until no call is up")
-	f.duration(&f.endAfter, "end-calls-after", "D", "end the calls that are still up then; default: never")
+	f.duration(&f.endAfter, "end-calls-after", "end the calls that are still up then; default: never")
 	f.flag(&f.resume, "", "resume", "take new calls again")
 	f.text(&f.node, "", "node", "NODE", "all tenants of this node, of all namespaces")
-	f.duration(&f.timeout, "timeout", "D", "how long --wait and --node wait; default: 2h")
-	rest, err := f.parse(args, 0, 1)
+	f.duration(&f.timeout, "timeout", "how long --wait and --node wait; default: 2h")
+	rest, err := f.parse(args, 0)
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (f *drainFlags) poll(ctx context.Context, d *drainee, again bool) {
 	}
 	// A PBX that is replaced while it is watched does not answer for a while;
 	// its calls are over then.
-	var refused *cluster.ErrStatus
+	var refused *cluster.StatusError
 	switch {
 	case err == nil || ctx.Err() != nil:
 	case errors.As(err, &refused):

@@ -54,9 +54,9 @@ var (
 	errShown = errors.New("failed")
 )
 
-// Status, Calls, Drain, Doctor and Logs execute the commands with the
-// arguments after their names and return the exit code: 0, 1 after a failure,
-// 2 if the command was called wrongly.
+// Status shows the tenants of a cluster. Like all commands it takes the
+// arguments after its name and returns the exit code: 0, 1 after a failure, 2
+// if it was called wrongly.
 func Status(ctx context.Context, env *Env, args []string) int { return env.run(ctx, status, args) }
 
 // Calls shows the calls of a tenant; see Status.

@@ -64,12 +64,12 @@ func (f *flags) flag(v *bool, short, long, help string) {
 	f.define(short, long, "", help, func(name string) { f.set.BoolVar(v, name, *v, help) })
 }
 
-func (f *flags) number(v *int, long, what, help string) {
-	f.define("", long, what, help, func(name string) { f.set.IntVar(v, name, *v, help) })
+func (f *flags) number(v *int, long, help string) {
+	f.define("", long, "N", help, func(name string) { f.set.IntVar(v, name, *v, help) })
 }
 
-func (f *flags) duration(v *time.Duration, long, what, help string) {
-	f.define("", long, what, help, func(name string) { f.set.DurationVar(v, name, *v, help) })
+func (f *flags) duration(v *time.Duration, long, help string) {
+	f.define("", long, "D", help, func(name string) { f.set.DurationVar(v, name, *v, help) })
 }
 
 func (f *flags) define(short, long, what, help string, add func(name string)) {
@@ -88,8 +88,8 @@ var reGlued = regexp.MustCompile(`^-([no])([^-=].*)$`)
 // reLong is a long flag as package flag writes it.
 var reLong = regexp.MustCompile(` -([a-z-]{2,})`)
 
-// parse accepts flags before and after the arguments, as kubectl does.
-func (f *flags) parse(args []string, least, most int) ([]string, error) {
+// parse accepts flags before and after the one argument, as kubectl does.
+func (f *flags) parse(args []string, least int) ([]string, error) {
 	args = f.unglue(args)
 	var rest []string
 	for len(args) > 0 {
@@ -109,8 +109,8 @@ func (f *flags) parse(args []string, least, most int) ([]string, error) {
 	switch {
 	case len(rest) < least:
 		return nil, f.wrong("TENANT is missing")
-	case len(rest) > most:
-		return nil, f.wrong("%q is one argument too many", rest[most])
+	case len(rest) > 1:
+		return nil, f.wrong("%q is one argument too many", rest[1])
 	case f.output != "" && !slices.Contains(f.formats, f.output):
 		return nil, f.wrong("-o %s: must be one of %s", f.output, strings.Join(f.formats, ", "))
 	}

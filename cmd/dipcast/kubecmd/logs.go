@@ -31,10 +31,10 @@ func logs(ctx context.Context, env *Env, args []string) error {
 	)
 	f.flag(&follow, "f", "follow", "go on as lines are written")
 	f.flag(&previous, "p", "previous", "the process before the last restart")
-	f.duration(&since, "since", "D", "only lines of this last time, e.g. 10m")
-	f.number(&tail, "tail", "N", "only the last N lines")
+	f.duration(&since, "since", "only lines of this last time, e.g. 10m")
+	f.number(&tail, "tail", "only the last N lines")
 	f.text(&call, "", "call", "ID", "only lines of this call")
-	rest, err := f.parse(args, 1, 1)
+	rest, err := f.parse(args, 1)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func logs(ctx context.Context, env *Env, args []string) error {
 		return cluster.Explain(fmt.Errorf("log of pod %s: %w", pod, err))
 	}
 	defer func() { _ = stream.Close() }()
-	return watched(ctx, copyLines(env.Stdout, stream, call))
+	return unlessDone(ctx, copyLines(env.Stdout, stream, call))
 }
 
 // copyLines copies whole lines, with call only those that tell of that call.

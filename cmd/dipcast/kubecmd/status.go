@@ -49,7 +49,7 @@ type tenantRow struct {
 
 func status(ctx context.Context, env *Env, args []string) error {
 	f := newFlags(env, "status", statusUsage, true, formatWide, formatJSON, formatYAML)
-	rest, err := f.parse(args, 0, 1)
+	rest, err := f.parse(args, 0)
 	if err != nil {
 		return err
 	}
@@ -146,9 +146,15 @@ func (r *tenantRow) ports() string {
 func (e *Env) tenants(rows []tenantRow, namespaces, wide bool) {
 	updating := wide || slices.ContainsFunc(rows, func(r tenantRow) bool { return r.Updating != "" })
 	columns := []column{
-		{head: "TENANT"}, {head: "READY", tone: truth}, {head: "REASON", rank: 1},
-		{head: "CALLS"}, {head: "PHONES"}, {head: "TRUNKS", tone: ratio},
-		{head: "SLOT", rank: 4}, {head: "NODE", rank: 3}, {head: "ADDRESS", rank: 2},
+		{head: "TENANT"},
+		{head: "READY", tone: truth},
+		{head: "REASON", rank: 1},
+		{head: "CALLS"},
+		{head: "PHONES"},
+		{head: "TRUNKS", tone: ratio},
+		{head: "SLOT", rank: 4},
+		{head: "NODE", rank: 3},
+		{head: "ADDRESS", rank: 2},
 	}
 	if namespaces {
 		columns = slices.Insert(columns, 0, column{head: "NAMESPACE"})
