@@ -91,12 +91,16 @@ func (k *kube) show(ctx context.Context) error {
 // remove takes the company away, then the operator, which must still be there
 // to clean up behind it.
 func (k *kube) remove(ctx context.Context) error {
-	k.tell.Step("Removing the company and the chart; the cluster stays (make cluster-down removes it)")
+	k.tell.Step("kubectl delete -f %s", samples)
 	for _, what := range []string{samples + "/30-tenant.yaml", samples} { // the namespace last
 		if _, err := k.kubectl(ctx, "delete", "--ignore-not-found", "--timeout="+patience, "-f", what); err != nil {
 			return k.explain(ctx, err)
 		}
 	}
+	k.tell.Step("The company is gone; helm uninstall %s", release)
 	_, err := output(ctx, k.helm, "uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait", "--timeout", patience)
+	if err == nil {
+		k.tell.Step("The chart is gone; the cluster stays (make cluster-down removes it)")
+	}
 	return err
 }

@@ -200,6 +200,8 @@ func (k *kube) get(ctx context.Context, into any, args ...string) error {
 
 func indent(tell stage.Teller, text []byte) {
 	for line := range strings.Lines(string(text)) {
-		tell.Note("%s", strings.TrimRight(line, "\n"))
+		if line = strings.TrimSpace(line); line != "" {
+			tell.Note("%s", line)
+		}
 	}
 }
