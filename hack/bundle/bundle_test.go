@@ -16,8 +16,8 @@ import (
 	"testing"
 
 	"github.com/CycloneDX/cyclonedx-go"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/dipcast/dipcast/hack/images/oci"
 	"github.com/dipcast/dipcast/hack/images/repeat"

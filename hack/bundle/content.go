@@ -119,7 +119,7 @@ func (o options) commandLine(ctx context.Context, arch string, from repeat.Origi
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // a folder of its own: what is left is the system's to clean
 	file := filepath.Join(work, "dipcast")
 	if err := repeat.Compile(ctx, o.source, "dipcast", arch, o.version, file); err != nil {
 		return nil, err

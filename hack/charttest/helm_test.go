@@ -118,6 +118,7 @@ func renderSet(t *testing.T, set string, args ...string) string {
 // chart does to an installation. The kinds are left out: they are compared
 // with config/crd below.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	for _, set := range valueSets(t) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
@@ -140,6 +141,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestLint(t *testing.T) {
+	t.Parallel()
 	for _, set := range valueSets(t) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()

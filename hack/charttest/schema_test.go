@@ -13,6 +13,7 @@ import (
 // TestSchemaRefuses: a typo is told at once, by name, and not found weeks
 // later as a setting that never was in force.
 func TestSchemaRefuses(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		set  string
 		want []string

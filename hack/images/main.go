@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // a folder of its own: what is left is the system's to clean
 	for _, p := range programs() {
 		if len(o.only) > 0 && !slices.Contains(o.only, p.name) {
 			continue

@@ -79,7 +79,7 @@ func Program(img v1.Image) ([]byte, error) {
 // File reads one file of an image's file system.
 func File(img v1.Image, file string) ([]byte, error) {
 	files := mutate.Extract(img)
-	defer files.Close()
+	defer func() { _ = files.Close() }() // it was only read
 	for r := tar.NewReader(files); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
