@@ -21,11 +21,17 @@ func (o *operator) judge(s *scene) {
 	if s.problems != nil || s.document != nil {
 		o.condition(s, accepted(s))
 	}
-	o.condition(s, configApplied(s))
 	o.condition(s, podRunning(s))
+	o.condition(s, o.exposed(s))
+	o.places(s)
+	if s.unknown && s.pod != nil && meta.FindStatusCondition(s.tenant.Status.Conditions, v1alpha1.ConditionReady) != nil {
+		// An operator that has just begun has not asked yet. What was told of this
+		// PBX stands until it has: an upgrade of the operator is no news.
+		return
+	}
+	o.condition(s, configApplied(s))
 	o.condition(s, trunksUp(s))
 	o.condition(s, capacityPressure(s))
-	o.condition(s, o.exposed(s))
 	o.condition(s, ready(s.tenant.Status.Conditions, s.seen))
 	o.figures(s)
 }
@@ -220,10 +226,8 @@ func ready(conditions []metav1.Condition, seen observer.Observation) metav1.Cond
 	return c
 }
 
-// figures puts what the PBX counts into the status. They are moments, told at
-// the rate at which the observer tells the operator, and none of them alone is
-// worth a write more often.
-func (o *operator) figures(s *scene) {
+// places puts into the status where the PBX is.
+func (o *operator) places(s *scene) {
 	status := &s.tenant.Status
 	status.ObservedGeneration = s.tenant.Generation
 	status.Address = ""
@@ -237,6 +241,13 @@ func (o *operator) figures(s *scene) {
 	if s.pod != nil && s.pod.Spec.NodeName != "" {
 		status.NodeName = s.pod.Spec.NodeName
 	}
+}
+
+// figures puts what the PBX counts into the status. They are moments, told at
+// the rate at which the observer tells the operator, and none of them alone is
+// worth a write more often.
+func (o *operator) figures(s *scene) {
+	status := &s.tenant.Status
 	now := conf.Report{}
 	if s.seen.Report != nil && s.seen.Reachable {
 		now = *s.seen.Report

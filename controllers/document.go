@@ -119,11 +119,13 @@ func (o *operator) verdictsOf(s *scene) map[compile.Object]verdict.Verdict {
 	for i := range s.bots {
 		put(v1alpha1.KindNaverWorksBot, s.bots[i].Name)
 	}
-	seen, _ := o.pbxs.observer.Report(s.name())
+	seen, known := o.pbxs.observer.Report(s.name())
 	for i := range s.trunks {
 		object := put(v1alpha1.KindSIPTrunk, s.trunks[i].Name)
 		v := out[object]
-		v.Ready = trunkReady(s.trunks[i].Name, seen)
+		if known || s.pod == nil {
+			v.Ready = trunkReady(s.trunks[i].Name, seen)
+		}
 		out[object] = v
 	}
 	return out

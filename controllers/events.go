@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
@@ -52,8 +54,30 @@ func noLongerReady(reason, message string) event {
 	return event{corev1.EventTypeWarning, "NotReady", "Report", reason + ": " + message}
 }
 
-// rejected tells that the manifests have errors, and accepted again that they
-// have none any more.
+// rejected tells that the manifests have errors.
 func rejected(message string) event {
 	return event{corev1.EventTypeWarning, "Rejected", "Compile", message}
+}
+
+// changes are the events of what a status says now and did not say before.
+func changes(before, now []metav1.Condition) []event {
+	var out []event
+	turned := func(kind string, to metav1.ConditionStatus) *metav1.Condition {
+		is, was := meta.FindStatusCondition(now, kind), meta.FindStatusCondition(before, kind)
+		if is == nil || is.Status != to || (was != nil && was.Status == to) {
+			return nil
+		}
+		return is
+	}
+	if c := turned(v1alpha1.ConditionReady, metav1.ConditionTrue); c != nil {
+		out = append(out, becameReady(c.Message))
+	}
+	// A tenant that is being set up was never ready.
+	if c := turned(v1alpha1.ConditionReady, metav1.ConditionFalse); c != nil && meta.FindStatusCondition(before, v1alpha1.ConditionReady) != nil {
+		out = append(out, noLongerReady(c.Reason, c.Message))
+	}
+	if c := turned(v1alpha1.ConditionAccepted, metav1.ConditionFalse); c != nil {
+		out = append(out, rejected(c.Message))
+	}
+	return out
 }

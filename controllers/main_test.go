@@ -1,13 +1,13 @@
 package controllers_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -15,6 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -29,6 +32,8 @@ import (
 var (
 	cluster *kubetest.Cluster
 	nodes   *kubetest.Nodes
+	// rights are those of config/rbac: operators of tests have no others.
+	rights *rest.Config
 )
 
 func TestMain(m *testing.M) {
@@ -51,6 +56,9 @@ func runAll(m *testing.M) (code int, err error) {
 			err = stopErr
 		}
 	}()
+	if rights, err = cluster.AsOperator(ctx); err != nil {
+		return 1, err
+	}
 	if nodes, err = cluster.Nodes(ctx); err != nil {
 		return 1, err
 	}
@@ -92,16 +100,15 @@ func operate(t *testing.T, options controllers.Options, change ...func(*manager.
 	if err != nil {
 		t.Fatal(err)
 	}
-	mo := manager.Options{Scheme: scheme, Cache: cached, Metrics: server.Options{BindAddress: "0"}, Logger: logr.Discard()}
+	mo := manager.Options{Scheme: scheme, Cache: cached, Metrics: server.Options{BindAddress: "0"}, Logger: logr.Discard(), Controller: config.Controller{Logger: logr.Discard()}}
 	for _, c := range change {
 		c(&mo)
 	}
-	mgr, err := manager.New(cluster.Config, mo)
+	mgr, err := manager.New(rights, mo)
 	if err != nil {
 		t.Fatal(err)
 	}
-	options.PBXImage = strings.TrimSpace(options.PBXImage + " registry.example/pbx:1")
-	options.PBXImage, _, _ = strings.Cut(options.PBXImage, " ")
+	options.PBXImage = cmp.Or(options.PBXImage, "registry.example/pbx:1")
 	options.SameNames = true
 	if options.Metrics == nil {
 		options.Metrics = prometheus.NewRegistry()
@@ -139,3 +146,5 @@ func ready(t *testing.T, tenant *v1alpha1.PBXTenant) *v1alpha1.PBXTenant {
 func podOf(tenant *v1alpha1.PBXTenant) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Namespace, Name: desired.PodName(tenant.Name)}}
 }
+
+func typeName(o client.Object) string { return fmt.Sprintf("%T", o) }

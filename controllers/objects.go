@@ -47,13 +47,19 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 		return nil
 	}
 	for _, want := range s.objects.All() {
-		if _, err := o.applier.Apply(ctx, want); err != nil {
-			if !permanent(err) {
-				return err
-			}
+		outcome, err := o.applier.Apply(ctx, want)
+		if err != nil && !permanent(err) {
+			return err
+		}
+		switch {
+		case err != nil:
 			s.problems = append(s.problems, compile.Problem{
 				Object: tenantObject(s), Severity: compile.Error, Reason: v1alpha1.ReasonConflict, Message: err.Error(),
 			})
+		case outcome == apply.PutBack:
+			o.tell(s.tenant, putBack(want.GetObjectKind().GroupVersionKind().Kind, want.GetName()))
+		case outcome != apply.Unchanged && want == client.Object(s.objects.Config):
+			o.tell(s.tenant, documentWritten(s.wanted))
 		}
 	}
 	return o.prune(ctx, s)

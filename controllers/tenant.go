@@ -58,8 +58,9 @@ type scene struct {
 	route        *unstructured.Unstructured
 	certificates []*unstructured.Unstructured
 
-	// seen is the PBX as the observer knows it.
-	seen observer.Observation
+	// seen is the PBX as the observer knows it; unknown: it was not asked yet.
+	seen    observer.Observation
+	unknown bool
 
 	// again is the soonest wish to be reconciled once more; 0: none.
 	again time.Duration
@@ -81,10 +82,14 @@ func (o *operator) condition(s *scene, c metav1.Condition) {
 // store writes the status as it is now, where something depends on it being
 // written before it goes on.
 func (o *operator) store(ctx context.Context, s *scene) error {
+	news := changes(s.stored.Status.Conditions, s.tenant.Status.Conditions)
 	if err := o.report(ctx, s.stored, s.tenant); err != nil {
 		return err
 	}
 	s.stored = s.tenant.DeepCopy()
+	for _, e := range news {
+		o.tell(s.tenant, e)
+	}
 	return nil
 }
 
@@ -154,6 +159,7 @@ func (o *operator) adopt(ctx context.Context, s *scene) error {
 // observe has the PBX watched and reads what is known of it.
 func (o *operator) observe(_ context.Context, s *scene) error {
 	o.watchPBX(s)
-	s.seen, _ = o.pbxs.observer.Report(s.name())
+	seen, known := o.pbxs.observer.Report(s.name())
+	s.seen, s.unknown = seen, !known
 	return nil
 }

@@ -28,6 +28,17 @@ import (
 // ErrForeign is an object of a wanted name that is not the operator's.
 var ErrForeign = errors.New("exists and is not the operator's: delete or rename it")
 
+// Outcome is what Apply did.
+type Outcome int
+
+// The outcomes.
+const (
+	Unchanged Outcome = iota
+	Created
+	Changed // something else is wanted than before
+	PutBack // somebody had changed it
+)
+
 // Applier writes objects. Make it with New.
 type Applier struct {
 	client client.Client
@@ -56,49 +67,58 @@ func New(c client.Client, live client.Reader) *Applier {
 	return &Applier{client: c, live: live, equal: map[types.NamespacedName]map[identity]state{}}
 }
 
-// Apply makes the object of want's kind and name be as want says and reports
-// whether it wrote something. An object that is being deleted is left alone:
-// its end is an event, and it can be made anew then.
-func (a *Applier) Apply(ctx context.Context, want client.Object) (changed bool, err error) {
+// Apply makes the object of want's kind and name be as want says. An object
+// that is being deleted is left alone: its end is an event, and it can be made
+// anew then.
+func (a *Applier) Apply(ctx context.Context, want client.Object) (Outcome, error) {
 	u, id, err := a.prepare(want)
 	if err != nil {
-		return false, err
+		return Unchanged, err
 	}
 	have, err := a.cached(ctx, want, id)
 	if err != nil {
-		return false, err
+		return Unchanged, err
 	}
 	if have == nil {
 		if err := a.checkFree(ctx, want, id); err != nil {
-			return false, err
+			return Unchanged, err
 		}
-		return true, a.write(ctx, u, id)
+		return Created, a.write(ctx, u, id)
 	}
 	if have.GetDeletionTimestamp() != nil {
-		return false, nil
+		return Unchanged, nil
 	}
-	hash := u.GetAnnotations()[v1alpha1.AnnotationApplied]
-	now := state{have.GetUID(), have.GetResourceVersion(), hash}
+	now := state{have.GetUID(), have.GetResourceVersion(), u.GetAnnotations()[v1alpha1.AnnotationApplied]}
 	if a.remembered(want, id, now) {
-		return false, nil
+		return Unchanged, nil
 	}
-	intruders := have.GetAnnotations()[intrudersKey]
-	if intruders == "" && have.GetAnnotations()[v1alpha1.AnnotationApplied] == hash {
-		same, err := stands(u, have)
-		if err != nil {
-			return false, err
-		}
-		if same {
-			a.remember(want, id, now)
-			return false, nil
-		}
+	outcome, err := a.compare(u, have)
+	if err != nil {
+		return Unchanged, err
 	}
-	if intruders != "" {
-		if err := a.takeOver(ctx, have, id, strings.Split(intruders, ",")); err != nil {
-			return false, err
-		}
+	if outcome == Unchanged {
+		a.remember(want, id, now)
+		return Unchanged, nil
 	}
-	return true, a.write(ctx, u, id)
+	if err := a.takeOver(ctx, have, id); err != nil {
+		return Unchanged, err
+	}
+	return outcome, a.write(ctx, u, id)
+}
+
+// compare tells why an object has to be written, if it has.
+func (a *Applier) compare(want *unstructured.Unstructured, have client.Object) (Outcome, error) {
+	if have.GetAnnotations()[v1alpha1.AnnotationApplied] != want.GetAnnotations()[v1alpha1.AnnotationApplied] {
+		return Changed, nil
+	}
+	if have.GetAnnotations()[intrudersKey] != "" {
+		return PutBack, nil
+	}
+	same, err := stands(want, have)
+	if err != nil || same {
+		return Unchanged, err
+	}
+	return PutBack, nil
 }
 
 // Delete removes an object that must not exist, if it exists and owner is its
@@ -228,7 +248,11 @@ func (a *Applier) checkFree(ctx context.Context, want client.Object, id identity
 
 // takeOver makes the fields that others added to the spec ours, so that the
 // next apply, which does not name them, removes them.
-func (a *Applier) takeOver(ctx context.Context, have client.Object, id identity, intruders []string) error {
+func (a *Applier) takeOver(ctx context.Context, have client.Object, id identity) error {
+	intruders := have.GetAnnotations()[intrudersKey]
+	if intruders == "" {
+		return nil
+	}
 	full, err := a.empty(have, id)
 	if err != nil {
 		return err
@@ -236,7 +260,7 @@ func (a *Applier) takeOver(ctx context.Context, have client.Object, id identity,
 	if err := a.live.Get(ctx, id.name, full); err != nil {
 		return err
 	}
-	patch, err := csaupgrade.UpgradeManagedFieldsPatch(full, sets.New(intruders...), v1alpha1.FieldOwner)
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(full, sets.New(strings.Split(intruders, ",")...), v1alpha1.FieldOwner)
 	if err != nil || patch == nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -50,7 +51,7 @@ type process struct {
 // Nodes starts them; they end with Stop.
 func (c *Cluster) Nodes(ctx context.Context) (*Nodes, error) {
 	mgr, err := manager.New(c.Config, manager.Options{
-		Scheme: c.Scheme, Logger: logr.Discard(), Metrics: server.Options{BindAddress: "0"},
+		Scheme: c.Scheme, Logger: logr.Discard(), Controller: config.Controller{Logger: logr.Discard()}, Metrics: server.Options{BindAddress: "0"},
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}, &corev1.Secret{}, &corev1.Node{}}}},
 	})
 	if err != nil {
