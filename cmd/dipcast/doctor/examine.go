@@ -8,7 +8,7 @@ import (
 // Examine runs every check over the snapshot, causes before effects.
 func Examine(s *Snapshot) []Finding {
 	var all []Finding
-	for _, check := range []func(*Snapshot) []Finding{definitions, operator, classes, tenantsFound} {
+	for _, check := range []func(*Snapshot) []Finding{definitions, operator, tenantsFound, classes} {
 		all = append(all, check(s)...)
 	}
 	for i := range s.Tenants {

@@ -233,7 +233,7 @@ func report(_ *Snapshot, t *Tenant) []Finding {
 		if t.ReportErr == nil {
 			return nil // there is no pod to ask
 		}
-		return []Finding{warn(check, "kubectl port-forward needs the right to create pods/portforward; kubectl dipcast logs "+t.Tenant.Name+" tells how the PBX is",
+		return []Finding{warn(check, "kubectl port-forward needs the rights get and create on pods/portforward; kubectl dipcast logs "+t.Tenant.Name+" tells how the PBX is",
 			"the PBX does not report: %v", t.ReportErr)}
 	}
 	var found []Finding

@@ -157,7 +157,7 @@ func showRecords(ctx context.Context, f *flags, p *cluster.PBX, limit int) error
 	for i := range list {
 		r := &list[i]
 		rows[i] = []string{
-			r.Started.Local().Format("01-02 15:04:05"), string(r.Direction), party(r.From), party(r.To), string(r.Disposition),
+			r.Started.In(f.env.Zone).Format("01-02 15:04:05"), string(r.Direction), party(r.From), party(r.To), string(r.Disposition),
 			party(r.AnsweredBy), orDash(r.PulledBy), clock(r.Talk()), f.id(r.ID),
 		}
 	}

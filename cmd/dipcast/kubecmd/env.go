@@ -27,6 +27,7 @@ type Env struct {
 	// Width of the terminal that Stdout is; 0: it is none.
 	Width   int
 	Now     func() time.Time
+	Zone    *time.Location // of shown times
 	After   func(time.Duration) <-chan time.Time
 	Connect func(cluster.Options) (*cluster.Cluster, error)
 	Prober  *doctor.Prober
@@ -37,7 +38,7 @@ func NewEnv(program, version string, stdout, stderr io.Writer) *Env {
 	dialer := &net.Dialer{}
 	return &Env{
 		Program: program, Version: version, Stdout: stdout, Stderr: stderr,
-		Getenv: os.Getenv, Width: terminalWidth(stdout), Now: time.Now, After: time.After, Connect: cluster.Connect,
+		Getenv: os.Getenv, Width: terminalWidth(stdout), Now: time.Now, Zone: time.Local, After: time.After, Connect: cluster.Connect,
 		Prober: &doctor.Prober{
 			Resolver: net.DefaultResolver, Dial: dialer.DialContext, Now: time.Now, Token: rand.Text, Timeout: probeWithin,
 		},

@@ -139,7 +139,7 @@ func newPeer() *peer {
 			{ID: "b81Yw", Direction: pbx.Internal, State: pbx.CallRinging, From: desk, To: pbx.Party{Number: "600"}, Started: start.Add(-4 * time.Second)},
 		},
 		records: []pbx.CDR{{
-			ID: "c0ffee00c0ffee00", Direction: pbx.Outbound, From: desk, To: outside, Started: start.Add(-2 * time.Hour).Local(),
+			ID: "c0ffee00c0ffee00", Direction: pbx.Outbound, From: desk, To: outside, Started: start.Add(-2 * time.Hour),
 			Answered: start.Add(-2 * time.Hour), Ended: start.Add(-30 * time.Minute), Disposition: pbx.Answered, AnsweredBy: outside,
 		}},
 	}
@@ -177,6 +177,7 @@ func newStage(t *testing.T) *stage {
 	s.env = &Env{
 		Program: "kubectl dipcast", Version: "0.3.0", Stdout: &s.out, Stderr: &s.errs, Width: 80,
 		Getenv: func(name string) string { return map[string]string{"NO_COLOR": "1"}[name] },
+		Zone:   time.UTC,
 		Now:    func() time.Time { return s.clock },
 		After: func(d time.Duration) <-chan time.Time {
 			s.clock, s.waits = s.clock.Add(d), s.waits+1
@@ -206,8 +207,8 @@ func newStage(t *testing.T) *stage {
 				},
 				Logs: func(_ context.Context, pod types.NamespacedName, o *corev1.PodLogOptions) (io.ReadCloser, error) {
 					s.logged = o
-					text := "time=1 msg=\"call begins\" call=Zk3v9QpL0aXw7TtB direction=inbound\ntime=2 msg=\"call begins\" call=b81Yw\n" +
-						"time=3 msg=\"call ends\" call=Zk3v9QpL0aXw7TtB\nlast line of " + pod.String()
+					text := "time=2026-11-23T08:57:00.412Z level=INFO msg=\"call begins\" call=Zk3v9QpL0aXw7TtB direction=inbound\ntime=2026-11-23T08:59:56.031Z level=INFO msg=\"call begins\" call=b81Yw\n" +
+						"time=2026-11-23T09:00:00.007Z level=INFO msg=\"call ends\" call=Zk3v9QpL0aXw7TtB\nlast line of " + pod.String()
 					return io.NopCloser(strings.NewReader(text)), s.logErr
 				},
 			}, nil
