@@ -26,7 +26,7 @@ const (
 	directoryEvery = 10 * time.Minute
 	// missingAgain is how often a Secret that does not exist is looked for.
 	missingAgain = 15 * time.Second
-	// askTimeout bounds what one reconcile of a bot waits for the service.
+	// askTimeout bounds each look at the service in a reconcile of a bot.
 	askTimeout = 10 * time.Second
 	// takeBackFor is how long the end of a bot waits for a service that does not
 	// answer.
