@@ -115,6 +115,7 @@ lint: $(LINT) ## Run the linter with .golangci.yml.
 .PHONY: shell
 shell: ## Check the shell scripts.
 	cd hack/cluster && shellcheck -x *.sh
+	shellcheck hack/tools/*.sh
 
 .PHONY: house
 house: ## Check import directions, sizes and globals.
