@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/dipcast/dipcast/hack/demo/stage"
@@ -66,7 +68,7 @@ func (k *kube) explain(ctx context.Context, err error) error {
 			"-n", "acme", "get", "pbxtenants,naverworksbots", "-o",
 			`jsonpath={range .items[*]}{.kind}{range .status.conditions[*]}{"\n"}  {.type}={.status} {.reason}: {.message}{end}{"\n"}{end}`,
 		},
-		{"-n", namespace, "logs", "-l", "app.kubernetes.io/name=dipcast", "--tail=20"},
+		{"-n", namespace, "logs", "-l", "app.kubernetes.io/name=dipcast-operator", "--tail=20"},
 	} {
 		if out, e := k.kubectl(ctx, args...); e == nil && len(out) > 0 {
 			err = fmt.Errorf("%w\n%s", err, out)
@@ -91,6 +93,7 @@ func (k *kube) show(ctx context.Context) error {
 // remove takes the company away, then the operator, which must still be there
 // to clean up behind it.
 func (k *kube) remove(ctx context.Context) error {
+	k.keepLogs(ctx)
 	k.tell.Step("kubectl delete -f %s", samples)
 	for _, what := range []string{samples + "/30-tenant.yaml", samples} { // the namespace last
 		if _, err := k.kubectl(ctx, "delete", "--ignore-not-found", "--timeout="+patience, "-f", what); err != nil {
@@ -100,7 +103,29 @@ func (k *kube) remove(ctx context.Context) error {
 	k.tell.Step("The company is gone; helm uninstall %s", release)
 	_, err := output(ctx, k.helm, "uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait", "--timeout", patience)
 	if err == nil {
+		// With what the operator itself made there: the lease of its leader, which
+		// the next one would wait for.
+		_, err = k.kubectl(ctx, "delete", "namespace", namespace, "--ignore-not-found", "--timeout="+patience)
+	}
+	if err == nil {
 		k.tell.Step("The chart is gone; the cluster stays (make cluster-down removes it)")
 	}
 	return err
+}
+
+// keepLogs writes the logs of operator and PBX beside those of the other
+// programs.
+func (k *kube) keepLogs(ctx context.Context) {
+	for file, args := range map[string][]string{
+		"operator.log": {"-n", namespace, "logs", "-l", "app.kubernetes.io/name=dipcast-operator", "--tail=-1"},
+		"pbx.log":      {"-n", "acme", "logs", "-l", "pbx.dipcast.io/tenant=acme", "--tail=-1"},
+	} {
+		out, err := k.kubectl(ctx, args...)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(data, file), out, 0o600)
+		}
+		if err != nil {
+			k.tell.Note("no %s: %v", file, err)
+		}
+	}
 }

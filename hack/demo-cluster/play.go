@@ -56,7 +56,7 @@ func play(ctx context.Context, o options, tell stage.Teller) (err error) {
 		err = errors.Join(err, k.remove(last))
 	}()
 	if err := k.install(ctx, o.version); err != nil {
-		return err
+		return fmt.Errorf("%w\n(the programs' output is in %s/*.log)", err, data)
 	}
 	place, err := k.place(ctx, client)
 	if err != nil {
@@ -70,7 +70,7 @@ func play(ctx context.Context, o options, tell stage.Teller) (err error) {
 	limited, cancel := context.WithTimeout(ctx, playLimit)
 	defer cancel()
 	if err := scene.Play(limited); err != nil {
-		return err
+		return fmt.Errorf("%w\n(the programs' output is in %s/*.log)", err, data)
 	}
 	if err := k.show(ctx); err != nil {
 		return err
