@@ -37,6 +37,9 @@ class. "drain --node" before that makes this moment come sooner, since no new
 calls begin; --end-calls-after sets its end.
 `
 
+// usualHold is how long a drain lasts that nobody renews or resumes.
+const usualHold = 10 * time.Minute
+
 // pollEvery is how often a waiting drain asks.
 const pollEvery = 2 * time.Second
 
@@ -55,10 +58,10 @@ type drainFlags struct {
 
 func drain(ctx context.Context, env *Env, args []string) error {
 	f := &drainFlags{
-		flags: newFlags(env, "drain", drainUsage, false, formatJSON, formatYAML),
-		hold:  10 * time.Minute, timeout: 2 * time.Hour, told: map[string]string{},
+		flags:   newFlags(env, "drain", drainUsage, false, formatJSON, formatYAML),
+		timeout: 2 * time.Hour, told: map[string]string{},
 	}
-	f.duration(&f.hold, "hold", "how long new calls are refused, 1s to 24h; default: 10m")
+	f.duration(&f.hold, "hold", "how long new calls are refused, 1s to 24h; default: 10m, and 10m after --end-calls-after")
 	f.flag(&f.wait, "", "wait", "wait until no call is up")
 	f.duration(&f.endAfter, "end-calls-after", "end the calls that are still up then; default: never")
 	f.flag(&f.resume, "", "resume", "take new calls again")
@@ -73,12 +76,16 @@ func drain(ctx context.Context, env *Env, args []string) error {
 		return f.wrong("TENANT or --node NODE is missing")
 	case f.node != "" && len(rest) > 0:
 		return f.wrong("%s and --node %s: name a tenant or a node, not both", rest[0], f.node)
-	case f.hold < conf.MinHold || f.hold > conf.MaxHold:
-		return f.wrong("--hold %s: must be %s to %s", f.hold, conf.MinHold, conf.MaxHold)
 	case f.endAfter < 0 || f.timeout <= 0:
 		return f.wrong("--end-calls-after and --timeout must be positive")
 	case f.resume && (f.wait || f.endAfter > 0):
 		return f.wrong("--resume goes with none of --wait and --end-calls-after")
+	}
+	if f.hold == 0 {
+		f.hold = f.endAfter + usualHold
+	}
+	if err := f.asked(0).Validate(); err != nil {
+		return f.wrong("--hold and --end-calls-after: %v", err)
 	}
 	c, namespace, err := f.connect()
 	if err != nil {
@@ -110,6 +117,12 @@ func onNode(ctx context.Context, c *cluster.Cluster, node string) ([]v1alpha1.PB
 		return nil, cluster.Explain(fmt.Errorf("PBXTenants: %w", err))
 	}
 	return slices.DeleteFunc(list.Items, func(t v1alpha1.PBXTenant) bool { return t.Status.NodeName != node }), nil
+}
+
+// asked is the drain to ask for some time after the first one: a drain takes
+// the place of the one before, and the end of the calls must not move.
+func (f *drainFlags) asked(later time.Duration) conf.Drain {
+	return conf.Drain{EndCallsAfter: conf.Duration(max(0, f.endAfter-later)), Hold: conf.Duration(f.hold)}
 }
 
 // drained is what is told of one tenant; its JSON is what scripts read.
@@ -156,7 +169,7 @@ func (f *drainFlags) ask(ctx context.Context, d *drainee) error {
 		}
 		return d.look(ctx)
 	}
-	r, err := d.pbx.Drain(ctx, conf.Drain{EndCallsAfter: conf.Duration(f.endAfter), Hold: conf.Duration(f.hold)})
+	r, err := d.pbx.Drain(ctx, f.asked(0))
 	if err != nil {
 		return err
 	}
@@ -175,7 +188,7 @@ func (d *drainee) look(ctx context.Context) error {
 func (d *drainee) take(r *conf.Report) { d.Draining, d.ActiveCalls = r.Draining, r.ActiveCalls }
 
 // idle waits until no call is up anywhere. A drain that would end meanwhile is
-// asked for again, without a new end for the calls.
+// asked for again.
 func (f *drainFlags) idle(ctx context.Context, list []*drainee) error {
 	began := f.env.Now()
 	asked := began
@@ -196,18 +209,18 @@ func (f *drainFlags) idle(ctx context.Context, list []*drainee) error {
 		}
 		for _, d := range list {
 			if busy(d) {
-				f.poll(ctx, d, again)
+				f.poll(ctx, d, again, f.env.Now().Sub(began))
 			}
 		}
 	}
 	return nil
 }
 
-func (f *drainFlags) poll(ctx context.Context, d *drainee, again bool) {
+func (f *drainFlags) poll(ctx context.Context, d *drainee, again bool, later time.Duration) {
 	var err error
 	if again {
 		var r *conf.Report
-		if r, err = d.pbx.Drain(ctx, conf.Drain{Hold: conf.Duration(f.hold)}); err == nil {
+		if r, err = d.pbx.Drain(ctx, f.asked(later)); err == nil {
 			d.take(r)
 		}
 	} else {

@@ -119,20 +119,22 @@ func TestDocumentation(t *testing.T) {
 
 func TestWrongUsage(t *testing.T) {
 	for line, want := range map[string]string{
-		"calls":                                "TENANT is missing",
-		"calls a b":                            `"b" is one argument too many`,
-		"status -o xml":                        "-o xml: must be one of wide, json, yaml",
-		"status --nonsense":                    "nonsense",
-		"calls acme --watch --cdrs":            "not with --cdrs",
-		"calls acme --cdrs --limit 0":          "--limit 0: must be 1 to 1000",
-		"drain":                                "TENANT or --node NODE is missing",
-		"drain acme --node n1":                 "a tenant or a node, not both",
-		"drain acme --hold 25h":                "--hold 25h0m0s: must be 1s to 24h0m0s",
-		"drain acme --resume --wait":           "--resume goes with none",
-		"drain acme --end-calls-after -1s":     "must be positive",
-		"logs acme --since 10ms":               "--since 10ms: must be at least 1s",
-		"drain acme --timeout 0s":              "must be positive",
-		"drain acme --wait --hold notduration": "hold",
+		"calls":                       "TENANT is missing",
+		"calls a b":                   `"b" is one argument too many`,
+		"status -o xml":               "-o xml: must be one of wide, json, yaml",
+		"status --nonsense":           "nonsense",
+		"calls acme --watch --cdrs":   "not with --cdrs",
+		"calls acme --cdrs --limit 0": "--limit 0: must be 1 to 1000",
+		"drain":                       "TENANT or --node NODE is missing",
+		"drain acme --node n1":        "a tenant or a node, not both",
+		"drain acme --hold 25h":       "--hold and --end-calls-after: hold 25h0m0s: must be 1s to 24h0m0s",
+		"drain acme --hold 1m --end-calls-after 1m": "endCallsAfter 1m0s: must not be negative and must be less than the hold of 1m0s",
+		"drain acme --end-calls-after 24h":          "hold 24h10m0s: must be",
+		"drain acme --resume --wait":                "--resume goes with none",
+		"drain acme --end-calls-after -1s":          "must be positive",
+		"logs acme --since 10ms":                    "--since 10ms: must be at least 1s",
+		"drain acme --timeout 0s":                   "must be positive",
+		"drain acme --wait --hold notduration":      "hold",
 	} {
 		s := newStage(t)
 		if code := s.run(line); code != 2 || !strings.Contains(s.errs.String(), want) || s.out.Len() > 0 {
@@ -252,16 +254,17 @@ func TestDrain(t *testing.T) {
 // TestALongDrainIsAskedForAgain: the PBX would take calls while we wait.
 func TestALongDrainIsAskedForAgain(t *testing.T) {
 	s := newStage(t)
-	code := s.run("drain acme --wait --hold 20s --timeout 35s --end-calls-after 1h")
+	code := s.run("drain acme --wait --hold 20s --timeout 35s --end-calls-after 15s")
 	if code != 1 || !strings.Contains(s.errs.String(), "2 calls still up after 35s: acme/acme; new calls are refused until --hold is over") {
 		t.Errorf("exit %d: %s", code, s.errs.String())
 	}
 	if len(s.peer.drains) != 4 {
 		t.Errorf("asked %d times in 35 s for drains of 20 s", len(s.peer.drains))
 	}
-	for _, d := range s.peer.drains[1:] {
-		if d.EndCallsAfter != 0 || d.Hold.D() != 20*time.Second {
-			t.Errorf("asked again with %+v: the end of the calls would move", d)
+	// The drain of the PBX is replaced by each: the calls end 15 s after the first.
+	for i, end := range []time.Duration{15, 5, 0, 0} {
+		if d := s.peer.drains[i]; d.EndCallsAfter.D() != end*time.Second || d.Hold.D() != 20*time.Second {
+			t.Errorf("asked with %+v", d)
 		}
 	}
 }
