@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,7 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers"
@@ -349,4 +353,70 @@ func sortByTurn(t *testing.T, tenants []*v1alpha1.PBXTenant) (started, waiting [
 		}
 	}
 	return started, waiting
+}
+
+// meddler changes a pod just before the operator does, once.
+type meddler struct {
+	client.Client
+	tries atomic.Int32
+}
+
+func (m *meddler) meddle(ctx context.Context, o client.Object) error {
+	if m.tries.Add(1) > 1 {
+		return nil
+	}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"example.com/at":"`+o.GetResourceVersion()+`"}}}`))
+	return cluster.Client.Patch(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}}, patch)
+}
+
+func (m *meddler) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+	if _, ok := o.(*corev1.Pod); ok && p.Type() == types.StrategicMergePatchType {
+		if err := m.meddle(ctx, o); err != nil {
+			return err
+		}
+	}
+	return m.Client.Patch(ctx, o, p, opts...)
+}
+
+func (m *meddler) Delete(ctx context.Context, o client.Object, opts ...client.DeleteOption) error {
+	if _, ok := o.(*corev1.Pod); ok {
+		if err := m.meddle(ctx, o); err != nil {
+			return err
+		}
+	}
+	return m.Client.Delete(ctx, o, opts...)
+}
+
+// TestPodThatChangedIsLookedAtAgain: a decision is about the pod that was seen,
+// not about what it has become.
+func TestPodThatChangedIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	at := place(t, 4)
+	m := &meddler{}
+	operate(t, controllers.Options{Namespaces: []string{at.namespace}}, func(mo *manager.Options) {
+		mo.NewClient = func(config *rest.Config, options client.Options) (client.Client, error) {
+			c, err := client.New(config, options)
+			m.Client = c
+			return m, err
+		}
+	})
+	tenant := ready(t, kubetest.Tenant(at.namespace, "acme", at.class))
+	at.setImage(t, image2)
+	if p := runsImage(t, tenant, image2); p.Annotations["example.com/at"] == "" {
+		t.Error("nobody meddled")
+	}
+	upToDate(t, tenant)
+	if got := m.tries.Load(); got != 2 {
+		t.Errorf("the image was patched %d times, want a refused try and another one", got)
+	}
+	m.tries.Store(0)
+	before := pod(t, tenant)
+	kubetest.Update(t, cluster, &v1alpha1.PBXClass{ObjectMeta: metav1.ObjectMeta{Name: at.class}}, func(c *v1alpha1.PBXClass) {
+		c.Spec.Scheduling.Tolerations = []corev1.Toleration{{Key: "phones", Operator: corev1.TolerationOpExists}}
+	})
+	another(t, before)
+	upToDate(t, tenant)
+	if got := m.tries.Load(); got < 2 {
+		t.Errorf("the pod was deleted %d times, want a refused try and another one", got)
+	}
 }

@@ -261,11 +261,11 @@ func (o *Observer) nextTime(e *entry) time.Time {
 // news reports whether Changed is called now, and remembers that it was. The
 // lock is held.
 func (o *Observer) news(e *entry, now time.Time) bool {
-	if !e.decisive() && !(e.counted() && now.Sub(e.toldAt) >= countsEvery) {
-		return false
+	if e.decisive() || e.counted() && now.Sub(e.toldAt) >= countsEvery {
+		e.told, e.toldAt = e.seen, now
+		return true
 	}
-	e.told, e.toldAt = e.seen, now
-	return true
+	return false
 }
 
 // decisive reports whether something is known that was not told and decides
