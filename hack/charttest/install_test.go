@@ -129,6 +129,30 @@ func TestInstallEverySet(t *testing.T) {
 			continue // kinds of the Prometheus operator
 		}
 		c.helm(t, "upgrade", "dipcast", chart, "--values", filepath.Join("testdata", set+".values.yaml"), "--set", "metrics.dashboards.enabled=true")
+		wantAdmitted(t, c, set)
+	}
+}
+
+// wantAdmitted has the API server judge the operator's pod by the pod security
+// level "restricted".
+func wantAdmitted(t *testing.T, c cluster, set string) {
+	t.Helper()
+	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "judge-" + set, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
+	if err := c.Create(t.Context(), space); err != nil {
+		t.Fatal(err)
+	}
+	var operator appsv1.Deployment
+	get(t, c, namespace, "dipcast-operator", &operator)
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "operator", Namespace: space.Name}, Spec: operator.Spec.Template.Spec}
+	// The admission of accounts and priority classes is no matter of this.
+	pod.Spec.PriorityClassName, pod.Spec.ServiceAccountName = "", ""
+	refused := pod.DeepCopy()
+	if err := c.Create(t.Context(), pod, client.DryRunAll); err != nil {
+		t.Errorf("%s: %v", set, err)
+	}
+	refused.Spec.HostNetwork = true
+	if err := c.Create(t.Context(), refused, client.DryRunAll); err == nil || !strings.Contains(err.Error(), `PodSecurity "restricted`) {
+		t.Errorf("%s: the API server does not judge: %v", set, err)
 	}
 }
 
