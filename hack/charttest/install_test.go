@@ -65,6 +65,13 @@ func (c cluster) helm(t *testing.T, args ...string) string {
 	return out
 }
 
+func (c cluster) kubectl(t *testing.T, args ...string) {
+	t.Helper()
+	if _, err := program(t, binaries(t)+"/kubectl", append(args, "--kubeconfig", c.kubeconfig)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestInstall follows a release through its life on a real API server: the
 // first install brings kinds and classes at once, an upgrade takes the classes
 // over and carries new kinds in, and the end leaves what tenants live of.
@@ -176,4 +183,32 @@ func wantClasses(t *testing.T, c cluster, names ...string) {
 	if strings.Join(got, ",") != strings.Join(names, ",") {
 		t.Errorf("classes %q, want %q", got, names)
 	}
+}
+
+// TestHandOver: kinds that somebody applied by hand are handed over to the
+// release as docs/install.md says.
+func TestHandOver(t *testing.T) {
+	c := startCluster(t)
+	c.kubectl(t, "apply", "--server-side", "-k", root+"/config/crd")
+	c.kubectl(t, "create", "namespace", namespace)
+	if _, err := helm(t, "install", "dipcast", chart, "--namespace", namespace, "--kubeconfig", c.kubeconfig); err == nil || !strings.Contains(err.Error(), "invalid ownership metadata") {
+		t.Fatalf("kinds of somebody else were taken, or refused for another reason: %v", err)
+	}
+	for _, kind := range []string{"callflows", "extensionplans", "naverworksbots", "pbxclasses", "pbxtenants", "siptrunks"} {
+		c.kubectl(t, "label", "crd", kind+".pbx.dipcast.io", "app.kubernetes.io/managed-by=Helm")
+		c.kubectl(t, "annotate", "crd", kind+".pbx.dipcast.io", "meta.helm.sh/release-name=dipcast", "meta.helm.sh/release-namespace="+namespace)
+	}
+	c.helm(t, "install", "dipcast", chart)
+	wantClasses(t, c, "dipcast-100", "dipcast-50")
+}
+
+// TestInstallWithoutHelm runs the commands of docs/install.md.
+func TestInstallWithoutHelm(t *testing.T) {
+	c := startCluster(t)
+	c.kubectl(t, "apply", "--server-side", "-k", root+"/config/default")
+	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=60s", "crd/pbxclasses.pbx.dipcast.io")
+	c.kubectl(t, "apply", "-f", root+"/config/samples/classes.yaml")
+	wantClasses(t, c, "dipcast-100", "dipcast-50")
+	var operator appsv1.Deployment
+	get(t, c, namespace, "dipcast-operator", &operator)
 }
