@@ -140,6 +140,7 @@ func (c closer) Close() error {
 // Every answer of the service that an operator may meet, by the real client
 // over HTTP.
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	readBot := func(ctx context.Context, c *works.Client) error { _, err := c.Bot(ctx); return err }
 	readUsers := func(ctx context.Context, c *works.Client) error {
 		for _, err := range c.Users(ctx) {
@@ -335,7 +336,7 @@ func TestCallback(t *testing.T) {
 		{"a broken connection", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), false, "Unreachable", "breaks off"},
 		{"a PBX that fails", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set(conf.HeaderTenant, acme.Mark())
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		}), false, "Unreachable", "the tenant's PBX answers HTTP 500 to a callback"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

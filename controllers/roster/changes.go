@@ -83,7 +83,7 @@ func (c changes) pending(hash string) *v1alpha1.DirectoryPending {
 		return nil
 	}
 	out := &v1alpha1.DirectoryPending{
-		Add: int32(len(c.add)), Change: int32(len(c.change)), Remove: int32(len(c.remove)), Hash: hash, //nolint:gosec // a few thousand
+		Add: int32(len(c.add)), Change: int32(len(c.change)), Remove: int32(len(c.remove)), Hash: hash,
 	}
 	examples := func(kind string, list []v1alpha1.DirectoryExtension) {
 		for _, e := range list {

@@ -62,9 +62,7 @@ func Decide(in Input) Outcome {
 			d.current[e.Number] = e
 		}
 	}
-	wanted := d.wanted()
-	changes := d.changes(wanted)
-	out := d.apply(wanted, changes)
+	out := d.apply(d.changes(d.wanted()))
 	out.Notes = d.notes.list()
 	return out
 }
@@ -165,7 +163,7 @@ func shown(s string) string {
 }
 
 // apply puts in force what may be.
-func (d *decider) apply(wanted map[string]v1alpha1.DirectoryExtension, c changes) Outcome {
+func (d *decider) apply(c changes) Outcome {
 	if d.in.Directory.Apply == v1alpha1.DirectoryDryRun {
 		return Outcome{Extensions: sorted(d.current), Pending: c.pending("")}
 	}

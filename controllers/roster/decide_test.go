@@ -312,8 +312,10 @@ func TestDryRun(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	want := &v1alpha1.DirectoryPending{Add: 2, Change: 1, Remove: 1, Examples: []v1alpha1.DirectoryChange{
-		{Number: "20", Change: "Add", DisplayName: "HAN"}, {Number: "101", Change: "Add", DisplayName: "KIM"},
-		{Number: "102", Change: "Change", DisplayName: "Lee"}, {Number: "104", Change: "Remove", DisplayName: "CHOI"},
+		{Number: "20", Change: "Add", DisplayName: "HAN"},
+		{Number: "101", Change: "Add", DisplayName: "KIM"},
+		{Number: "102", Change: "Change", DisplayName: "Lee"},
+		{Number: "104", Change: "Remove", DisplayName: "CHOI"},
 	}}
 	if diff := cmp.Diff(want, got.Pending); diff != "" {
 		t.Error(diff)

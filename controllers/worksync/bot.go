@@ -204,13 +204,13 @@ func (l *Line) lookAtCallback(ctx context.Context, s *botScene) naverworks.Verdi
 	}
 	mark := conf.Tenant{Namespace: s.tenant.Namespace, Name: s.tenant.Name}.Mark()
 	// What may change the answer is looked at anew at once.
-	key := strings.Join([]string{s.bot.Status.CallbackURL, mark, running.LastTransitionTime.UTC().String()}, " ")
+	parts := []string{s.bot.Status.CallbackURL, mark, running.LastTransitionTime.UTC().String()}
 	for _, kind := range []string{v1alpha1.ConditionConfigApplied, v1alpha1.ConditionExposed} {
 		if c := meta.FindStatusCondition(s.tenant.Status.Conditions, kind); c != nil {
-			key += " " + string(c.Status)
+			parts = append(parts, string(c.Status))
 		}
 	}
-	check := &s.state.callback
+	check, key := &s.state.callback, strings.Join(parts, " ")
 	if !check.Fresh(key, s.now) {
 		check.Done(key, s.now, naverworks.Callback(ctx, l.transport, s.bot.Status.CallbackURL, mark), callbackEvery, l.Jitter())
 	}

@@ -50,7 +50,7 @@ func (l *Line) settle(ctx context.Context, s *directoryScene, p *v1alpha1.Extens
 	before := in.Current
 	wasHeld := synced(p) != nil && synced(p).Reason == v1alpha1.ReasonMassRemoval
 	now := &v1alpha1.DirectoryStatus{
-		Count: int32(len(out.Extensions)), Extensions: out.Extensions, Pending: out.Pending, Notes: out.Notes, //nolint:gosec // at most 5000
+		Count: int32(len(out.Extensions)), Extensions: out.Extensions, Pending: out.Pending, Notes: out.Notes,
 	}
 	v := verdictOf(p, out, len(before))
 	if err := l.write(ctx, p, now, v); err != nil {
