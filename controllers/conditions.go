@@ -24,7 +24,8 @@ func (o *operator) judge(s *scene) {
 	o.condition(s, podRunning(s))
 	o.condition(s, o.exposed(s))
 	o.places(s)
-	if s.unknown && s.pod != nil && meta.FindStatusCondition(s.tenant.Status.Conditions, v1alpha1.ConditionReady) != nil {
+	told := s.tenant.Status.Conditions
+	if s.unknown && meta.IsStatusConditionTrue(told, v1alpha1.ConditionPodRunning) && meta.FindStatusCondition(told, v1alpha1.ConditionReady) != nil {
 		// An operator that has just begun has not asked yet. What was told of this
 		// PBX stands until it has: an upgrade of the operator is no news.
 		return

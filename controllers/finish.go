@@ -37,7 +37,6 @@ func (o *operator) finish(ctx context.Context, s *scene) error {
 		o.condition(s, c)
 		return o.store(ctx, s)
 	}
-	o.forget(s.name())
 	controllerutil.RemoveFinalizer(s.tenant, v1alpha1.FinalizerTenant)
 	err = o.client.Patch(ctx, s.tenant, client.MergeFromWithOptions(s.stored, client.MergeFromWithOptimisticLock{}))
 	return client.IgnoreNotFound(err)
@@ -80,7 +79,8 @@ func alive(node *corev1.Node) bool {
 	return false
 }
 
-// forget drops everything that is remembered of a tenant that is gone.
+// forget drops everything that is remembered of a tenant that is gone, and
+// tells those that name it.
 func (o *operator) forget(name types.NamespacedName) {
 	o.verdicts.Set(compile.Object{Kind: v1alpha1.KindPBXTenant, Namespace: name.Namespace, Name: name.Name}, nil)
 	o.counts.forget(name)

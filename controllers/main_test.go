@@ -14,10 +14,12 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -48,6 +50,7 @@ func TestMain(m *testing.M) {
 func runAll(m *testing.M) (code int, err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	log.SetLogger(logr.Discard())
 	if cluster, err = kubetest.Start(ctx); err != nil {
 		return 1, err
 	}
@@ -70,6 +73,7 @@ func runAll(m *testing.M) (code int, err error) {
 // node of that class.
 type scenery struct {
 	namespace, class, node string
+	number                 int
 }
 
 var places atomic.Int32
@@ -79,7 +83,7 @@ func place(t *testing.T, slots int) scenery {
 	t.Helper()
 	ns := cluster.Namespace(t)
 	n := int(places.Add(1))
-	s := scenery{namespace: ns, class: "class-" + ns, node: "node-" + ns}
+	s := scenery{namespace: ns, class: "class-" + ns, node: "node-" + ns, number: n}
 	// Pools of classes may not overlap, and no two nodes share an address.
 	cluster.Create(t, kubetest.Class(s.class, 10000+n*300, slots), kubetest.Node(s.node, s.class, address(n, 1)))
 	return s
@@ -148,3 +152,24 @@ func podOf(tenant *v1alpha1.PBXTenant) *corev1.Pod {
 }
 
 func typeName(o client.Object) string { return fmt.Sprintf("%T", o) }
+
+// address is a loopback address of the place's nth node.
+func (s scenery) address(n int) string { return address(s.number, n) }
+
+// items are the objects of a list.
+func items(t *testing.T, list client.ObjectList) []client.Object {
+	t.Helper()
+	raw, err := meta.ExtractList(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []client.Object
+	for _, r := range raw {
+		o, ok := r.(client.Object)
+		if !ok {
+			t.Fatalf("%T is no object", r)
+		}
+		out = append(out, o)
+	}
+	return out
+}

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -85,6 +86,11 @@ func (c *Cluster) follow(ctx context.Context, w watch.Interface, o client.Object
 }
 
 func (c *Cluster) listOf(o client.Object) (client.ObjectList, error) {
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(u.GroupVersionKind().GroupVersion().WithKind(u.GetKind() + "List"))
+		return list, nil
+	}
 	gvks, _, err := c.Scheme.ObjectKinds(o)
 	if err != nil {
 		return nil, err
