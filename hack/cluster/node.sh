@@ -59,7 +59,10 @@ on() {
 is_ready() { [ "$(k get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 
 cable() {
-  [ -e "/run/netns/$ns" ] && return
+  if [ -e "/run/netns/$ns" ]; then
+    ip -n $fabric link set "v$1" up
+    return
+  fi
   ip netns add "$ns"
   ip -n $fabric link add "v$1" type veth peer name eth0 netns "$ns"
   ip -n $fabric link set "v$1" master br0 up
@@ -127,6 +130,8 @@ off() {
   local p
   p=$(pid_of "$disk/pid")
   if within "$p" "$ns"; then
+    # A machine without power answers nothing: no kernel refuses connections in its place.
+    ip -n $fabric link set "v$1" down
     kill -KILL "$p"
     retry 20 gone "$p" || die "node $1: process $p does not die"
   fi
