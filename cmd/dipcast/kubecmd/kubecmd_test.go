@@ -262,8 +262,8 @@ func TestALongDrainIsAskedForAgain(t *testing.T) {
 		t.Errorf("asked %d times in 35 s for drains of 20 s", len(s.peer.drains))
 	}
 	// The drain of the PBX is replaced by each: the calls end 15 s after the first.
-	for i, end := range []time.Duration{15, 5, 0, 0} {
-		if d := s.peer.drains[i]; d.EndCallsAfter.D() != end*time.Second || d.Hold.D() != 20*time.Second {
+	for i, end := range []int{15, 5, 0, 0} {
+		if d := s.peer.drains[i]; d.EndCallsAfter.D() != time.Duration(end)*time.Second || d.Hold.D() != 20*time.Second {
 			t.Errorf("asked with %+v", d)
 		}
 	}
