@@ -89,8 +89,11 @@ func place(t *testing.T, slots int) scenery {
 	return s
 }
 
-// address is a loopback address of its own for each node.
-func address(place, node int) string { return fmt.Sprintf("127.77.%d.%d", place, node) }
+// address is a loopback address of its own for each node, also beside another
+// run of these tests on the machine.
+func address(place, node int) string {
+	return fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()%128, place, node)
+}
 
 // operate runs an operator for namespaces until the end of the test, or until
 // the returned function is called.
