@@ -1,5 +1,3 @@
-//go:build push
-
 // Command push writes the images of `make images` to a registry: one name for
 // each program, with every architecture below it. Who may write there is what
 // `docker login` left in the user's configuration.

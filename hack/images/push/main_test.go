@@ -1,5 +1,3 @@
-//go:build push
-
 package main
 
 import (
