@@ -24,6 +24,7 @@ main() {
   remove)
     off "$name"
     k delete node "$name" --ignore-not-found >/dev/null 2>&1 || true
+    ip -n $fabric link del "v$name" 2>/dev/null || true
     ip netns del "$ns" 2>/dev/null || true
     rm -rf "$disk"
     ;;
@@ -41,7 +42,8 @@ list() {
 
 on() {
   if within "$(pid_of "$disk/pid")" "$ns"; then return; fi
-  local d
+  local d began
+  began=$(date -u +%FT%TZ)
   mkdir -p "$disk"/{kubelet,containerd,cni,cnistate,plugins,logpods,logcontainers,loaded}
   # What the node mounts its disk over; the folders that were not there before go with the cluster.
   for d in /var/lib/kubelet /var/lib/containerd /var/lib/cni /var/log/pods /var/log/containers; do
@@ -53,10 +55,15 @@ on() {
   configure "$1"
   setsid bash "$here/node-boot.sh" "$disk" >>"$disk/boot.log" 2>&1 </dev/null 9>&- &
   echo $! >"$disk/pid" # the process whose end is the power cut
-  retry 120 is_ready "$1" || die "node $1 does not get ready; see $disk/*.log"
+  retry 120 is_ready "$1" "$began" || die "node $1 does not get ready; see $disk/*.log"
 }
 
-is_ready() { [ "$(k get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
+# is_ready NODE SINCE: what was said of it before it was switched off does not count.
+is_ready() {
+  local ready heard
+  read -r ready heard < <(k get node "$1" -o 'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{"\n"}{end}')
+  [ "$ready" = True ] && [[ ! $heard < $2 ]]
+}
 
 cable() {
   if [ -e "/run/netns/$ns" ]; then
