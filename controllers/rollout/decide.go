@@ -35,7 +35,7 @@ const (
 	unasked = time.Second
 	// turnAgain is the latest look of a waiting tenant at the fleet, which
 	// wakes it when its turn comes.
-	turnAgain = time.Minute
+	turnAgain = 5 * time.Minute
 	// nodesAgain is the latest look at the nodes of a tenant that cannot leave its
 	// own.
 	nodesAgain = time.Minute

@@ -179,7 +179,7 @@ func callsAreUp() []row {
 		{"shortly before maxWait", healthy(image, calls, waits("Image", "pbx:2", 2*time.Hour-time.Second)), "- | True WaitingForCalls after 1s | Image pbx:2 since -1h59m59s |"},
 		{"no maxWait given", healthy(image, calls, func(in *rollout.Input) { in.MaxWait = 0 }), "- | True WaitingForCalls after 2h0m0s | Image pbx:2 since -0s | UpdateWaits"},
 		{"maxWait is over", healthy(image, calls, waits("Image", "pbx:2", 2*time.Hour)), "TakeTurn | True WaitingForTurn | Image pbx:2 since -2h0m0s |"},
-		{"and there is no turn", healthy(image, calls, queued, waits("Image", "pbx:2", 3*time.Hour)), "- | True WaitingForTurn after 1m0s | Image pbx:2 since -3h0m0s |"},
+		{"and there is no turn", healthy(image, calls, queued, waits("Image", "pbx:2", 3*time.Hour)), "- | True WaitingForTurn after 5m0s | Image pbx:2 since -3h0m0s |"},
 		{"and there is a turn", healthy(image, calls, granted, waits("Image", "pbx:2", 2*time.Hour)), "ForceDrain {idle false end 20s hold 6m0s} | True Draining after 30s | Image pbx:2 since -2h0m0s started -0s of pod/1 | CallsCut"},
 		{"a call begins after maxWait while the PBX is asked", healthy(image, granted, refused, waits("Image", "pbx:2", 2*time.Hour)), "ForceDrain {idle false end 20s hold 6m0s} | True Draining after 30s | Image pbx:2 since -2h0m0s started -0s of pod/1 | CallsCut"},
 		{"immediate", healthy(image, calls, immediate), "TakeTurn | True WaitingForTurn | Image pbx:2 since -0s |"},
@@ -190,9 +190,9 @@ func callsAreUp() []row {
 func noCallIsUp() []row {
 	return []row{
 		{"image", healthy(image), "TakeTurn | True WaitingForTurn | Image pbx:2 since -0s |"},
-		{"no turn", healthy(image, queued), "- | True WaitingForTurn after 1m0s | Image pbx:2 since -0s | UpdateWaits"},
-		{"no turn, seen before", healthy(image, queued, waits("Image", "pbx:2", time.Hour)), "- | True WaitingForTurn after 1m0s | Image pbx:2 since -1h0m0s |"},
-		{"halted", healthy(image, halted), "- | True WaitingForTurn after 1m0s | Image pbx:2 since -0s | UpdateWaits"},
+		{"no turn", healthy(image, queued), "- | True WaitingForTurn after 5m0s | Image pbx:2 since -0s | UpdateWaits"},
+		{"no turn, seen before", healthy(image, queued, waits("Image", "pbx:2", time.Hour)), "- | True WaitingForTurn after 5m0s | Image pbx:2 since -1h0m0s |"},
+		{"halted", healthy(image, halted), "- | True WaitingForTurn after 5m0s | Image pbx:2 since -0s | UpdateWaits"},
 		{"a turn", healthy(image, granted), "Quiesce {idle true end 0s hold 1m0s} | True Draining | Image pbx:2 since -0s |"},
 		{"drained by a person", healthy(image, granted, drained), "Quiesce {idle true end 0s hold 1m0s} | True Draining | Image pbx:2 since -0s |"},
 		{"image, quiet", healthy(image, granted, quiet), "PatchImage | True Progressing after 10m0s | Image pbx:2 since -0s started -0s of pod/1 | UpdateStarted"},
