@@ -91,9 +91,14 @@ func readDrain(body io.Reader) (conf.Drain, error) {
 	return d, d.Validate()
 }
 
-// databaseRests is how long the answer to "does the database answer" is good:
-// a report must not wait for a dead one each time.
-const databaseRests = time.Second
+const (
+	// databaseRests is how long the answer to "does the database answer" is
+	// good: a report must not wait for a dead one each time.
+	databaseRests = time.Second
+	// databasePatience is well below the two seconds in which the operator wants
+	// its report: a database that hangs does not make the PBX look dead.
+	databasePatience = 500 * time.Millisecond
+)
 
 // watchedDatabase asks the database now and then.
 type watchedDatabase struct {
@@ -108,7 +113,7 @@ func (d *watchedDatabase) up() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if now := time.Now(); now.After(d.until) {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), databasePatience)
 		defer cancel()
 		d.last = d.ping(ctx) == nil
 		d.until = time.Now().Add(databaseRests)
