@@ -137,61 +137,42 @@ func (c closer) Close() error {
 	return c.ReadCloser.Close()
 }
 
-// Every answer of the service that an operator may meet, by the real client
-// over HTTP.
-func TestExplain(t *testing.T) {
-	t.Parallel()
-	readBot := func(ctx context.Context, c *works.Client) error { _, err := c.Bot(ctx); return err }
-	readUsers := func(ctx context.Context, c *works.Client) error {
-		for _, err := range c.Users(ctx) {
-			return err
-		}
-		return nil
+// answer is one answer of the service, to the real client over HTTP.
+type answer struct {
+	name     string
+	company  func(*sim.Config)
+	fault    func(*sim.Server)
+	bot      func(*v1alpha1.NaverWorksBot)
+	secret   func(map[string][]byte)
+	do       func(context.Context, *works.Client) error
+	patience time.Duration
+	status   metav1.ConditionStatus
+	reason   string
+	message  string
+}
+
+func readBot(ctx context.Context, c *works.Client) error {
+	_, err := c.Bot(ctx)
+	return err
+}
+
+func readUsers(ctx context.Context, c *works.Client) error {
+	for _, err := range c.Users(ctx) {
+		return err
 	}
-	patch := func(ctx context.Context, c *works.Client) error {
-		enable := true
-		return c.PatchBot(ctx, works.BotPatch{EnableCallback: &enable})
-	}
-	fault := func(f sim.Fault) func(*sim.Server) { return func(s *sim.Server) { s.SetFault(f) } }
-	for _, tc := range []struct {
-		name     string
-		company  func(*sim.Config)
-		fault    func(*sim.Server)
-		bot      func(*v1alpha1.NaverWorksBot)
-		secret   func(map[string][]byte)
-		do       func(context.Context, *works.Client) error
-		patience time.Duration
-		status   metav1.ConditionStatus
-		reason   string
-		message  string
-	}{
-		{name: "client secret", secret: func(s map[string][]byte) { s["client-secret"] = []byte("another one") }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses client-id or client-secret of Secret acme/acme-works: copy both again"},
-		{name: "client ID", secret: func(s map[string][]byte) { s["client-id"] = []byte("other") }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses client-id or client-secret of Secret acme/acme-works"},
-		{name: "private key", secret: func(s map[string][]byte) { s["private-key"] = []byte(keys()[1]) }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses service-account or private-key of Secret acme/acme-works"},
-		{name: "service account", secret: func(s map[string][]byte) { s["service-account"] = []byte("x@acme.example") }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses service-account or private-key"},
-		{name: "a scope that the app lacks", company: func(c *sim.Config) { c.Apps[0].Scopes = []string{"bot", "bot.read"} }, do: readBot, status: "False", reason: "Forbidden", message: "lacks one of the scopes bot, bot.read, user.read, contact.read: add it in the Developer Console"},
-		{name: "no scope to read the bot", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Scopes = []string{"bot.message"} }, do: readBot, status: "False", reason: "Forbidden", message: "lacks the scope bot.read for bot.get"},
-		{name: "no scope to change the bot", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Scopes = []string{"bot.message"} }, do: patch, status: "False", reason: "Forbidden", message: "lacks the scope bot for bot.patch"},
-		{name: "no scope to read the directory", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Scopes = []string{"bot"} }, do: readUsers, status: "False", reason: "Forbidden", message: "lacks the scope user.read for user.list: add it to the app in the Developer Console, which takes some minutes to work, and to spec.scopes"},
-		{name: "another bot", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.BotID = 2000009 }, do: readBot, status: "False", reason: "Forbidden", message: "denies bot 2000009 to this app: add the bot under Admin > Service > Bot"},
-		{name: "another domain", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.DomainID = 1 }, do: readUsers, status: "False", reason: "Forbidden", message: "denies the directory of domain 1: copy spec.domainID"},
-		{name: "401 to a new token", fault: fault(sim.Fault{Operation: "bot.get", Status: 401}), do: readBot, status: "False", reason: "Unauthorized", message: "refuses the access token although it is new"},
-		{name: "403 to the token", fault: fault(sim.Fault{Operation: "token", Status: 403}), do: readBot, status: "False", reason: "Forbidden", message: "issues no access token for Secret acme/acme-works (HTTP 403"},
-		{name: "400 to the token", fault: fault(sim.Fault{Operation: "token", Status: 400}), do: readBot, status: "False", reason: "Unauthorized", message: "(HTTP 400 BAD_REQUEST): compare all five keys"},
-		{name: "404", fault: fault(sim.Fault{Operation: "bot.get", Status: 404}), do: readBot, status: "False", reason: "NotFound", message: "knows no bot 2000001: copy spec.botID"},
-		{name: "400", fault: fault(sim.Fault{Operation: "bot.get", Status: 400}), do: readBot, status: "False", reason: "Invalid", message: "answers HTTP 400 BAD_REQUEST to bot.get"},
-		{name: "429", fault: fault(sim.Fault{Operation: "bot.get", Status: 429, Reset: 50}), do: readBot, status: "Unknown", reason: "RateLimited", message: "answers HTTP 429"},
-		{name: "429 to the token", fault: fault(sim.Fault{Operation: "token", Status: 429, Reset: 50}), do: readBot, status: "Unknown", reason: "RateLimited", message: "answers HTTP 429"},
-		{name: "500", fault: fault(sim.Fault{Operation: "bot.get", Status: 500}), do: readBot, status: "Unknown", reason: "Unreachable", message: "answers HTTP 500 to bot.get: it is asked again by itself"},
-		{name: "503 to the token", fault: fault(sim.Fault{Operation: "token", Status: 503}), do: readBot, status: "Unknown", reason: "Unreachable", message: "answers HTTP 503 to token"},
-		{name: "silence", fault: fault(sim.Fault{Operation: "bot.get", Hang: true}), do: readBot, patience: time.Second, status: "Unknown", reason: "Unreachable", message: "NAVER WORKS: 127.0.0.1 does not answer in time"},
-		{name: "broken off", fault: fault(sim.Fault{Operation: "bot.get", Abort: true}), do: readBot, status: "Unknown", reason: "Unreachable", message: "the connection to 127.0.0.1 breaks off"},
-		{name: "refused", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Endpoints.Auth = "http://127.0.0.1:1/oauth2" }, do: readBot, status: "Unknown", reason: "Unreachable", message: "127.0.0.1 refuses the connection"},
-		{name: "a callback URL that the client refuses to send", do: func(ctx context.Context, c *works.Client) error {
-			u := "http://acme.pbx.example.com/works/callback"
-			return c.PatchBot(ctx, works.BotPatch{CallbackURL: &u})
-		}, status: "False", reason: "Invalid", message: "must be https"},
-	} {
+	return nil
+}
+
+func patch(ctx context.Context, c *works.Client) error {
+	enable := true
+	return c.PatchBot(ctx, works.BotPatch{EnableCallback: &enable})
+}
+
+func fault(f sim.Fault) func(*sim.Server) { return func(s *sim.Server) { s.SetFault(f) } }
+
+func testExplain(t *testing.T, rows []answer) {
+	t.Helper()
+	for _, tc := range rows {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := company(t, tc.company)
@@ -234,6 +215,44 @@ func TestExplain(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestExplainSettings(t *testing.T) {
+	t.Parallel()
+	testExplain(t, []answer{
+		{name: "client secret", secret: func(s map[string][]byte) { s["client-secret"] = []byte("another one") }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses client-id or client-secret of Secret acme/acme-works: copy both again"},
+		{name: "client ID", secret: func(s map[string][]byte) { s["client-id"] = []byte("other") }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses client-id or client-secret of Secret acme/acme-works"},
+		{name: "private key", secret: func(s map[string][]byte) { s["private-key"] = []byte(keys()[1]) }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses service-account or private-key of Secret acme/acme-works"},
+		{name: "service account", secret: func(s map[string][]byte) { s["service-account"] = []byte("x@acme.example") }, do: readBot, status: "False", reason: "Unauthorized", message: "refuses service-account or private-key"},
+		{name: "a scope that the app lacks", company: func(c *sim.Config) { c.Apps[0].Scopes = []string{"bot", "bot.read"} }, do: readBot, status: "False", reason: "Forbidden", message: "lacks one of the scopes bot, bot.read, user.read, contact.read: add it in the Developer Console"},
+		{name: "no scope to read the bot", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Scopes = []string{"bot.message"} }, do: readBot, status: "False", reason: "Forbidden", message: "lacks the scope bot.read for bot.get"},
+		{name: "no scope to change the bot", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Scopes = []string{"bot.message"} }, do: patch, status: "False", reason: "Forbidden", message: "lacks the scope bot for bot.patch"},
+		{name: "no scope to read the directory", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Scopes = []string{"bot"} }, do: readUsers, status: "False", reason: "Forbidden", message: "lacks the scope user.read for user.list: add it to the app in the Developer Console, which takes some minutes to work, and to spec.scopes"},
+		{name: "another bot", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.BotID = 2000009 }, do: readBot, status: "False", reason: "Forbidden", message: "denies bot 2000009 to this app: add the bot under Admin > Service > Bot"},
+		{name: "another domain", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.DomainID = 1 }, do: readUsers, status: "False", reason: "Forbidden", message: "denies the directory of domain 1: copy spec.domainID"},
+	})
+}
+
+func TestExplainFaults(t *testing.T) {
+	t.Parallel()
+	testExplain(t, []answer{
+		{name: "401 to a new token", fault: fault(sim.Fault{Operation: "bot.get", Status: 401}), do: readBot, status: "False", reason: "Unauthorized", message: "refuses the access token although it is new"},
+		{name: "403 to the token", fault: fault(sim.Fault{Operation: "token", Status: 403}), do: readBot, status: "False", reason: "Forbidden", message: "issues no access token for Secret acme/acme-works (HTTP 403"},
+		{name: "400 to the token", fault: fault(sim.Fault{Operation: "token", Status: 400}), do: readBot, status: "False", reason: "Unauthorized", message: "(HTTP 400 BAD_REQUEST): compare all five keys"},
+		{name: "404", fault: fault(sim.Fault{Operation: "bot.get", Status: 404}), do: readBot, status: "False", reason: "NotFound", message: "knows no bot 2000001: copy spec.botID"},
+		{name: "400", fault: fault(sim.Fault{Operation: "bot.get", Status: 400}), do: readBot, status: "False", reason: "Invalid", message: "answers HTTP 400 BAD_REQUEST to bot.get"},
+		{name: "429", fault: fault(sim.Fault{Operation: "bot.get", Status: 429, Reset: 50}), do: readBot, status: "Unknown", reason: "RateLimited", message: "answers HTTP 429"},
+		{name: "429 to the token", fault: fault(sim.Fault{Operation: "token", Status: 429, Reset: 50}), do: readBot, status: "Unknown", reason: "RateLimited", message: "answers HTTP 429"},
+		{name: "500", fault: fault(sim.Fault{Operation: "bot.get", Status: 500}), do: readBot, status: "Unknown", reason: "Unreachable", message: "answers HTTP 500 to bot.get: it is asked again by itself"},
+		{name: "503 to the token", fault: fault(sim.Fault{Operation: "token", Status: 503}), do: readBot, status: "Unknown", reason: "Unreachable", message: "answers HTTP 503 to token"},
+		{name: "silence", fault: fault(sim.Fault{Operation: "bot.get", Hang: true}), do: readBot, patience: time.Second, status: "Unknown", reason: "Unreachable", message: "NAVER WORKS: 127.0.0.1 does not answer in time"},
+		{name: "broken off", fault: fault(sim.Fault{Operation: "bot.get", Abort: true}), do: readBot, status: "Unknown", reason: "Unreachable", message: "the connection to 127.0.0.1 breaks off"},
+		{name: "refused", bot: func(b *v1alpha1.NaverWorksBot) { b.Spec.Endpoints.Auth = "http://127.0.0.1:1/oauth2" }, do: readBot, status: "Unknown", reason: "Unreachable", message: "127.0.0.1 refuses the connection"},
+		{name: "a callback URL that the client refuses to send", do: func(ctx context.Context, c *works.Client) error {
+			u := "http://acme.pbx.example.com/works/callback"
+			return c.PatchBot(ctx, works.BotPatch{CallbackURL: &u})
+		}, status: "False", reason: "Invalid", message: "must be https"},
+	})
 }
 
 func TestSecrets(t *testing.T) {

@@ -43,16 +43,48 @@ func text(list []v1alpha1.DirectoryExtension) string {
 	return strings.Join(out, " ")
 }
 
-func TestDecide(t *testing.T) {
-	plan := func(name string, spec v1alpha1.ExtensionPlanSpec) v1alpha1.ExtensionPlan {
-		return v1alpha1.ExtensionPlan{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}
+// decision is one case of Decide in which nothing is held back.
+type decision struct {
+	name  string
+	in    roster.Input
+	want  string // extensions in force
+	notes []string
+}
+
+func testDecide(t *testing.T, rows []decision) {
+	t.Helper()
+	for _, tc := range rows {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.in.Room == 0 {
+				tc.in.Room = 300
+			}
+			got := roster.Decide(tc.in)
+			if text(got.Extensions) != tc.want || got.Held || got.Pending != nil {
+				t.Errorf("%q held %t pending %v, want %q", text(got.Extensions), got.Held, got.Pending, tc.want)
+			}
+			if diff := cmp.Diff(tc.notes, got.Notes); diff != "" {
+				t.Errorf("notes (-want +got):\n%s", diff)
+			}
+			slices.Reverse(tc.in.People)
+			if diff := cmp.Diff(got, roster.Decide(tc.in)); diff != "" {
+				t.Errorf("the order of the people matters:\n%s", diff)
+			}
+			// What was decided stays when it is decided again.
+			tc.in.Current = got.Extensions
+			if diff := cmp.Diff(got.Extensions, roster.Decide(tc.in).Extensions); diff != "" {
+				t.Errorf("deciding twice changes it:\n%s", diff)
+			}
+		})
 	}
-	for _, tc := range []struct {
-		name  string
-		in    roster.Input
-		want  string // extensions in force
-		notes []string
-	}{
+}
+
+func planOf(name string, spec v1alpha1.ExtensionPlanSpec) v1alpha1.ExtensionPlan {
+	return v1alpha1.ExtensionPlan{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}
+}
+
+// What the directory alone says.
+func TestDecideByTheDirectory(t *testing.T) {
+	testDecide(t, []decision{
 		{name: "nobody"},
 		{
 			name: "first sync",
@@ -72,6 +104,37 @@ func TestDecide(t *testing.T) {
 			want:  "101=kim",
 			notes: []string{"KIM (kim@acme.example): telephone names several extensions, 101 is taken: leave only one there"},
 		},
+		{
+			name: "numbers that nobody could dial",
+			in:   roster.Input{People: []roster.Person{person("kim", "119"), person("lee", "901")}, Claims: claims()},
+			notes: []string{
+				"KIM (kim@acme.example): is not given 119: it is an emergency number; choose another number in the directory",
+				"LEE (lee@acme.example): is not given 901: it begins with the outside prefix 9; choose another number in the directory",
+			},
+		},
+		{
+			name: "no more room: who has an extension keeps it",
+			in: roster.Input{
+				Room: 2, People: []roster.Person{person("kim", "101"), person("lee", "102"), person("han", "103"), person("choi", "104")},
+				Current: []v1alpha1.DirectoryExtension{extension("choi", "104")},
+			},
+			want:  "101=kim 104=choi",
+			notes: []string{"2 more people have an extension in the directory than the class or the plan has room for, the first is 102: choose a larger class or name an orgUnit"},
+		},
+		{
+			name: "a name changes, a number moves",
+			in: roster.Input{
+				People:  []roster.Person{{ID: "id-kim", Name: "Kim", Number: "101"}, person("lee", "152")},
+				Current: []v1alpha1.DirectoryExtension{extension("kim", "101"), extension("lee", "102")},
+			},
+			want: "101=kim 152=lee",
+		},
+	})
+}
+
+// Nobody wins in silence.
+func TestDecideBetweenTwo(t *testing.T) {
+	testDecide(t, []decision{
 		{
 			name:  "two with one number, new",
 			in:    roster.Input{People: []roster.Person{person("kim", "101"), person("lee", "101"), person("han", "103")}},
@@ -108,12 +171,18 @@ func TestDecide(t *testing.T) {
 			in:   roster.Input{People: []roster.Person{person("kim", "101"), person("kim", "101")}},
 			want: "101=kim",
 		},
+	})
+}
+
+// What a manifest says wins.
+func TestDecideBesideManifests(t *testing.T) {
+	testDecide(t, []decision{
 		{
 			name: "the manifest has the number",
 			in: roster.Input{
 				People:  []roster.Person{person("kim", "101"), person("lee", "205"), person("han", "600"), person("choi", "700"), person("yoon", "800")},
 				Current: []v1alpha1.DirectoryExtension{extension("kim", "101"), extension("lee", "205"), extension("han", "600")},
-				Claims: claims(plan("seoul", v1alpha1.ExtensionPlanSpec{
+				Claims: claims(planOf("seoul", v1alpha1.ExtensionPlanSpec{
 					Extensions:  []v1alpha1.Extension{{Number: "101"}},
 					Ranges:      []v1alpha1.ExtensionRange{{From: "200", To: "249"}},
 					Groups:      []v1alpha1.RingGroup{{Number: "600"}},
@@ -134,7 +203,7 @@ func TestDecide(t *testing.T) {
 			in: roster.Input{
 				People:  []roster.Person{person("kim", "101"), person("lee", "102"), person("han", "103")},
 				Current: []v1alpha1.DirectoryExtension{extension("kim", "101"), extension("lee", "102"), extension("han", "103")},
-				Claims: claims(plan("seoul", v1alpha1.ExtensionPlanSpec{Extensions: []v1alpha1.Extension{
+				Claims: claims(planOf("seoul", v1alpha1.ExtensionPlanSpec{Extensions: []v1alpha1.Extension{
 					{Number: "301", WorksUser: " Kim@acme.example"}, {Number: "302", WorksUser: "ID-lee"}, {Number: "103", WorksUser: "id-han"},
 				}})),
 			},
@@ -159,54 +228,7 @@ func TestDecide(t *testing.T) {
 				"LEE (lee@acme.example): has the extension 152 by the directory of ExtensionPlan busan, not 102: the manifest wins, remove it there or correct the directory",
 			},
 		},
-		{
-			name: "numbers that nobody could dial",
-			in:   roster.Input{People: []roster.Person{person("kim", "119"), person("lee", "901")}, Claims: claims()},
-			notes: []string{
-				"KIM (kim@acme.example): is not given 119: it is an emergency number; choose another number in the directory",
-				"LEE (lee@acme.example): is not given 901: it begins with the outside prefix 9; choose another number in the directory",
-			},
-		},
-		{
-			name: "no more room: who has an extension keeps it",
-			in: roster.Input{
-				Room: 2, People: []roster.Person{person("kim", "101"), person("lee", "102"), person("han", "103"), person("choi", "104")},
-				Current: []v1alpha1.DirectoryExtension{extension("choi", "104")},
-			},
-			want:  "101=kim 104=choi",
-			notes: []string{"2 more people have an extension in the directory than the class or the plan has room for, the first is 102: choose a larger class or name an orgUnit"},
-		},
-		{
-			name: "a name changes, a number moves",
-			in: roster.Input{
-				People:  []roster.Person{{ID: "id-kim", Name: "Kim", Number: "101"}, person("lee", "152")},
-				Current: []v1alpha1.DirectoryExtension{extension("kim", "101"), extension("lee", "102")},
-			},
-			want: "101=kim 152=lee",
-		},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if tc.in.Room == 0 {
-				tc.in.Room = 300
-			}
-			got := roster.Decide(tc.in)
-			if text(got.Extensions) != tc.want || got.Held || got.Pending != nil {
-				t.Errorf("%q held %t pending %v, want %q", text(got.Extensions), got.Held, got.Pending, tc.want)
-			}
-			if diff := cmp.Diff(tc.notes, got.Notes); diff != "" {
-				t.Errorf("notes (-want +got):\n%s", diff)
-			}
-			slices.Reverse(tc.in.People)
-			if diff := cmp.Diff(got, roster.Decide(tc.in)); diff != "" {
-				t.Errorf("the order of the people matters:\n%s", diff)
-			}
-			// What was decided stays when it is decided again.
-			tc.in.Current = got.Extensions
-			if diff := cmp.Diff(got.Extensions, roster.Decide(tc.in).Extensions); diff != "" {
-				t.Errorf("deciding twice changes it:\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func TestPassedOn(t *testing.T) {

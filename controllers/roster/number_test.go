@@ -8,10 +8,22 @@ import (
 	"github.com/dipcast/dipcast/controllers/roster"
 )
 
-// Every row is a text as it stands in a directory.
-func TestReadTelephone(t *testing.T) {
-	for _, tc := range []struct{ in, internal, outside string }{
-		// Bare extensions.
+// reading is a text as it stands in a telephone field of the directory, and
+// what it says, with blanks between several.
+type reading struct{ in, internal, outside string }
+
+func testRead(t *testing.T, rows []reading) {
+	t.Helper()
+	for _, tc := range rows {
+		got := roster.Read(tc.in, true)
+		if strings.Join(got.Internal, " ") != tc.internal || strings.Join(got.Outside, " ") != tc.outside {
+			t.Errorf("%q: internal %q outside %q, want %q and %q", tc.in, got.Internal, got.Outside, tc.internal, tc.outside)
+		}
+	}
+}
+
+func TestReadBareExtensions(t *testing.T) {
+	testRead(t, []reading{
 		{"101", "101", ""},
 		{"11", "11", ""},
 		{"1", "", ""},
@@ -36,8 +48,11 @@ func TestReadTelephone(t *testing.T) {
 		{"tel101", "101", ""},
 		{"Tel. 101", "101", ""},
 		{"T:101", "101", ""},
+	})
+}
 
-		// Marked ones.
+func TestReadMarkedExtensions(t *testing.T) {
+	testRead(t, []reading{
 		{"내선 101", "101", ""},
 		{"내선101", "101", ""},
 		{"내선: 101", "101", ""},
@@ -64,8 +79,11 @@ func TestReadTelephone(t *testing.T) {
 		{"내선 1", "", ""},
 		{"내선", "", ""},
 		{"내선 없음", "", ""},
+	})
+}
 
-		// Beside a whole number.
+func TestReadExtensionsBesideWholeNumbers(t *testing.T) {
+	testRead(t, []reading{
 		{"02-555-0101 (내선 101)", "101", "025550101"},
 		{"02-555-0101(내선101)", "101", "025550101"},
 		{"02-555-0101 내선 101", "101", "025550101"},
@@ -102,8 +120,11 @@ func TestReadTelephone(t *testing.T) {
 		{"+82 1588-1234 내선 101", "101", "15881234"},
 		{"555-0101 내선 101", "101", ""},
 		{"5550101 (101)", "101", ""},
+	})
+}
 
-		// No extension at all.
+func TestReadNoExtension(t *testing.T) {
+	testRead(t, []reading{
 		{"02-555-0101", "", "025550101"},
 		{"025550101", "", "025550101"},
 		{"02 555 0101", "", "025550101"},
@@ -141,14 +162,22 @@ func TestReadTelephone(t *testing.T) {
 		{"12F", "", ""},
 		{"301호", "", ""},
 		{"１０１Ａ", "", ""},
+	})
+}
 
-		// Two ways to read it: nobody guesses.
+// Two ways to read it: nobody guesses.
+func TestReadUnclearText(t *testing.T) {
+	testRead(t, []reading{
 		{"101-103", "", ""},
 		{"12-34", "", ""},
 		{"555 0101", "", ""},
 		{"2001 2002", "", ""},
+	})
+}
 
-		// Several: the marked one, else the first, goes first.
+// The marked one, else the first, goes first.
+func TestReadSeveralExtensions(t *testing.T) {
+	testRead(t, []reading{
 		{"101, 102", "101 102", ""},
 		{"101/102", "101 102", ""},
 		{"101 102", "101 102", ""},
@@ -159,12 +188,7 @@ func TestReadTelephone(t *testing.T) {
 		{"102 (fax), 101", "101", ""},
 		{"02-555-0101, 031-555-0102", "", "025550101 0315550102"},
 		{"내선 101-103", "101", ""},
-	} {
-		got := roster.Read(tc.in, true)
-		if strings.Join(got.Internal, " ") != tc.internal || strings.Join(got.Outside, " ") != tc.outside {
-			t.Errorf("%q: internal %q outside %q, want %q and %q", tc.in, got.Internal, got.Outside, tc.internal, tc.outside)
-		}
-	}
+	})
 }
 
 func TestReadOtherFields(t *testing.T) {
