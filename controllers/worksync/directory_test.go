@@ -11,6 +11,7 @@ import (
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/kubetest"
+	"github.com/dipcast/dipcast/controllers/roster"
 	"github.com/dipcast/dipcast/pbx/works"
 	"github.com/dipcast/dipcast/pbx/works/sim"
 )
@@ -270,4 +271,23 @@ func TestANewOperatorTakesItsTime(t *testing.T) {
 	kubetest.Update(t, cluster, plan, func(p *v1alpha1.ExtensionPlan) { p.Spec.Directory.OrgUnit = "seoul" })
 	b.reconcileDirectory(plan)
 	b.wantPlan(plan, "101=kim", "False", "NotFound", "nobody belongs to spec.directory.orgUnit seoul")
+}
+
+// The largest directory that a plan may have fits into one object of a real API
+// server, with the longest names.
+func TestFiveThousandPeopleFit(t *testing.T) {
+	t.Parallel()
+	var users []works.User
+	for i := range roster.MaxExtensions + 10 {
+		u := member(fmt.Sprintf("7c1d3c5e-0000-4000-8000-%09d", i), fmt.Sprint(10000000+i))
+		u.Name, u.CellPhone = works.PersonName{Last: strings.Repeat("하", 60)}, "010-1234-5678"
+		users = append(users, u)
+	}
+	b := newBench(t, users...)
+	plan := b.plan("seoul", v1alpha1.Directory{})
+	b.reconcileDirectory(plan)
+	if d := plan.Status.Directory; d == nil || d.Count != roster.MaxExtensions || len(d.Extensions) != roster.MaxExtensions {
+		t.Fatalf("%+v", plan.Status.Conditions)
+	}
+	b.want(plan.Status.Conditions, "DirectorySynced", "True", "Synced", "see status.directory.notes")
 }
