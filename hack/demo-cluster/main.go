@@ -66,8 +66,12 @@ func main() {
 
 // prepare brings up the cluster with the images on its nodes.
 func prepare(ctx context.Context, o options, tell stage.Teller) error {
-	if os.Getenv("KUBECONFIG") != "" {
-		return errors.New("KUBECONFIG is set, and this demo plays on the local cluster: unset KUBECONFIG; to install on your own cluster see docs/getting-started.md")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	if own := os.Getenv("KUBECONFIG"); own != "" && own != filepath.Join(cache, "dipcast", "cluster", "kubeconfig") {
+		return fmt.Errorf("KUBECONFIG=%s is a cluster of yours, and this demo plays on the local one: unset KUBECONFIG; docs/install.md tells how to install on yours", own)
 	}
 	tell.Step("Starting Kubernetes: control plane and two nodes")
 	if err := run(ctx, "hack/cluster/up.sh"); err != nil {
