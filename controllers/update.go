@@ -199,10 +199,7 @@ func (o *operator) act(ctx context.Context, s *scene, target observer.Target, d 
 	case rollout.Resume:
 		return o.pbxs.observer.Resume(ctx, target)
 	case rollout.PatchImage:
-		return o.patchPod(ctx, s.pod, types.StrategicMergePatchType, map[string]any{
-			"metadata": map[string]any{"uid": s.pod.UID, "resourceVersion": s.pod.ResourceVersion},
-			"spec":     map[string]any{"containers": []any{map[string]any{"name": desired.ContainerPBX, "image": image}}},
-		})
+		return o.patchImage(ctx, s.pod.DeepCopy(), image)
 	case rollout.DeletePod:
 		var grace *int64
 		if d.Grace > 0 {
@@ -224,13 +221,36 @@ func (o *operator) deletePod(ctx context.Context, pod *corev1.Pod, grace *int64)
 	})))
 }
 
-// patchPod changes the pod; the patch says which one it is for.
-func (o *operator) patchPod(ctx context.Context, pod *corev1.Pod, kind types.PatchType, patch map[string]any) error {
+// patchImage changes the image of the pod as the cache shows it. Where the
+// cluster puts another in its place, the pod remembers for which: it would be
+// changed for ever otherwise.
+func (o *operator) patchImage(ctx context.Context, pod *corev1.Pod, image string) error {
+	err := o.patchPod(ctx, pod, map[string]any{
+		"metadata": map[string]any{"uid": pod.UID, "resourceVersion": pod.ResourceVersion},
+		"spec":     map[string]any{"containers": []any{map[string]any{"name": desired.ContainerPBX, "image": image}}},
+	})
+	if err != nil {
+		return err
+	}
+	for i := range pod.Spec.Containers {
+		if c := &pod.Spec.Containers[i]; c.Name == desired.ContainerPBX && c.Image != image {
+			return o.patchPod(ctx, pod, map[string]any{"metadata": map[string]any{
+				"uid":         pod.UID,
+				"annotations": map[string]any{v1alpha1.AnnotationImage: rollout.Admitted(image, c.Image)},
+			}})
+		}
+	}
+	return nil
+}
+
+// patchPod changes the pod and leaves in it what the API server made of that;
+// a pod that is gone is no error.
+func (o *operator) patchPod(ctx context.Context, pod *corev1.Pod, patch map[string]any) error {
 	raw, err := json.Marshal(patch)
 	if err != nil {
 		return err
 	}
-	return moved(client.IgnoreNotFound(o.client.Patch(ctx, pod.DeepCopy(), client.RawPatch(kind, raw))))
+	return moved(client.IgnoreNotFound(o.client.Patch(ctx, pod, client.RawPatch(types.StrategicMergePatchType, raw))))
 }
 
 func moved(err error) error {

@@ -420,3 +420,47 @@ func TestPodThatChangedIsLookedAtAgain(t *testing.T) {
 		t.Errorf("the pod was deleted %d times, want a refused try and another one", got)
 	}
 }
+
+// mirror is a cluster that puts images of its own registry in the place of
+// others.
+type mirror struct {
+	client.Client
+	patches atomic.Int32
+}
+
+func (m *mirror) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+	if err := m.Client.Patch(ctx, o, p, opts...); err != nil {
+		return err
+	}
+	pod, ok := o.(*corev1.Pod)
+	if !ok || p.Type() != types.StrategicMergePatchType || !strings.HasPrefix(pod.Spec.Containers[0].Image, "registry.example/") {
+		return nil
+	}
+	m.patches.Add(1)
+	image := strings.Replace(pod.Spec.Containers[0].Image, "registry.example/", "mirror.example/", 1)
+	return cluster.Client.Patch(ctx, pod, client.RawPatch(types.StrategicMergePatchType, []byte(
+		`{"spec":{"containers":[{"name":"pbx","image":"`+image+`"}]}}`)))
+}
+
+func TestMirroredImageIsChangedOnce(t *testing.T) {
+	t.Parallel()
+	at := place(t, 4)
+	m := &mirror{}
+	operate(t, controllers.Options{Namespaces: []string{at.namespace}}, func(mo *manager.Options) {
+		mo.NewClient = func(config *rest.Config, options client.Options) (client.Client, error) {
+			c, err := client.New(config, options)
+			m.Client = c
+			return m, err
+		}
+	})
+	tenant := ready(t, kubetest.Tenant(at.namespace, "acme", at.class))
+	at.setImage(t, image2)
+	runsImage(t, tenant, "mirror.example/pbx:2")
+	upToDate(t, tenant)
+	at.setImage(t, image2+"b")
+	runsImage(t, tenant, "mirror.example/pbx:2b")
+	upToDate(t, tenant)
+	if got := m.patches.Load(); got != 2 {
+		t.Errorf("two images took %d patches", got)
+	}
+}

@@ -114,6 +114,9 @@ const (
 	AnnotationApproveRemoval = "pbx.dipcast.io/approve-removal"
 	// AnnotationApplied on an owned object is a hash of what was applied last.
 	AnnotationApplied = "pbx.dipcast.io/applied"
+	// AnnotationImage on the pod is "WANTED ADMITTED" where the cluster runs
+	// another image than the one that was asked for, as registry mirrors do.
+	AnnotationImage = "pbx.dipcast.io/image"
 	// FieldOwner is the operator's name in server-side apply.
 	FieldOwner = "dipcast-operator"
 	// FinalizerTenant frees the slot of a deleted tenant.

@@ -1,12 +1,16 @@
 package rollout
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 )
+
+// Admitted is the value of v1alpha1.AnnotationImage.
+func Admitted(wanted, admitted string) string { return wanted + " " + admitted }
 
 // PodOf reads what Decide needs of a pod and of its node, nil for no pod. A pod
 // with a node's name whose node is nil counts as one whose node is gone.
@@ -24,6 +28,9 @@ func PodOf(pod *corev1.Pod, container string, node *corev1.Node) *Pod {
 	for i := range pod.Spec.Containers {
 		if c := &pod.Spec.Containers[i]; c.Name == container {
 			out.Image = c.Image
+			if wanted, admitted, _ := strings.Cut(pod.Annotations[v1alpha1.AnnotationImage], " "); admitted == c.Image {
+				out.Image = wanted
+			}
 		}
 	}
 	for i := range pod.Status.ContainerStatuses {

@@ -59,6 +59,16 @@ func TestPodOf(t *testing.T) {
 		{"the kubelet has not spoken", pod(corev1.ContainerStatus{Name: "third"}, "Unknown"), func(p *rollout.Pod) {
 			p.Up, p.Ready, p.Instance = false, false, "u1/"
 		}},
+		{"a mirror's image", func() *corev1.Pod {
+			p := pod(running(true), "True")
+			p.Annotations[v1alpha1.AnnotationImage] = rollout.Admitted("pbx:wanted", "pbx:1")
+			return p
+		}(), func(p *rollout.Pod) { p.Image = "pbx:wanted" }},
+		{"an image by hand after a mirror's", func() *corev1.Pod {
+			p := pod(running(true), "True")
+			p.Annotations[v1alpha1.AnnotationImage] = rollout.Admitted("pbx:wanted", "mirror/pbx:wanted")
+			return p
+		}(), func(*rollout.Pod) {}},
 		{"told to go", func() *corev1.Pod {
 			p := pod(running(true), "True")
 			p.DeletionTimestamp = &metav1.Time{Time: now}
