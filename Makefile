@@ -11,7 +11,7 @@ HELM  := $(CACHE)/tools/helm-$(shell sha256sum hack/tools/helm/go.sum | cut -c1-
 GO    := go
 # Everything is built static; the race detector alone wants cgo.
 export CGO_ENABLED := 0
-VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(or $(VERSION),$(shell git describe --always --dirty 2>/dev/null || echo unknown))
 LDFLAGS := -s -w -X main.version=$(VERSION)
 # Images: what stands before /operator and /pbx in their names, and for which
 # machines they are.

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/watch"
 	"github.com/dipcast/dipcast/controllers/worksync"
 )
 
@@ -25,7 +26,7 @@ const botsAtOnce = 32
 // setupLine makes what talks to NAVER WORKS, for bots and directories.
 func (o *operator) setupLine(mgr manager.Manager) error {
 	o.line = worksync.New(worksync.Options{
-		Client: o.client, Live: o.live, Secret: o.secret,
+		Client: o.client, Live: o.live, Secret: o.secrets.Get,
 		Accepted: func(ctx context.Context, b *v1alpha1.NaverWorksBot) (metav1.Condition, bool, error) {
 			v, known, err := o.verdictOn(ctx, v1alpha1.KindNaverWorksBot, b)
 			return v.Accepted, known, err
@@ -39,7 +40,7 @@ func (o *operator) setupLine(mgr manager.Manager) error {
 			o.tell(about, event{kind, e.Reason, e.Action, e.Note})
 		},
 		WakeDirectory: o.wakers.directories.wake,
-		TrustedCAs:    o.trust.pem,
+		TrustedCAs:    o.trust.PEM,
 		Now:           o.Now, Log: o.Log,
 	})
 	return mgr.Add(o.line)
@@ -48,7 +49,7 @@ func (o *operator) setupLine(mgr manager.Manager) error {
 // setupBots wires the reconciler of NaverWorksBot.
 func (o *operator) setupBots(mgr manager.Manager) error {
 	return builder.ControllerManagedBy(mgr).Named("naverworksbot").
-		For(&v1alpha1.NaverWorksBot{}, builder.WithPredicates(memberChanged())).
+		For(&v1alpha1.NaverWorksBot{}, builder.WithPredicates(watch.MemberChanged())).
 		Watches(&v1alpha1.PBXTenant{}, handler.EnqueueRequestsFromMapFunc(o.botsOfTenant), builder.WithPredicates(wayInChanged())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(o.botsOfSecret)).
 		WatchesRawSource(&o.wakers.bots).
@@ -75,11 +76,11 @@ func wayInChanged() predicate.Predicate {
 }
 
 func (o *operator) botsOfTenant(ctx context.Context, t client.Object) []reconcile.Request {
-	return o.botsWith(ctx, t.GetNamespace(), indexTenant, t.GetName())
+	return o.botsWith(ctx, t.GetNamespace(), watch.IndexTenant, t.GetName())
 }
 
 func (o *operator) botsOfSecret(ctx context.Context, s client.Object) []reconcile.Request {
-	return o.botsWith(ctx, s.GetNamespace(), indexSecret, s.GetName())
+	return o.botsWith(ctx, s.GetNamespace(), watch.IndexSecret, s.GetName())
 }
 
 func (o *operator) botsWith(ctx context.Context, namespace, index, value string) []reconcile.Request {

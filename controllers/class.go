@@ -26,7 +26,7 @@ func (o *operator) reconcileClass(ctx context.Context, req reconcile.Request) (r
 	}
 	i := slices.IndexFunc(classes.Items, func(c v1alpha1.PBXClass) bool { return c.Name == req.Name })
 	if i < 0 {
-		o.figuresOf.forget(req.Name)
+		o.fleet.DeleteClass(req.Name)
 		return reconcile.Result{}, nil
 	}
 	var all corev1.NodeList
@@ -52,7 +52,7 @@ func (o *operator) reconcileClass(ctx context.Context, req reconcile.Request) (r
 	status.Slots, status.Nodes = int32(layout.Slots()), int32(len(eligible.Names))
 	status.Tenants = int32(o.fleet.Use(class.Name))
 	status.Free = max(0, status.Slots*status.Nodes-status.Tenants)
-	o.figuresOf.put(class.Name, *status)
+	o.fleet.PutClass(class.Name, *status)
 	o.set(&status.Conditions, class.Generation, verdict.Accepted(problems))
 	return reconcile.Result{}, o.report(ctx, before, class)
 }

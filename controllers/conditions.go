@@ -2,16 +2,13 @@ package controllers
 
 import (
 	"fmt"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
-	"github.com/dipcast/dipcast/controllers/compile"
-	"github.com/dipcast/dipcast/controllers/observer"
+	"github.com/dipcast/dipcast/controllers/condition"
 	"github.com/dipcast/dipcast/controllers/podstate"
-	"github.com/dipcast/dipcast/controllers/verdict"
 	"github.com/dipcast/dipcast/pbx/conf"
 )
 
@@ -19,10 +16,10 @@ import (
 // figures. PortsAllocated and Updating are set where they are decided.
 func (o *operator) judge(s *scene) {
 	if s.problems != nil || s.document != nil {
-		o.condition(s, accepted(s))
+		o.condition(s, condition.Accepted(s.problems, tenantObject(s)))
 	}
 	o.condition(s, podRunning(s))
-	o.condition(s, o.exposed(s))
+	o.condition(s, condition.Exposed(s.exposure(o.apis.Present())))
 	o.places(s)
 	told := s.tenant.Status.Conditions
 	if s.unknown && meta.IsStatusConditionTrue(told, v1alpha1.ConditionPodRunning) && meta.FindStatusCondition(told, v1alpha1.ConditionReady) != nil {
@@ -30,66 +27,11 @@ func (o *operator) judge(s *scene) {
 		// PBX stands until it has: an upgrade of the operator is no news.
 		return
 	}
-	o.condition(s, configApplied(s))
-	o.condition(s, trunksUp(s))
-	o.condition(s, capacityPressure(s))
-	o.condition(s, ready(s.tenant.Status.Conditions, s.seen))
+	o.condition(s, condition.ConfigApplied(s.wanted, s.problems, s.seen))
+	o.condition(s, condition.TrunksUp(s.trunks, s.seen))
+	o.condition(s, condition.CapacityPressure(s.class, s.seen))
+	o.condition(s, condition.Ready(s.tenant.Status.Conditions, s.seen))
 	o.figures(s)
-}
-
-// accepted sums up what the compiler said of all objects of the tenant: its
-// own problems in full, those of others by the object's name.
-func accepted(s *scene) metav1.Condition {
-	self := tenantObject(s)
-	var errors, own []compile.Problem
-	for _, p := range s.problems {
-		if p.Severity == compile.Error {
-			errors = append(errors, p)
-		} else if p.Object == self {
-			own = append(own, p)
-		}
-	}
-	c := verdict.Accepted(append(errors, own...))
-	if len(errors)+len(own) > 0 {
-		c.Message = verdict.Lines(append(errors, own...), self)
-	}
-	return c
-}
-
-// configApplied compares the document in the cluster with the one that the PBX
-// runs.
-func configApplied(s *scene) metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.ConditionConfigApplied, Status: metav1.ConditionFalse}
-	report := s.seen.Report
-	switch {
-	case s.wanted == "":
-		c.Reason, c.Message = v1alpha1.ReasonWaiting, "there is no document yet: see the conditions Accepted and PortsAllocated"
-	case compile.HasErrors(s.problems):
-		c.Reason = firstError(s.problems).Reason
-		c.Message = "the PBX goes on with the last good document: see the condition Accepted"
-	case !s.seen.Reachable || report == nil:
-		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonUnreachable, "the PBX has not told which document it runs"
-	case report.Generation == s.wanted && len(report.Restart) > 0:
-		c.Reason = v1alpha1.ReasonRestartPending
-		c.Message = "a new process is needed for " + strings.Join(report.Restart, ", ") + ": it is replaced when no call is up"
-	case report.Generation == s.wanted:
-		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonApplied, "the PBX runs the newest document"
-	case report.Refused != "" && (report.RefusedGeneration == s.wanted || report.RefusedGeneration == ""):
-		c.Reason, c.Message = v1alpha1.ReasonRefused, "the PBX goes on with the last document, since it refuses the new one: "+report.Refused
-	default:
-		c.Reason, c.Message = v1alpha1.ReasonProgressing, "the PBX takes over the new document"
-	}
-	c.Message = verdict.Short(c.Message, 600)
-	return c
-}
-
-func firstError(problems []compile.Problem) compile.Problem {
-	for _, p := range problems {
-		if p.Severity == compile.Error {
-			return p
-		}
-	}
-	return compile.Problem{Reason: v1alpha1.ReasonInvalid}
 }
 
 func podRunning(s *scene) metav1.Condition {
@@ -104,127 +46,6 @@ func podRunning(s *scene) metav1.Condition {
 		in.Slot = int(*s.tenant.Status.Slot)
 	}
 	return podstate.Of(in)
-}
-
-func trunksUp(s *scene) metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.ConditionTrunksUp, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonUp, Message: "every trunk can take a call"}
-	var down []string
-	unknown := false
-	for i := range s.trunks {
-		ready := trunkReady(s.trunks[i].Name, s.seen)
-		switch ready.Status {
-		case metav1.ConditionFalse:
-			down = append(down, s.trunks[i].Name+": "+ready.Message)
-		case metav1.ConditionUnknown:
-			unknown = true
-		}
-	}
-	switch {
-	case len(s.trunks) == 0:
-		c.Reason, c.Message = v1alpha1.ReasonNone, "there is no SIPTrunk: only internal calls are possible"
-	case len(down) > 0:
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonDown, verdict.Short(strings.Join(down, "; "), 600)
-	case unknown:
-		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonUnreachable, "the PBX has not told the state of every trunk"
-	}
-	return c
-}
-
-// trunkReady is the condition Ready of one trunk.
-func trunkReady(name string, seen observer.Observation) metav1.Condition {
-	c := metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnreachable,
-		Message: "the PBX has not told the trunk's state",
-	}
-	if seen.Report == nil || !seen.Reachable {
-		return c
-	}
-	for _, t := range seen.Report.Trunks {
-		if t.Name != name {
-			continue
-		}
-		if t.Up {
-			c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonUp, "calls can go both ways"
-			return c
-		}
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonDown, verdict.Short(t.Why, 600)
-		if c.Message == "" {
-			c.Message = "the carrier does not answer"
-		}
-	}
-	return c
-}
-
-// nearLimit is the part of the class's calls above which a tenant is told.
-const nearLimit = 90 // percent
-
-func capacityPressure(s *scene) metav1.Condition {
-	c := metav1.Condition{
-		Type: v1alpha1.ConditionCapacityPressure, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWithinLimits,
-		Message: "phones and calls are within the class's figures",
-	}
-	if s.seen.Report == nil || s.class == nil {
-		return c
-	}
-	limits := s.class.Spec.Limits
-	var over []string
-	if s.seen.Report.Registrations > int(limits.Registrations.Operating) {
-		over = append(over, fmt.Sprintf("more phones are registered than the %d that PBXClass %s is made for; more than %d are refused",
-			limits.Registrations.Operating, s.class.Name, limits.Registrations.Maximum))
-	}
-	if 100*s.seen.Report.ActiveCalls >= nearLimit*int(limits.ConcurrentCalls) {
-		over = append(over, fmt.Sprintf("calls are near the %d that PBXClass %s allows at a time", limits.ConcurrentCalls, s.class.Name))
-	}
-	if len(over) > 0 {
-		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonOverOperating
-		c.Message = strings.Join(over, "; ") + ": choose a larger class"
-	}
-	return c
-}
-
-// ready is computed of the other conditions, and nowhere else: ports, a running
-// pod, a PBX that answers. A manifest that is wrong or not in force yet does
-// not make a working tenant unready; the reason tells of it.
-func ready(conditions []metav1.Condition, seen observer.Observation) metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
-	applied := meta.FindStatusCondition(conditions, v1alpha1.ConditionConfigApplied)
-	ok := meta.FindStatusCondition(conditions, v1alpha1.ConditionAccepted)
-	for _, needed := range []string{v1alpha1.ConditionPortsAllocated, v1alpha1.ConditionPodRunning} {
-		is := meta.FindStatusCondition(conditions, needed)
-		if is != nil && is.Status == metav1.ConditionTrue {
-			continue
-		}
-		// Ports that a running pod has already are not taken from it.
-		if is != nil && needed == v1alpha1.ConditionPortsAllocated && seen.Reachable && seen.Report != nil {
-			continue
-		}
-		if ok != nil && ok.Status == metav1.ConditionFalse && (is == nil || is.Reason == v1alpha1.ReasonWaiting) {
-			is = ok // the cause of the waiting
-		}
-		if is == nil {
-			c.Reason, c.Message = v1alpha1.ReasonProgressing, "the tenant is being set up"
-			return c
-		}
-		c.Reason, c.Message = is.Reason, is.Message
-		return c
-	}
-	if !seen.Reachable || seen.Report == nil {
-		c.Reason, c.Message = v1alpha1.ReasonUnreachable, "the PBX does not answer the operator"
-		if seen.Error != "" {
-			c.Message = verdict.Short(c.Message+": "+seen.Error, 600)
-		}
-		return c
-	}
-	c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonReady, "the PBX takes calls"
-	switch {
-	case ok != nil && ok.Status == metav1.ConditionFalse:
-		c.Reason, c.Message = ok.Reason, "the PBX takes calls with the last good document: see the condition Accepted"
-	case seen.Report.Draining:
-		c.Reason, c.Message = v1alpha1.ReasonDraining, "the PBX takes no new calls for a moment: see the condition Updating"
-	case applied != nil && applied.Status != metav1.ConditionTrue:
-		c.Reason, c.Message = applied.Reason, "the PBX takes calls, and not all of the newest document is in force: see the condition ConfigApplied"
-	}
-	return c
 }
 
 // places puts into the status where the PBX is.
@@ -258,7 +79,7 @@ func (o *operator) figures(s *scene) {
 	if calls == status.ActiveCalls && registrations == status.Registrations {
 		return
 	}
-	if wait := o.counts.wait(s.name(), o.Now()); wait > 0 {
+	if wait := o.fleet.CountsWait(s.name(), o.Now()); wait > 0 {
 		s.after(wait)
 		return
 	}

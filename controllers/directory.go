@@ -15,6 +15,7 @@ import (
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/compile"
+	"github.com/dipcast/dipcast/controllers/watch"
 )
 
 // directoriesAtOnce bounds how many directories are held in memory at a time.
@@ -25,9 +26,9 @@ const directoriesAtOnce = 8
 func (o *operator) setupDirectories(mgr manager.Manager) error {
 	spec := predicate.GenerationChangedPredicate{}
 	return builder.ControllerManagedBy(mgr).Named("directory").
-		Watches(&v1alpha1.ExtensionPlan{}, handler.EnqueueRequestsFromMapFunc(byTenantRef),
+		Watches(&v1alpha1.ExtensionPlan{}, handler.EnqueueRequestsFromMapFunc(watch.ByTenantRef),
 			builder.WithPredicates(predicate.Or[client.Object](spec, predicate.AnnotationChangedPredicate{}))).
-		Watches(&v1alpha1.NaverWorksBot{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), builder.WithPredicates(spec)).
+		Watches(&v1alpha1.NaverWorksBot{}, handler.EnqueueRequestsFromMapFunc(watch.ByTenantRef), builder.WithPredicates(spec)).
 		Watches(&v1alpha1.PBXTenant{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(spec)).
 		WatchesRawSource(&o.wakers.directories).
 		WithOptions(o.controller(directoriesAtOnce)).

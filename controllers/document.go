@@ -12,6 +12,7 @@ import (
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/compile"
+	"github.com/dipcast/dipcast/controllers/condition"
 	"github.com/dipcast/dipcast/controllers/desired"
 	"github.com/dipcast/dipcast/controllers/rollout"
 	"github.com/dipcast/dipcast/controllers/verdict"
@@ -24,7 +25,7 @@ func (o *operator) compile(_ context.Context, s *scene) error {
 	document, problems := compile.Compile(compile.Input{
 		Class: s.class, Tenant: s.tenant, Plans: s.plans, Trunks: s.trunks, Flows: s.flows, Bots: s.bots,
 		Secrets: s.secrets, Ports: conf.Ports(s.ports), Advertise: s.nodes.Advertise,
-		TrustedProxies: o.TrustedProxies, TrustedCAs: o.trust.pem(),
+		TrustedProxies: o.TrustedProxies, TrustedCAs: o.trust.PEM(),
 	})
 	s.problems = append(problems, o.rivalries(s)...)
 	compile.Sort(s.problems)
@@ -124,7 +125,7 @@ func (o *operator) verdictsOf(s *scene) map[compile.Object]verdict.Verdict {
 		object := put(v1alpha1.KindSIPTrunk, s.trunks[i].Name)
 		v := out[object]
 		if known || s.pod == nil {
-			v.Ready = trunkReady(s.trunks[i].Name, seen)
+			v.Ready = condition.TrunkReady(s.trunks[i].Name, seen)
 		}
 		out[object] = v
 	}

@@ -83,7 +83,6 @@ func alive(node *corev1.Node) bool {
 // tells those that name it.
 func (o *operator) forget(name types.NamespacedName) {
 	o.verdicts.Set(compile.Object{Kind: v1alpha1.KindPBXTenant, Namespace: name.Namespace, Name: name.Name}, nil)
-	o.counts.forget(name)
 	o.forgetPBX(name)
 	o.applier.Forget(name)
 }

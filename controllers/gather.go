@@ -14,6 +14,7 @@ import (
 	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/desired"
 	"github.com/dipcast/dipcast/controllers/nodes"
+	"github.com/dipcast/dipcast/controllers/watch"
 )
 
 // gather reads everything that the tenant is made of; nil: it is gone.
@@ -38,7 +39,7 @@ func (o *operator) gather(ctx context.Context, name types.NamespacedName) (*scen
 // gatherMembers reads the objects that name the tenant. Those that are being
 // deleted count no more.
 func (o *operator) gatherMembers(ctx context.Context, s *scene) error {
-	own := []client.ListOption{client.InNamespace(s.tenant.Namespace), client.MatchingFields{indexTenant: s.tenant.Name}}
+	own := []client.ListOption{client.InNamespace(s.tenant.Namespace), client.MatchingFields{watch.IndexTenant: s.tenant.Name}}
 	var plans v1alpha1.ExtensionPlanList
 	var trunks v1alpha1.SIPTrunkList
 	var flows v1alpha1.CallFlowList

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -18,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -99,15 +97,11 @@ func address(place, node int) string {
 // the returned function is called.
 func operate(t *testing.T, options controllers.Options, change ...func(*manager.Options)) (stop func()) {
 	t.Helper()
-	scheme, err := controllers.NewScheme()
+	mo, err := controllers.ManagerOptions(options.Namespaces)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cached, err := controllers.CacheOptions(options.Namespaces)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mo := manager.Options{Scheme: scheme, Cache: cached, Metrics: server.Options{BindAddress: "0"}, Logger: logr.Discard(), Controller: config.Controller{Logger: logr.Discard()}}
+	mo.Metrics, mo.Logger, mo.Controller.Logger = server.Options{BindAddress: "0"}, logr.Discard(), logr.Discard()
 	for _, c := range change {
 		c(&mo)
 	}
@@ -120,7 +114,7 @@ func operate(t *testing.T, options controllers.Options, change ...func(*manager.
 	if options.Metrics == nil {
 		options.Metrics = prometheus.NewRegistry()
 	}
-	options.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	options.Log = slog.New(slog.DiscardHandler)
 	if err := controllers.Setup(mgr, options); err != nil {
 		t.Fatal(err)
 	}

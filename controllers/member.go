@@ -10,13 +10,14 @@ import (
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/verdict"
+	"github.com/dipcast/dipcast/controllers/watch"
 )
 
 // verdictOn returns what is known of an object that names a tenant: from its
 // tenant's reconciler, or that there is no such tenant; false: the tenant was
 // not compiled yet, and the object is woken when it is.
 func (o *operator) verdictOn(ctx context.Context, kind string, object client.Object) (verdict.Verdict, bool, error) {
-	name := tenantRef(object)
+	name := watch.TenantRef(object)
 	var tenant v1alpha1.PBXTenant
 	err := o.client.Get(ctx, types.NamespacedName{Namespace: object.GetNamespace(), Name: name}, &tenant)
 	if err == nil {

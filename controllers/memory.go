@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -78,34 +77,4 @@ func (o *operator) wakeClass(t *v1alpha1.PBXTenant) {
 	if t.Status.PortsClass != "" {
 		o.wakers.classes.wakeIn(types.NamespacedName{Name: t.Status.PortsClass}, classEvery)
 	}
-}
-
-// countsEvery is how often the figures of one tenant are written at most.
-const countsEvery = 10 * time.Second
-
-// counts remembers when the figures of each tenant were written last.
-type counts struct {
-	mu   sync.Mutex
-	last map[types.NamespacedName]time.Time
-}
-
-// wait returns how long the tenant's figures have to wait; 0: they may be
-// written now.
-func (c *counts) wait(name types.NamespacedName, now time.Time) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if last, ok := c.last[name]; ok && now.Sub(last) < countsEvery {
-		return countsEvery - now.Sub(last)
-	}
-	if c.last == nil {
-		c.last = map[types.NamespacedName]time.Time{}
-	}
-	c.last[name] = now
-	return 0
-}
-
-func (c *counts) forget(name types.NamespacedName) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.last, name)
 }

@@ -8,11 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
@@ -20,6 +16,7 @@ import (
 	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/desired"
 	"github.com/dipcast/dipcast/controllers/fleet"
+	"github.com/dipcast/dipcast/controllers/optional"
 )
 
 // applyObjects writes what the tenant's objects should be, where they differ,
@@ -32,7 +29,7 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 	in := desired.Input{
 		Tenant: s.tenant, Class: s.class, Ports: s.ports,
 		Image: o.PBXImage, ImagePullSecrets: o.ImagePullSecrets, MonitoringLabels: o.MonitoringLabels,
-		Trunks: len(s.trunks), Node: o.nodeOf(s), APIs: o.apis.present(),
+		Trunks: len(s.trunks), Node: o.nodeOf(s), APIs: o.apis.Present(),
 	}
 	if s.document != nil {
 		text, err := json.Marshal(s.document)
@@ -77,7 +74,7 @@ func (o *operator) prune(ctx context.Context, s *scene) error {
 	for _, want := range s.objects.All() {
 		wanted[fmt.Sprintf("%T %v %s", want, want.GetObjectKind().GroupVersionKind().Kind, want.GetName())] = true
 	}
-	for _, object := range o.prunable(s.tenant) {
+	for _, object := range optional.Prunable(s.tenant, o.apis.Present()) {
 		if wanted[fmt.Sprintf("%T %v %s", object, object.GetObjectKind().GroupVersionKind().Kind, object.GetName())] {
 			continue
 		}
@@ -86,32 +83,6 @@ func (o *operator) prune(ctx context.Context, s *scene) error {
 		}
 	}
 	return nil
-}
-
-// prunable are the objects of a tenant that exist or not, depending on what it
-// asks for, as far as the cluster knows their kinds.
-func (o *operator) prunable(t *v1alpha1.PBXTenant) []client.Object {
-	out := []client.Object{&networkingv1.Ingress{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "Ingress"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: desired.WebName(t.Name)},
-	}}
-	add := func(present bool, kind schema.GroupVersionKind, names ...string) {
-		for _, name := range names {
-			if !present {
-				continue
-			}
-			u := &unstructured.Unstructured{}
-			u.SetGroupVersionKind(kind)
-			u.SetNamespace(t.Namespace)
-			u.SetName(name)
-			out = append(out, u)
-		}
-	}
-	apis := o.apis.present()
-	add(apis.Gateway, desired.HTTPRouteKind(), desired.WebName(t.Name))
-	add(apis.CertManager, desired.CertificateKind(), desired.WebTLSName(t.Name), desired.SIPTLSName(t.Name))
-	add(apis.ExternalDNS, desired.DNSEndpointKind(), desired.WebName(t.Name))
-	return out
 }
 
 // nodeOf is where the PBX runs, or ran last: DNS records outlive the moment in

@@ -11,6 +11,9 @@ import (
 
 	"github.com/dipcast/dipcast/controllers/apply"
 	"github.com/dipcast/dipcast/controllers/fleet"
+	"github.com/dipcast/dipcast/controllers/optional"
+	"github.com/dipcast/dipcast/controllers/secret"
+	"github.com/dipcast/dipcast/controllers/trust"
 	"github.com/dipcast/dipcast/controllers/verdict"
 	"github.com/dipcast/dipcast/controllers/worksync"
 )
@@ -63,10 +66,8 @@ type operator struct {
 	pbxs     *pbxs
 	applier  *apply.Applier
 	line     *worksync.Line
-	apis     *apis
-	trust    *trust
+	apis     *optional.APIs
+	secrets  *secret.Keeper
+	trust    *trust.CAs
 	memory   memory
-	counts   counts
-	// figuresOf the classes, for the metrics.
-	figuresOf figuresOf
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,22 +25,49 @@ import (
 	"github.com/dipcast/dipcast/controllers/apply"
 	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/fleet"
+	"github.com/dipcast/dipcast/controllers/optional"
+	"github.com/dipcast/dipcast/controllers/secret"
+	"github.com/dipcast/dipcast/controllers/trust"
 	"github.com/dipcast/dipcast/controllers/verdict"
+	"github.com/dipcast/dipcast/controllers/watch"
 )
 
-// Setup wires all reconcilers into the manager, whose cache must have been
-// made with CacheOptions.
+// NewScheme returns the kinds that the operator reads and writes.
+func NewScheme() (*runtime.Scheme, error) {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(s); err != nil {
+			return nil, fmt.Errorf("scheme: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// ManagerOptions are those that Setup builds on: the kinds that the operator
+// knows, and what it keeps in memory of these namespaces; none are all.
+func ManagerOptions(namespaces []string) (manager.Options, error) {
+	scheme, err := NewScheme()
+	if err != nil {
+		return manager.Options{}, err
+	}
+	cached, err := watch.Cache(namespaces)
+	return manager.Options{Scheme: scheme, Cache: cached}, err
+}
+
+// Setup wires all reconcilers into the manager, which was made with
+// ManagerOptions.
 func Setup(mgr manager.Manager, opts Options) error {
 	o := &operator{
 		Options:  opts.withDefaults(),
 		client:   client.WithFieldOwner(mgr.GetClient(), v1alpha1.FieldOwner),
 		live:     mgr.GetAPIReader(),
 		recorder: mgr.GetEventRecorder(v1alpha1.FieldOwner),
-		apis:     &apis{mgr: mgr},
+		apis:     optional.New(mgr),
 	}
 	o.fleet = fleet.New(o.wakers.tenants.wake)
 	o.verdicts = verdict.New(o.wakeObject)
 	o.applier = apply.New(o.client, o.live)
+	o.secrets = secret.New(o.client, o.live, o.Random)
 	for _, setup := range []func(manager.Manager) error{
 		o.setupTrust, o.setupMetrics, o.setupIndexes, o.setupMemory, o.setupPBX,
 		o.setupTenants, o.setupMembers, o.setupClasses, o.setupAPIs,
@@ -84,7 +113,7 @@ func (o *operator) controller(concurrency int) controller.Options {
 }
 
 func (o *operator) setupTrust(mgr manager.Manager) error {
-	t, err := newTrust(o.TrustedCAsFile, o.wakeAll)
+	t, err := trust.New(o.TrustedCAsFile, o.wakeAll)
 	if err != nil {
 		return err
 	}
@@ -93,27 +122,27 @@ func (o *operator) setupTrust(mgr manager.Manager) error {
 }
 
 func (o *operator) setupMetrics(manager.Manager) error {
-	return o.Metrics.Register(newCollector(o.fleet, &o.figuresOf))
+	return o.Metrics.Register(o.fleet.Collector())
 }
 
 func (o *operator) setupIndexes(mgr manager.Manager) error {
-	return addIndexes(context.Background(), mgr.GetFieldIndexer())
+	return watch.AddIndexes(context.Background(), mgr.GetFieldIndexer())
 }
 
 // setupTenants watches everything that a tenant is made of and everything that
 // is made of it.
 func (o *operator) setupTenants(mgr manager.Manager) error {
-	members := builder.WithPredicates(memberChanged())
+	members := builder.WithPredicates(watch.MemberChanged())
 	b := builder.ControllerManagedBy(mgr).Named("pbxtenant").
-		For(&v1alpha1.PBXTenant{}, builder.WithPredicates(tenantChanged())).
+		For(&v1alpha1.PBXTenant{}, builder.WithPredicates(watch.TenantChanged())).
 		Watches(&v1alpha1.PBXClass{}, handler.EnqueueRequestsFromMapFunc(o.byClass), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.ExtensionPlan{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), members).
-		Watches(&v1alpha1.SIPTrunk{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), members).
-		Watches(&v1alpha1.CallFlow{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), members).
-		Watches(&v1alpha1.NaverWorksBot{}, handler.EnqueueRequestsFromMapFunc(byTenantRef), members).
+		Watches(&v1alpha1.ExtensionPlan{}, handler.EnqueueRequestsFromMapFunc(watch.ByTenantRef), members).
+		Watches(&v1alpha1.SIPTrunk{}, handler.EnqueueRequestsFromMapFunc(watch.ByTenantRef), members).
+		Watches(&v1alpha1.CallFlow{}, handler.EnqueueRequestsFromMapFunc(watch.ByTenantRef), members).
+		Watches(&v1alpha1.NaverWorksBot{}, handler.EnqueueRequestsFromMapFunc(watch.ByTenantRef), members).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(o.bySecret)).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byTenantLabel)).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(byTenantLabel)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(watch.ByTenantLabel)).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(watch.ByTenantLabel)).
 		Watches(&corev1.Node{}, o.nodeEvents()).
 		WatchesRawSource(&o.wakers.tenants).
 		WithOptions(o.controller(o.Concurrency))
@@ -124,7 +153,7 @@ func (o *operator) setupTenants(mgr manager.Manager) error {
 	if err != nil {
 		return err
 	}
-	o.apis.tenants = c
+	o.apis.Watch(c)
 	return nil
 }
 
@@ -156,7 +185,7 @@ func (o *operator) setupMembers(mgr manager.Manager) error {
 // setupClasses counts slots: they change with the class, the nodes, and the
 // ports of tenants, of which the fleet's memory tells.
 func (o *operator) setupClasses(mgr manager.Manager) error {
-	place := predicate.Funcs{UpdateFunc: placeChanged}
+	place := predicate.Funcs{UpdateFunc: watch.PlaceChanged}
 	return builder.ControllerManagedBy(mgr).Named("pbxclass").
 		Watches(&v1alpha1.PBXClass{}, handler.EnqueueRequestsFromMapFunc(o.everyClass), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(o.everyClass), builder.WithPredicates(place)).
@@ -168,22 +197,22 @@ func (o *operator) setupClasses(mgr manager.Manager) error {
 // setupAPIs looks for the optional APIs that are there and watches for others.
 func (o *operator) setupAPIs(mgr manager.Manager) error {
 	names := map[string]bool{}
-	for _, api := range optionals() {
-		names[api.definition] = true
-		is, err := o.apis.detect(api)
+	for _, api := range optional.List() {
+		names[api.Definition] = true
+		is, err := o.apis.Detect(api)
 		if err != nil {
-			return fmt.Errorf("look for %s: %w", api.definition, err)
+			return fmt.Errorf("look for %s: %w", api.Definition, err)
 		}
 		if !is {
 			continue
 		}
-		if _, err := o.apis.come(api); err != nil {
+		if _, err := o.apis.Come(api); err != nil {
 			return err
 		}
 	}
 	ours := predicate.NewPredicateFuncs(func(x client.Object) bool { return names[x.GetName()] })
 	return builder.ControllerManagedBy(mgr).Named("apis").
-		WatchesMetadata(definition(), &handler.EnqueueRequestForObject{}, builder.WithPredicates(ours)).
+		WatchesMetadata(watch.Definition(), &handler.EnqueueRequestForObject{}, builder.WithPredicates(ours)).
 		WithOptions(o.controller(1)).
 		Complete(reconcile.Func(o.reconcileDefinition))
 }

@@ -8,16 +8,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	change "sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/watch"
 )
 
 // owned are the kinds that a tenant's reconciler makes and every cluster knows.
@@ -27,61 +26,11 @@ func owned() []client.Object {
 	}
 }
 
-// tenantChanged lets through what a tenant's reconciler acts on: the spec, its
-// end, and ports or updates that another operator wrote. The rest of a status
-// is what it wrote itself.
-func tenantChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e change.UpdateEvent) bool {
-		before, ok := e.ObjectOld.(*v1alpha1.PBXTenant)
-		now, also := e.ObjectNew.(*v1alpha1.PBXTenant)
-		if !ok || !also {
-			return false
-		}
-		return before.Generation != now.Generation ||
-			!before.DeletionTimestamp.Equal(now.DeletionTimestamp) ||
-			!slices.Equal(before.Finalizers, now.Finalizers) ||
-			before.Status.PortsClass != now.Status.PortsClass ||
-			!equality.Semantic.DeepEqual(before.Status.Ports, now.Status.Ports) ||
-			!equality.Semantic.DeepEqual(before.Status.PreviousPorts, now.Status.PreviousPorts) ||
-			!equality.Semantic.DeepEqual(before.Status.Update, now.Status.Update)
-	}}
-}
-
-// memberChanged lets through what a document is made of: the spec, and what a
-// plan took from the directory.
-func memberChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e change.UpdateEvent) bool {
-		if e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
-			!e.ObjectOld.GetDeletionTimestamp().Equal(e.ObjectNew.GetDeletionTimestamp()) ||
-			!slices.Equal(e.ObjectOld.GetFinalizers(), e.ObjectNew.GetFinalizers()) {
-			return true
-		}
-		before, ok := e.ObjectOld.(*v1alpha1.ExtensionPlan)
-		now, also := e.ObjectNew.(*v1alpha1.ExtensionPlan)
-		return ok && also && !equality.Semantic.DeepEqual(before.Status.Directory, now.Status.Directory)
-	}}
-}
-
-// byTenantRef leads from an object to the tenant that it names.
-func byTenantRef(_ context.Context, x client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: x.GetNamespace(), Name: tenantRef(x)}}}
-}
-
-// byTenantLabel leads from what the operator made to its tenant: pods and
-// volumes have no owner reference to it.
-func byTenantLabel(_ context.Context, x client.Object) []reconcile.Request {
-	name := x.GetLabels()[v1alpha1.LabelTenant]
-	if name == "" {
-		return nil
-	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: x.GetNamespace(), Name: name}}}
-}
-
 // bySecret leads from a Secret to the tenants that use it: their own ones by
 // label, those that manifests name by index.
 func (o *operator) bySecret(ctx context.Context, x client.Object) []reconcile.Request {
-	out := byTenantLabel(ctx, x)
-	naming := []client.ListOption{client.InNamespace(x.GetNamespace()), client.MatchingFields{indexSecret: x.GetName()}, client.UnsafeDisableDeepCopy}
+	out := watch.ByTenantLabel(ctx, x)
+	naming := []client.ListOption{client.InNamespace(x.GetNamespace()), client.MatchingFields{watch.IndexSecret: x.GetName()}, client.UnsafeDisableDeepCopy}
 	add := func(name string) {
 		r := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: x.GetNamespace(), Name: name}}
 		if !slices.Contains(out, r) {
@@ -118,7 +67,7 @@ func (o *operator) byClass(ctx context.Context, x client.Object) []reconcile.Req
 	var out []reconcile.Request
 	for _, name := range []string{x.GetName(), ""} {
 		var tenants v1alpha1.PBXTenantList
-		if err := o.client.List(ctx, &tenants, client.MatchingFields{indexClass: name}, client.UnsafeDisableDeepCopy); err != nil {
+		if err := o.client.List(ctx, &tenants, client.MatchingFields{watch.IndexClass: name}, client.UnsafeDisableDeepCopy); err != nil {
 			o.Log.Error("the tenants of a class are not known", "class", x.GetName(), "error", err)
 		}
 		for i := range tenants.Items {
@@ -155,42 +104,11 @@ func (o *operator) nodeEvents() handler.EventHandler {
 		DeleteFunc: func(_ context.Context, _ change.DeleteEvent, q queue) { wake(o.fleet.Names(), q) },
 		UpdateFunc: func(_ context.Context, e change.UpdateEvent, q queue) {
 			switch {
-			case placeChanged(e):
+			case watch.PlaceChanged(e):
 				wake(o.fleet.Names(), q)
-			case stateChanged(e):
+			case watch.StateChanged(e):
 				wake(o.fleet.OnNode(e.ObjectNew.GetName()), q)
 			}
 		},
 	}
-}
-
-// placeChanged tells whether a node's part in where tenants may run changed.
-func placeChanged(e change.UpdateEvent) bool {
-	before, ok := e.ObjectOld.(*corev1.Node)
-	now, also := e.ObjectNew.(*corev1.Node)
-	return ok && also && (!equality.Semantic.DeepEqual(before.Labels, now.Labels) ||
-		!equality.Semantic.DeepEqual(lasting(before.Spec.Taints), lasting(now.Spec.Taints)) ||
-		!equality.Semantic.DeepEqual(before.Status.Addresses, now.Status.Addresses))
-}
-
-// lasting are the taints that do not come and go with a node's health.
-func lasting(taints []corev1.Taint) []corev1.Taint {
-	var out []corev1.Taint
-	for _, t := range taints {
-		switch t.Key {
-		case corev1.TaintNodeUnschedulable, corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable, corev1.TaintNodeOutOfService:
-		default:
-			out = append(out, corev1.Taint{Key: t.Key, Value: t.Value, Effect: t.Effect})
-		}
-	}
-	return out
-}
-
-// stateChanged tells whether the tenants on a node have to be looked at.
-func stateChanged(e change.UpdateEvent) bool {
-	before, ok := e.ObjectOld.(*corev1.Node)
-	now, also := e.ObjectNew.(*corev1.Node)
-	return ok && also && (before.Spec.Unschedulable != now.Spec.Unschedulable ||
-		!equality.Semantic.DeepEqual(before.Spec.Taints, now.Spec.Taints) ||
-		!equality.Semantic.DeepEqual(before.Status.Conditions, now.Status.Conditions))
 }

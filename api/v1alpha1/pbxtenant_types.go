@@ -353,10 +353,10 @@ type PBXTenantStatus struct {
 	NodeName string `json:"nodeName,omitempty"`
 	// Registrations is how many phones are registered.
 	// +optional
-	Registrations int32 `json:"registrations,omitempty"`
+	Registrations int32 `json:"registrations"`
 	// ActiveCalls is how many calls are up.
 	// +optional
-	ActiveCalls int32 `json:"activeCalls,omitempty"`
+	ActiveCalls int32 `json:"activeCalls"`
 	// ConfigGeneration is the document that the PBX runs.
 	// +optional
 	ConfigGeneration string `json:"configGeneration,omitempty"`

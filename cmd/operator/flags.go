@@ -16,7 +16,6 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/dipcast/dipcast/controllers"
 )
@@ -113,21 +112,10 @@ func (f flags) rest() (*rest.Config, error) {
 }
 
 func (f flags) manager() (manager.Options, error) {
-	scheme, err := controllers.NewScheme()
-	if err != nil {
-		return manager.Options{}, err
-	}
-	cache, err := controllers.CacheOptions(f.operator.Namespaces)
-	if err != nil {
-		return manager.Options{}, err
-	}
-	return manager.Options{
-		Scheme: scheme, Cache: cache,
-		Metrics:                server.Options{BindAddress: cmp.Or(f.metrics, "0")},
-		HealthProbeBindAddress: cmp.Or(f.health, "0"),
-		LeaderElection:         f.elect, LeaderElectionID: "dipcast-operator", LeaderElectionNamespace: f.electNamespace,
-		// The next one takes over at once; this one ends right after.
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       ptr.To(20 * time.Second),
-	}, nil
+	o, err := controllers.ManagerOptions(f.operator.Namespaces)
+	o.Metrics.BindAddress, o.HealthProbeBindAddress = cmp.Or(f.metrics, "0"), cmp.Or(f.health, "0")
+	o.LeaderElection, o.LeaderElectionID, o.LeaderElectionNamespace = f.elect, "dipcast-operator", f.electNamespace
+	o.LeaderElectionReleaseOnCancel = true // the next one takes over at once; this one ends right after
+	o.GracefulShutdownTimeout = ptr.To(20 * time.Second)
+	return o, err
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,8 +28,10 @@ func Strip(obj any) (any, error) {
 		return obj, nil
 	}
 	var names []string
+	_, claim := obj.(*corev1.PersistentVolumeClaim)
 	for _, entry := range o.GetManagedFields() {
-		if intrudes(entry) && !slices.Contains(names, entry.Manager) {
+		// A claim's spec is completed by Kubernetes (volumeName) and immutable then.
+		if !claim && intrudes(entry) && !slices.Contains(names, entry.Manager) {
 			names = append(names, entry.Manager)
 		}
 	}

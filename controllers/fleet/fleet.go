@@ -22,6 +22,9 @@ type Fleet struct {
 	reserved map[types.NamespacedName]block
 	// waiting are tenants without ports, to be woken when some are given back.
 	waiting map[types.NamespacedName]bool
+	classes map[string]v1alpha1.PBXClassStatus
+	// counted is when the figures of each tenant were written last.
+	counted map[types.NamespacedName]time.Time
 }
 
 // member is what the fleet knows of one tenant.
@@ -52,6 +55,8 @@ func New(wake func(types.NamespacedName)) *Fleet {
 		bots:     map[types.NamespacedName]bot{},
 		reserved: map[types.NamespacedName]block{},
 		waiting:  map[types.NamespacedName]bool{},
+		classes:  map[string]v1alpha1.PBXClassStatus{},
+		counted:  map[types.NamespacedName]time.Time{},
 	}
 }
 
@@ -90,6 +95,7 @@ func (f *Fleet) Delete(name types.NamespacedName) {
 	delete(f.members, name)
 	delete(f.reserved, name)
 	delete(f.waiting, name)
+	delete(f.counted, name)
 	f.mu.Unlock()
 	f.wakeAll(name, woken)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -85,9 +84,6 @@ func (p *plan) parse(sizes string) error {
 }
 
 func fatal(err error) {
-	if errors.Is(err, context.Canceled) {
-		err = errors.New("interrupted")
-	}
 	fmt.Fprintln(os.Stderr, "bench-operator:", err)
 	os.Exit(1)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -138,7 +139,8 @@ func rename(n, times int) (*v1alpha1.ExtensionPlan, client.Patch) {
 
 // each does something for the numbers from to to-1, several at a time.
 func each(ctx context.Context, from, to int, do func(context.Context, int) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+	all := ctx
+	ctx, cancel := context.WithCancel(all)
 	defer cancel()
 	work := make(chan int)
 	errs := make([]error, applyAtOnce)
@@ -161,5 +163,10 @@ func each(ctx context.Context, from, to int, do func(context.Context, int) error
 	}
 	close(work)
 	wg.Wait()
-	return errors.Join(append(errs, context.Cause(ctx))...)
+	if all.Err() != nil {
+		return context.Cause(all)
+	}
+	// What the first failure has ended is none of its own.
+	errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, context.Canceled) })
+	return errors.Join(errs...)
 }

@@ -53,7 +53,6 @@ func TestFromTheChartToAMovedCall(t *testing.T) {
 	condition(t, bot, v1alpha1.ConditionReady, metav1.ConditionTrue, "")
 
 	c.baresipCalls()
-	c.glance()
 	scene, err := stage.New(within(t), stage.Place{
 		SIP: c.sip(), Console: "https://acme.pbx.example.com", Works: worksURL, Phones: phonesAt + ":0", Carrier: carrierAt + ":5070", Client: the.web,
 		Token: func() (string, error) { return c.token(), nil },
@@ -62,6 +61,8 @@ func TestFromTheChartToAMovedCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer scene.Close()
+	condition(t, c.tenant(), v1alpha1.ConditionTrunksUp, metav1.ConditionTrue, "")
+	c.glance()
 	if err := scene.Play(within(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -72,19 +73,19 @@ func (c *company) baresipCalls() {
 	c.t.Helper()
 	const baresipTone = 880
 	desk := newPhone(c.t, phone.Config{
-		User: "101", Password: "demo-haneul-7Qm2vXc9", Domain: "acme.pbx.example.com", Server: c.sip(), Listen: phonesAt + ":0",
+		User: "102", Password: "demo-bada-4Tz8kWn1", Domain: "acme.pbx.example.com", Server: c.sip(), Listen: phonesAt + ":0",
 	})
 	if err := desk.Register(within(c.t), time.Minute); err != nil {
 		c.t.Fatal(err)
 	}
 	b := peer.StartBaresip(within(c.t), c.t, peer.Baresip{
-		User: "103", Password: "demo-sol-9Rb5yHd3", Domain: "acme.pbx.example.com", Server: c.sip(), Address: phonesAt,
+		User: "103", Password: "demo-sol-9Rb5yHd3", Domain: "acme.pbx.example.com", Server: c.sip(), Address: firstAt,
 		Tone: pbxtest.WriteTone(c.t, baresipTone, 30*time.Second),
 	})
 	if err := b.WaitRegistered(within(c.t)); err != nil {
 		c.t.Fatal(err)
 	}
-	if _, err := b.Command(within(c.t), "dial", "sip:101@acme.pbx.example.com"); err != nil {
+	if _, err := b.Command(within(c.t), "dial", "sip:102@acme.pbx.example.com"); err != nil {
 		c.t.Fatal(err)
 	}
 	call, err := desk.WaitIncoming(within(c.t))

@@ -33,6 +33,8 @@ import (
 
 // The fabric's addresses, as docs/cluster.md tells.
 const (
+	// baresip sends its audio from the first address of the machine.
+	firstAt   = "10.213.0.1"
 	ingressAt = "10.213.0.2"
 	worksAt   = "10.213.0.3:443"
 	carrierAt = "10.213.0.4"

@@ -29,6 +29,9 @@ type Baresip struct {
 	Codec          string // "PCMA" (default) or "PCMU"
 	Tone           string // WAV file (8 kHz) that is said
 	AutoAnswer     bool
+	// Address is the phone's own; empty = 127.0.0.1. Its control socket stays
+	// there.
+	Address string
 }
 
 // BaresipRun is a baresip that runs, driven over its control socket. A
@@ -77,9 +80,10 @@ func StartBaresip(ctx context.Context, tb testing.TB, b Baresip) *BaresipRun {
 
 func (b Baresip) write(dir string, ports []int) error {
 	rtp := ports[2] &^ 1
+	own := orDefault(b.Address, "127.0.0.1")
 	lines := []string{
 		"poll_method epoll",
-		fmt.Sprintf("sip_listen 127.0.0.1:%d", ports[0]),
+		fmt.Sprintf("sip_listen %s:%d", own, ports[0]),
 		"audio_path /usr/share/baresip", "audio_player aubridge,sink", "audio_alert aufile,/dev/null",
 		"ausrc_srate 8000", "auplay_srate 8000", "ausrc_channels 1", "auplay_channels 1", "audio_buffer 20-160",
 		fmt.Sprintf("rtp_ports %d-%d", rtp, rtp+50),
@@ -88,13 +92,13 @@ func (b Baresip) write(dir string, ports []int) error {
 		"module aubridge.so", "module g711.so", "module aufile.so", "module sndfile.so", "module uuid.so",
 		"module_app account.so", "module_app menu.so", "module_app ctrl_tcp.so",
 		fmt.Sprintf("ctrl_tcp_listen 127.0.0.1:%d", ports[1]),
-		"snd_path " + dir, "net_interface 127.0.0.1",
+		"snd_path " + dir, "net_interface " + own,
 		"audio_source aufile," + b.Tone,
 	}
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
-	host, transport, law, interval, extra := "127.0.0.1", b.Transport, b.Codec, 0, ""
+	host, transport, law, interval, extra := own, b.Transport, b.Codec, 0, ""
 	if b.Server != "" {
 		host, interval = b.Server, 300
 	}
