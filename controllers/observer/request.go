@@ -135,8 +135,9 @@ func noAnswer(t Target, err error) error {
 	return fmt.Errorf("%s does not answer in HTTP", t.URL)
 }
 
-// Parse reads a report. It refuses another version, unknown fields, text after
-// the object and counts that cannot be.
+// Parse reads a report. It refuses another version, text after the object and
+// counts that cannot be. Fields that it does not know are passed over: an
+// operator that was taken back still sees PBXs of the newer version.
 func Parse(b []byte) (*conf.Report, error) {
 	var head struct {
 		Version int `json:"version"`
@@ -148,11 +149,9 @@ func Parse(b []byte) (*conf.Report, error) {
 		return nil, fmt.Errorf("the PBX reports in version %d, this operator reads version %d: use an image of the operator's own version",
 			head.Version, conf.ReportVersion)
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
 	var r conf.Report
-	if err := dec.Decode(&r); err != nil {
-		return nil, errors.New("the report has a field that this operator does not know, or one of another type: use an image of the operator's own version")
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, errors.New("the report has a field of another type than this operator knows: use an image of the operator's own version")
 	}
 	if r.ActiveCalls < 0 || r.ActiveCalls > math.MaxInt32 || r.Registrations < 0 || r.Registrations > math.MaxInt32 {
 		return nil, errors.New("the report counts calls or phones below zero or above any limit: see the log of the pod")
