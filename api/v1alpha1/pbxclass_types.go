@@ -182,15 +182,19 @@ type PBXClassStatus struct {
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// Slots is how many tenants the port pool holds on one node.
+	// +kubebuilder:default=0
 	// +optional
 	Slots int32 `json:"slots,omitempty"`
 	// Nodes is how many nodes tenants of this class may run on.
+	// +kubebuilder:default=0
 	// +optional
 	Nodes int32 `json:"nodes,omitempty"`
 	// Tenants is how many tenants have ports of this class.
+	// +kubebuilder:default=0
 	// +optional
 	Tenants int32 `json:"tenants,omitempty"`
 	// Free is how many more tenants find a slot, on all nodes together.
+	// +kubebuilder:default=0
 	// +optional
 	Free int32 `json:"free,omitempty"`
 }

@@ -352,9 +352,11 @@ type PBXTenantStatus struct {
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
 	// Registrations is how many phones are registered.
+	// +kubebuilder:default=0
 	// +optional
 	Registrations int32 `json:"registrations"`
 	// ActiveCalls is how many calls are up.
+	// +kubebuilder:default=0
 	// +optional
 	ActiveCalls int32 `json:"activeCalls"`
 	// ConfigGeneration is the document that the PBX runs.

@@ -62,6 +62,12 @@ func TestFromTheChartToAMovedCall(t *testing.T) {
 	}
 	defer scene.Close()
 	condition(t, c.tenant(), v1alpha1.ConditionTrunksUp, metav1.ConditionTrue, "")
+	until(t, patience, "two phones in the status", func(context.Context) string {
+		if n := get(t, c.tenant(), c.name, c.name).Status.Registrations; n != 2 {
+			return fmt.Sprintf("there are %d", n)
+		}
+		return ""
+	})
 	c.glance()
 	if err := scene.Play(within(t)); err != nil {
 		t.Fatal(err)
@@ -137,7 +143,7 @@ func (c *company) glance() {
 			c.t.Errorf("kubectl get pbxtenants has no column %s", column)
 		}
 	}
-	line := `^acme +acme +True +Ready +True +True +[0-9]+ +[0-9]+ +sip:acme\.pbx\.example\.com:[0-9]+ +dipcast-100 +n[12] `
+	line := `^acme +acme +True +Ready +True +True +2 +0 +sip:acme\.pbx\.example\.com:[0-9]+ +dipcast-100 +n[12] `
 	if !regexp.MustCompile(line).MatchString(row) {
 		c.t.Errorf("the row of acme is\n%s\nwanted is %s", row, line)
 	}

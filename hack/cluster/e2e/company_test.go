@@ -136,7 +136,9 @@ spec:
 `
 
 // password of an extension.
-func (c *company) password(extension string) string { return "pw-" + c.name + "-" + extension + "-Zk4Qm9Ts" }
+func (c *company) password(extension string) string {
+	return "pw-" + c.name + "-" + extension + "-Zk4Qm9Ts"
+}
 
 // found applies a company's manifests. It goes with the test, and is told of
 // before if the test has failed.

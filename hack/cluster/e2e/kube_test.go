@@ -161,7 +161,7 @@ func (s *installation) told(namespace string) string {
 		},
 		{"-n", namespace, "get", "events", "--sort-by=.lastTimestamp"},
 		{"-n", namespace, "logs", "-l", "app.kubernetes.io/name=dipcast", "--tail=40", "--prefix"},
-		{"-n", system, "logs", "-l", "app.kubernetes.io/name=dipcast", "--tail=60"},
+		{"-n", system, "logs", "-l", "app.kubernetes.io/name=dipcast-operator", "--tail=60"},
 	} {
 		out, err := run(ctx, "", "kubectl", args...)
 		fmt.Fprintf(&all, "--- kubectl %s\n%s", strings.Join(args, " "), out)
@@ -242,5 +242,10 @@ func removeNamespace(ctx context.Context, name string) error {
 
 func (s *installation) uninstall(ctx context.Context) error {
 	_, err := run(ctx, "", s.helm, "uninstall", release, "--namespace", system, "--ignore-not-found", "--wait", "--timeout", patience.String())
+	if err != nil {
+		return err
+	}
+	// The operator may have lost its rights before it could give the lease back.
+	_, err = run(ctx, "", "kubectl", "-n", system, "delete", "lease", "dipcast-operator", "--ignore-not-found")
 	return err
 }
