@@ -44,6 +44,8 @@ func startCluster(ctx context.Context, dir string, audit bool) (*cluster, error)
 		ErrorIfCRDPathMissing: true,
 	}}
 	args := c.env.ControlPlane.GetAPIServer().Configure()
+	// The default range has room for 254 Services.
+	args.Set("service-cluster-ip-range", "10.0.0.0/12")
 	if audit {
 		c.audit = filepath.Join(dir, "audit.log")
 		file := filepath.Join(dir, "policy.json")
