@@ -27,7 +27,7 @@ func (o *operator) reconcileDefinition(ctx context.Context, req reconcile.Reques
 		if err != nil || found.DeletionTimestamp != nil {
 			changed, err = o.apis.Gone(ctx, api)
 		} else {
-			changed, err = o.served(api)
+			changed, err = o.served(ctx, api)
 		}
 		if err != nil {
 			return reconcile.Result{}, err
@@ -42,7 +42,7 @@ func (o *operator) reconcileDefinition(ctx context.Context, req reconcile.Reques
 
 // served begins with an API once the API server serves it, which is a moment
 // after its definition came.
-func (o *operator) served(api optional.API) (changed bool, err error) {
+func (o *operator) served(ctx context.Context, api optional.API) (changed bool, err error) {
 	is, err := o.apis.Detect(api)
 	if err != nil {
 		return false, err
@@ -50,7 +50,7 @@ func (o *operator) served(api optional.API) (changed bool, err error) {
 	if !is {
 		return false, fmt.Errorf("%s: version %s is not served yet", api.Definition, api.Kind.Version)
 	}
-	return o.apis.Come(api)
+	return o.apis.Come(ctx, api)
 }
 
 // wakeAll reconciles every tenant.

@@ -101,13 +101,14 @@ func (o Options) withDefaults() Options {
 const (
 	retryFirst = 50 * time.Millisecond
 	retryMost  = time.Minute
+	longest    = 2 * time.Minute // that one reconcile may take
 )
 
 // controller are the options of every controller. A conflict is tried again
 // almost at once, what stays broken once a minute.
 func (o *operator) controller(concurrency int) controller.Options {
 	return controller.Options{
-		MaxConcurrentReconciles: concurrency, SkipNameValidation: &o.SameNames,
+		MaxConcurrentReconciles: concurrency, SkipNameValidation: &o.SameNames, ReconciliationTimeout: longest,
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryFirst, retryMost),
 	}
 }
@@ -199,16 +200,9 @@ func (o *operator) setupAPIs(mgr manager.Manager) error {
 	names := map[string]bool{}
 	for _, api := range optional.List() {
 		names[api.Definition] = true
-		is, err := o.apis.Detect(api)
-		if err != nil {
-			return fmt.Errorf("look for %s: %w", api.Definition, err)
-		}
-		if !is {
-			continue
-		}
-		if _, err := o.apis.Come(api); err != nil {
-			return err
-		}
+	}
+	if err := o.apis.Expect(); err != nil {
+		return err
 	}
 	ours := predicate.NewPredicateFuncs(func(x client.Object) bool { return names[x.GetName()] })
 	return builder.ControllerManagedBy(mgr).Named("apis").

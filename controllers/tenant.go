@@ -95,7 +95,7 @@ func (o *operator) store(ctx context.Context, s *scene) error {
 
 // reconcileTenant brings one tenant to what its manifests say.
 func (o *operator) reconcileTenant(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	if !o.memory.synced() {
+	if !o.memory.synced() || !o.apis.Settled(o.Now()) {
 		return reconcile.Result{RequeueAfter: 100 * time.Millisecond}, nil
 	}
 	s, err := o.gather(ctx, req.NamespacedName)
