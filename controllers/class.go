@@ -58,8 +58,10 @@ func (o *operator) reconcileClass(ctx context.Context, req reconcile.Request) (r
 }
 
 func noNodes(object compile.Object, class *v1alpha1.PBXClass, eligible nodes.Eligible) compile.Problem {
-	p := compile.Problem{Object: object, Severity: compile.Warning, Reason: v1alpha1.ReasonNotFound, Path: "spec.scheduling",
-		Message: "no node has these labels and tolerated taints: label a node or change nodeSelector and tolerations"}
+	p := compile.Problem{
+		Object: object, Severity: compile.Warning, Reason: v1alpha1.ReasonNotFound, Path: "spec.scheduling",
+		Message: "no node has these labels and tolerated taints: label a node or change nodeSelector and tolerations",
+	}
 	if len(eligible.Without) > 0 {
 		p.Path, p.Value = "spec.network.advertise.from", string(class.Spec.Network.Advertise.From)
 		p.Message = "no node has an address of this kind: choose NodeInternalIP, or Static with the address that phones reach"

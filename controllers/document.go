@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,7 +28,7 @@ func (o *operator) compile(_ context.Context, s *scene) error {
 		Secrets: s.secrets, Ports: conf.Ports(s.ports), Advertise: s.nodes.Advertise,
 		TrustedProxies: o.TrustedProxies, TrustedCAs: o.trust.PEM(),
 	})
-	s.problems = append(problems, o.rivalries(s)...)
+	s.problems = slices.Concat(problems, o.rivalries(s))
 	compile.Sort(s.problems)
 	if !compile.HasErrors(s.problems) && !s.ports.Zero() {
 		if err := stamp(document); err != nil {

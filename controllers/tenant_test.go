@@ -164,6 +164,7 @@ func TestOutsideEditsArePutBack(t *testing.T) {
 	operate(t, controllers.Options{Namespaces: []string{at.namespace}})
 	tenant := ready(t, kubetest.Tenant(at.namespace, "acme", at.class))
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: at.namespace, Name: name} }
+	//nolint:tparallel // the edits are of one tenant, one after the other
 	t.Run("replicas", func(t *testing.T) {
 		set := &appsv1.StatefulSet{ObjectMeta: meta("acme-pbx")}
 		two := int32(2)

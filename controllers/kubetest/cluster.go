@@ -104,34 +104,35 @@ func root() (string, error) {
 
 // Namespace makes a namespace for one test. It is not deleted: a bare API
 // server never ends the deletion of one.
-func (c *Cluster) Namespace(t testing.TB) string {
-	t.Helper()
+func (c *Cluster) Namespace(tb testing.TB) string {
+	tb.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "t-"}}
-	if err := c.Client.Create(t.Context(), ns); err != nil {
-		t.Fatal(err)
+	if err := c.Client.Create(tb.Context(), ns); err != nil {
+		tb.Fatal(err)
 	}
 	return ns.Name
 }
 
 // Create makes objects, and deletes those that have no namespace at the end of
 // the test.
-func (c *Cluster) Create(t testing.TB, objects ...client.Object) {
-	t.Helper()
+func (c *Cluster) Create(tb testing.TB, objects ...client.Object) {
+	tb.Helper()
 	for _, o := range objects {
 		status := o.DeepCopyObject()
-		if err := c.Client.Create(t.Context(), o); err != nil {
-			t.Fatalf("create %T %s: %v", o, client.ObjectKeyFromObject(o), err)
+		if err := c.Client.Create(tb.Context(), o); err != nil {
+			tb.Fatalf("create %T %s: %v", o, client.ObjectKeyFromObject(o), err)
 		}
-		if n, ok := o.(*corev1.Node); ok {
-			n.Status = status.(*corev1.Node).Status
-			if err := c.Client.Status().Update(t.Context(), n); err != nil {
-				t.Fatalf("status of node %s: %v", n.Name, err)
+		n, isNode := o.(*corev1.Node)
+		if wanted, ok := status.(*corev1.Node); ok && isNode {
+			n.Status = wanted.Status
+			if err := c.Client.Status().Update(tb.Context(), n); err != nil {
+				tb.Fatalf("status of node %s: %v", n.Name, err)
 			}
 		}
 		if o.GetNamespace() == "" {
-			t.Cleanup(func() {
-				if err := c.Client.Delete(context.WithoutCancel(t.Context()), o); client.IgnoreNotFound(err) != nil {
-					t.Errorf("delete %T %s: %v", o, o.GetName(), err)
+			tb.Cleanup(func() {
+				if err := c.Client.Delete(context.WithoutCancel(tb.Context()), o); client.IgnoreNotFound(err) != nil {
+					tb.Errorf("delete %T %s: %v", o, o.GetName(), err)
 				}
 			})
 		}
@@ -140,19 +141,19 @@ func (c *Cluster) Create(t testing.TB, objects ...client.Object) {
 
 // Update changes an object as it is on the API server now, again where
 // somebody else was faster.
-func Update[T client.Object](t testing.TB, c *Cluster, o T, change func(T)) {
-	t.Helper()
+func Update[T client.Object](tb testing.TB, c *Cluster, o T, change func(T)) {
+	tb.Helper()
 	for {
-		if err := c.Client.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
-			t.Fatalf("get %T %s: %v", o, client.ObjectKeyFromObject(o), err)
+		if err := c.Client.Get(tb.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+			tb.Fatalf("get %T %s: %v", o, client.ObjectKeyFromObject(o), err)
 		}
 		change(o)
-		err := c.Client.Update(t.Context(), o)
+		err := c.Client.Update(tb.Context(), o)
 		if err == nil {
 			return
 		}
 		if !isConflict(err) {
-			t.Fatalf("update %T %s: %v", o, client.ObjectKeyFromObject(o), err)
+			tb.Fatalf("update %T %s: %v", o, client.ObjectKeyFromObject(o), err)
 		}
 	}
 }

@@ -90,11 +90,11 @@ func (n *Nodes) Stop() error {
 }
 
 // PBX waits for the PBX of a tenant's pod.
-func (n *Nodes) PBX(t testing.TB, namespace, pod string) *PBX {
-	t.Helper()
+func (n *Nodes) PBX(tb testing.TB, namespace, pod string) *PBX {
+	tb.Helper()
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: pod}}
 	var out *PBX
-	n.cluster.Wait(t, p, "a running PBX", func(exists bool) bool {
+	n.cluster.Wait(tb, p, "a running PBX", func(exists bool) bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		is := n.pbxs[p.UID]

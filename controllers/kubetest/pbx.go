@@ -118,7 +118,9 @@ func (p *PBX) tell(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(p.Report())
+	if err := json.NewEncoder(w).Encode(p.Report()); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
 }
 
 func (p *PBX) drain(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@ package kubetest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,12 +26,12 @@ func isConflict(err error) bool { return apierrors.IsConflict(err) }
 // Wait waits by watch until ok says of the object that it is as wanted. The
 // object then is as the API server has it; gone is a nil error of ok with
 // exists false.
-func (c *Cluster) Wait(t testing.TB, o client.Object, what string, ok func(exists bool) bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+func (c *Cluster) Wait(tb testing.TB, o client.Object, what string, ok func(exists bool) bool) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
 	defer cancel()
 	if err := c.wait(ctx, o, ok); err != nil {
-		t.Fatalf("%T %s: waited in vain for: %s (%v)\n%s", o, client.ObjectKeyFromObject(o), what, err, describe(o))
+		tb.Fatalf("%T %s: waited in vain for: %s (%v)\n%s", o, client.ObjectKeyFromObject(o), what, err, describe(o))
 	}
 }
 
@@ -108,10 +109,10 @@ func (c *Cluster) listOf(o client.Object) (client.ObjectList, error) {
 
 // Condition waits until a condition of the object has the status and, unless it
 // is empty, the reason; it returns the condition.
-func (c *Cluster) Condition(t testing.TB, o client.Object, kind string, status metav1.ConditionStatus, reason string) metav1.Condition {
-	t.Helper()
+func (c *Cluster) Condition(tb testing.TB, o client.Object, kind string, status metav1.ConditionStatus, reason string) metav1.Condition {
+	tb.Helper()
 	var found metav1.Condition
-	c.Wait(t, o, fmt.Sprintf("condition %s=%s %s", kind, status, reason), func(exists bool) bool {
+	c.Wait(tb, o, fmt.Sprintf("condition %s=%s %s", kind, status, reason), func(exists bool) bool {
 		is := meta.FindStatusCondition(conditions(o), kind)
 		if !exists || is == nil || is.Status != status || (reason != "" && is.Reason != reason) ||
 			is.ObservedGeneration != o.GetGeneration() {
@@ -124,15 +125,15 @@ func (c *Cluster) Condition(t testing.TB, o client.Object, kind string, status m
 }
 
 // Gone waits until the object does not exist.
-func (c *Cluster) Gone(t testing.TB, o client.Object) {
-	t.Helper()
-	c.Wait(t, o, "its end", func(exists bool) bool { return !exists })
+func (c *Cluster) Gone(tb testing.TB, o client.Object) {
+	tb.Helper()
+	c.Wait(tb, o, "its end", func(exists bool) bool { return !exists })
 }
 
 // Exists waits until the object does.
-func (c *Cluster) Exists(t testing.TB, o client.Object) {
-	t.Helper()
-	c.Wait(t, o, "its existence", func(exists bool) bool { return exists })
+func (c *Cluster) Exists(tb testing.TB, o client.Object) {
+	tb.Helper()
+	c.Wait(tb, o, "its existence", func(exists bool) bool { return exists })
 }
 
 func conditions(o client.Object) []metav1.Condition {
@@ -155,9 +156,10 @@ func conditions(o client.Object) []metav1.Condition {
 }
 
 func describe(o client.Object) string {
-	text := "last seen with:"
+	var text strings.Builder
+	text.WriteString("last seen with:")
 	for _, c := range conditions(o) {
-		text += fmt.Sprintf("\n  %s=%s %s (generation %d of %d): %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, o.GetGeneration(), c.Message)
+		fmt.Fprintf(&text, "\n  %s=%s %s (generation %d of %d): %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, o.GetGeneration(), c.Message)
 	}
-	return text
+	return text.String()
 }
