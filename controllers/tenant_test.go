@@ -158,13 +158,13 @@ func spoil(t *testing.T, tenant *v1alpha1.PBXTenant) {
 	cluster.Wait(t, s, "port 80 again", func(bool) bool { return s.Spec.Ports[0].Port == desired.ServiceHTTP })
 }
 
+//nolint:tparallel // the edits are of one tenant, one after the other
 func TestOutsideEditsArePutBack(t *testing.T) {
 	t.Parallel()
 	at := place(t, 4)
 	operate(t, controllers.Options{Namespaces: []string{at.namespace}})
 	tenant := ready(t, kubetest.Tenant(at.namespace, "acme", at.class))
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: at.namespace, Name: name} }
-	//nolint:tparallel // the edits are of one tenant, one after the other
 	t.Run("replicas", func(t *testing.T) {
 		set := &appsv1.StatefulSet{ObjectMeta: meta("acme-pbx")}
 		two := int32(2)

@@ -13,7 +13,7 @@ import (
 func TestStripNotesWhoElseSetASpec(t *testing.T) {
 	set := func(manager, fields string) metav1.ManagedFieldsEntry {
 		return metav1.ManagedFieldsEntry{
-			Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)},
+			Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(fields),
 		}
 	}
 	for name, row := range map[string]struct {

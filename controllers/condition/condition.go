@@ -2,6 +2,7 @@ package condition
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -24,7 +25,7 @@ func Accepted(problems []compile.Problem, self compile.Object) metav1.Condition 
 			own = append(own, p)
 		}
 	}
-	told := append(errors, own...)
+	told := slices.Concat(errors, own)
 	c := verdict.Accepted(told)
 	if len(told) > 0 {
 		c.Message = verdict.Lines(told, self)

@@ -41,20 +41,24 @@ func TestOf(t *testing.T) {
 	}{
 		{"no pod yet", podstate.Input{}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the pod is not made yet"},
 		{
-			"pod security", podstate.Input{Refusals: []string{`pods "acme-pbx-0" is forbidden: violates PodSecurity "restricted:latest": host namespaces (hostNetwork=true)`}},
+			"pod security",
+			podstate.Input{Refusals: []string{`pods "acme-pbx-0" is forbidden: violates PodSecurity "restricted:latest": host namespaces (hostNetwork=true)`}},
 			metav1.ConditionFalse, v1alpha1.ReasonPodRefused, "the namespace's pod security level forbids host networking, which a PBX needs: label the namespace pod-security.kubernetes.io/enforce=privileged",
 		},
 		{"a quota", podstate.Input{Refusals: []string{"exceeded quota: pods"}}, metav1.ConditionFalse, v1alpha1.ReasonPodRefused, "the API server refuses the pod: exceeded quota"},
 		{
-			"ports of a shared slot", podstate.Input{Pod: pending("0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."), Class: class, SharedOn: []string{"n1"}},
+			"ports of a shared slot",
+			podstate.Input{Pod: pending("0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."), Class: class, SharedOn: []string{"n1"}},
 			metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "slot 0 is shared with another tenant that runs on node n1: add a node or widen the portPool of PBXClass dipcast-100",
 		},
 		{
-			"ports of another program", podstate.Input{Pod: pending("1 node(s) didn't have free ports"), Class: class, Slot: 7},
+			"ports of another program",
+			podstate.Input{Pod: pending("1 node(s) didn't have free ports"), Class: class, Slot: 7},
 			metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "the ports of slot 7 are in use by another program",
 		},
 		{
-			"resources", podstate.Input{Pod: pending("0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes"), Class: class},
+			"resources",
+			podstate.Input{Pod: pending("0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes"), Class: class},
 			metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "no node has enough left of what resources.requests of PBXClass dipcast-100 ask",
 		},
 		{"something new", podstate.Input{Pod: pending("0/1 nodes are available: the moon.")}, metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "no node can take the pod: 0/1 nodes"},
@@ -70,7 +74,8 @@ func TestOf(t *testing.T) {
 		{"it drains", podstate.Input{Pod: on(runs), Draining: true}, metav1.ConditionTrue, v1alpha1.ReasonDraining, "the pod runs on node n1 and takes no new calls"},
 		{"it runs", podstate.Input{Pod: on(isReady)}, metav1.ConditionTrue, v1alpha1.ReasonRunning, "the pod runs on node n1"},
 		{
-			"it ends", podstate.Input{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}, Status: isReady}},
+			"it ends",
+			podstate.Input{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}, Status: isReady}},
 			metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the pod ends",
 		},
 	} {
