@@ -35,7 +35,7 @@ func TestFromTheChartToAMovedCall(t *testing.T) {
 			t.Log(the.told(c.name))
 		}
 		c.remove()
-		if _, err := run(context.WithoutCancel(t.Context()), "", "kubectl", "delete", "-f", samples, "--ignore-not-found"); err != nil {
+		if _, err := run(context.WithoutCancel(t.Context()), "", "kubectl", "delete", "pbxclass", "dipcast-100", "--ignore-not-found"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -191,11 +191,12 @@ func (c *company) manifests(p plan) string {
 	return text.String()
 }
 
-// remove takes the company away; its volume goes with the namespace.
+// remove takes the company away. What is left of its namespace goes meanwhile:
+// no other test uses the name.
 func (c *company) remove() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), setupTime)
 	defer cancel()
-	if err := removeNamespace(ctx, c.name); err != nil {
+	if err := removeNamespace(ctx, c.name, false); err != nil {
 		c.t.Error(err)
 	}
 }

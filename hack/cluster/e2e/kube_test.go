@@ -215,7 +215,7 @@ func (s *installation) clear(ctx context.Context) error {
 
 func (s *installation) clearNamespaces(ctx context.Context, namespaces []corev1.Namespace) error {
 	for i := range namespaces {
-		if err := removeNamespace(ctx, namespaces[i].Name); err != nil {
+		if err := removeNamespace(ctx, namespaces[i].Name, true); err != nil {
 			return err
 		}
 	}
@@ -227,7 +227,7 @@ func (s *installation) clearNamespaces(ctx context.Context, namespaces []corev1.
 
 // removeNamespace ends a company's tenants, then its namespace. Without an
 // operator, which an aborted run may have taken away, the finalizers go.
-func removeNamespace(ctx context.Context, name string) error {
+func removeNamespace(ctx context.Context, name string, wait bool) error {
 	if _, err := run(ctx, "", "kubectl", "-n", name, "delete", "pbxtenants,naverworksbots", "--all", "--timeout=60s"); err != nil {
 		for _, kind := range []string{"pbxtenants", "naverworksbots"} {
 			names, _ := run(ctx, "", "kubectl", "-n", name, "get", kind, "-o", "name")
@@ -236,7 +236,7 @@ func removeNamespace(ctx context.Context, name string) error {
 			}
 		}
 	}
-	_, err := run(ctx, "", "kubectl", "delete", "namespace", name, "--ignore-not-found", "--timeout=90s")
+	_, err := run(ctx, "", "kubectl", "delete", "namespace", name, "--ignore-not-found", "--timeout=90s", fmt.Sprintf("--wait=%t", wait))
 	return err
 }
 
