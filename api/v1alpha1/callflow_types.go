@@ -91,7 +91,7 @@ type Holidays struct {
 	// Dates are further closed days, "2026-05-01". At most 200.
 	// +kubebuilder:validation:MaxItems=200
 	// +kubebuilder:validation:items:MaxLength=10
-	// +kubebuilder:validation:items:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}$')",message="must be a day such as \"2026-05-01\""
 	// +listType=set
 	// +optional
 	Dates []string `json:"dates,omitempty"`
@@ -163,7 +163,7 @@ type Menu struct {
 	Keys map[string]Target `json:"keys"`
 	// Timeout of each wait for a key. Default: 5s; 1s to 60s.
 	// +kubebuilder:default="5s"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('60s')",message="must be between 1s and 60s"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('60s')",message="must be a length of time between 1s and 60s, e.g. 90s or 1m30s"
 	// +optional
 	Timeout Duration `json:"timeout,omitempty"`
 	// Retries after no key or a wrong one. Default: 2; at most 9.
@@ -194,7 +194,7 @@ type Queue struct {
 	Group string `json:"group"`
 	// MaxWait of one caller. Default: 10m; 10s to 2h.
 	// +kubebuilder:default="10m"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('2h')",message="must be between 10s and 2h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(ms|s|m|h))+$') && duration(self) >= duration('10s') && duration(self) <= duration('2h')",message="must be a length of time between 10s and 2h, e.g. 90s or 1m30s"
 	// +optional
 	MaxWait Duration `json:"maxWait,omitempty"`
 }

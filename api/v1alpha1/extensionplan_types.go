@@ -72,6 +72,7 @@ type Extension struct {
 	Number string `json:"number"`
 	// DisplayName is shown on phones and cards. At most 64 characters.
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[\\x00-\\x1f\\x7f]')",message="must not hold line breaks or other control characters: phones show one line"
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 	// WorksUser is who gets the card and may press: the NAVER WORKS login
@@ -116,7 +117,7 @@ type Extension struct {
 type NoAnswer struct {
 	// After is how long the phones ring. Default: 30s; 5s to 180s.
 	// +kubebuilder:default="30s"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('5s') && duration(self) <= duration('180s')",message="must be between 5s and 180s"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(ms|s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('180s')",message="must be a length of time between 5s and 180s, e.g. 90s or 1m30s"
 	// +optional
 	After Duration `json:"after,omitempty"`
 	// To is an internal number, an outside number as it is dialled without
@@ -225,6 +226,7 @@ type RingGroup struct {
 	Number string `json:"number"`
 	// DisplayName is shown on phones and cards. At most 64 characters.
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[\\x00-\\x1f\\x7f]')",message="must not hold line breaks or other control characters: phones show one line"
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 	// Strategy is RingAll (default), Sequential, RoundRobin or LongestIdle.
@@ -240,7 +242,7 @@ type RingGroup struct {
 	// Timeout of the group (RingAll) or of each member (Sequential). Default:
 	// 25s; 5s to 180s.
 	// +kubebuilder:default="25s"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('5s') && duration(self) <= duration('180s')",message="must be between 5s and 180s"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(ms|s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('180s')",message="must be a length of time between 5s and 180s, e.g. 90s or 1m30s"
 	// +optional
 	Timeout Duration `json:"timeout,omitempty"`
 	// NoAnswer is an internal number, an outside number, or voicemail, for

@@ -46,6 +46,7 @@ type LocalRef struct {
 	// Name of the object.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="must be the name of an object: lower-case letters, digits, - and ., e.g. acme-works"
 	Name string `json:"name"`
 }
 
@@ -54,6 +55,7 @@ type IssuerRef struct {
 	// Name of the issuer.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="must be the name of an object: lower-case letters, digits, - and ., e.g. letsencrypt"
 	Name string `json:"name"`
 	// Kind is Issuer (of the tenant's namespace, the default) or ClusterIssuer.
 	// +kubebuilder:validation:Enum=Issuer;ClusterIssuer
@@ -62,7 +64,7 @@ type IssuerRef struct {
 	Kind string `json:"kind,omitempty"`
 }
 
-// Duration is a length of time as text: "20s", "1m30s", "2h".
+// Duration is a length of time as text: "20s", "1m30s", "2h". The rule of each
+// field checks that and the limits at once, so that there is one message.
 // +kubebuilder:validation:MaxLength=20
-// +kubebuilder:validation:Pattern=`^([0-9]+(ms|s|m|h))+$`
 type Duration string

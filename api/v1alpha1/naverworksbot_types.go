@@ -48,7 +48,7 @@ type NaverWorksBotSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:items:MaxLength=40
-	// +kubebuilder:validation:items:Pattern=`^[a-z.]{1,40}$`
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z.]+$')",message="must be a scope of the Developer Console in lower case, e.g. user.read"
 	// +kubebuilder:validation:XValidation:rule="self.exists(s, s == 'bot' || s == 'bot.message')",message="must hold bot or bot.message, without which no card can be sent: add one"
 	// +listType=set
 	// +optional

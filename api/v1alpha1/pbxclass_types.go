@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // PBXClass is one product of the managed service provider: limits, ports and
@@ -48,11 +49,37 @@ type PBXClassSpec struct {
 	Update ClassUpdate `json:"update,omitempty"`
 	// Image of the PBX. Default: the operator's own version. At most 500 characters.
 	// +kubebuilder:validation:MaxLength=500
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || self.matches('^(([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[[][0-9a-fA-F:]+[]])(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$')",message="must be the name of an image, e.g. registry.example/dipcast/pbx:1.0"
 	// +optional
 	Image string `json:"image,omitempty"`
 	// Resources of the PBX container. Default: none asked, none limited.
 	// +optional
-	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+	Resources Resources `json:"resources,omitempty"`
+}
+
+// Resources of the PBX container.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) || !isQuantity(string(self.requests.cpu)) || !isQuantity(string(self.limits.cpu)) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0",message="requests.cpu must not be greater than limits.cpu: lower the first or raise the second"
+// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) || !isQuantity(string(self.requests.memory)) || !isQuantity(string(self.limits.memory)) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0",message="requests.memory must not be greater than limits.memory: lower the first or raise the second"
+type Resources struct {
+	// Requests are what a node must have free for a tenant. Default: none.
+	// +optional
+	Requests ResourceAmounts `json:"requests,omitempty"`
+	// Limits are what a tenant may use at most. Default: none.
+	// +optional
+	Limits ResourceAmounts `json:"limits,omitempty"`
+}
+
+// ResourceAmounts are amounts of what a node has.
+type ResourceAmounts struct {
+	// CPU in cores, "500m" or 2. More than 0.
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a number of cores above 0, such as 500m or 2"
+	// +optional
+	CPU *intstr.IntOrString `json:"cpu,omitempty"`
+	// Memory in bytes with a unit, "512Mi". More than 0.
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be an amount of memory above 0, such as 512Mi"
+	// +optional
+	Memory *intstr.IntOrString `json:"memory,omitempty"`
 }
 
 // ClassLimits are the figures that a product is sold by.
@@ -132,7 +159,7 @@ type Advertise struct {
 	From AdvertiseFrom `json:"from,omitempty"`
 	// Address is the IPv4 or IPv6 address of from: Static.
 	// +kubebuilder:validation:MaxLength=45
-	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || isIP(self)",message="must be an IPv4 or IPv6 address, e.g. 203.0.113.10"
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || (isIP(self) && (ip(self).isGlobalUnicast() || ip(self).isLoopback()))",message="must be an IPv4 or IPv6 address that phones can reach, e.g. 203.0.113.10"
 	// +optional
 	Address string `json:"address,omitempty"`
 }
@@ -145,6 +172,11 @@ type ClassScheduling struct {
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 	// Tolerations of node taints. At most 32.
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="!has(self.operator) || self.operator in ['', 'Exists', 'Equal', 'Lt', 'Gt']",message="operator must be Exists, Equal, Lt or Gt"
+	// +kubebuilder:validation:items:XValidation:rule="!has(self.effect) || self.effect in ['', 'NoSchedule', 'PreferNoSchedule', 'NoExecute']",message="effect must be NoSchedule, PreferNoSchedule or NoExecute, or absent for all"
+	// +kubebuilder:validation:items:XValidation:rule="(has(self.key) && self.key.size() > 0) || (has(self.operator) && self.operator == 'Exists')",message="key must be set, unless operator is Exists"
+	// +kubebuilder:validation:items:XValidation:rule="!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value.size() == 0",message="value must be absent with operator Exists: remove it or set operator to Equal"
+	// +kubebuilder:validation:items:XValidation:rule="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",message="tolerationSeconds goes with effect: NoExecute and with nothing else: set that or remove it"
 	// +listType=atomic
 	// +optional
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
@@ -169,7 +201,7 @@ type ClassUpdate struct {
 	Policy UpdatePolicy `json:"policy,omitempty"`
 	// MaxWait is the longest wait of a drain. Default: 2h; 1m to 24h.
 	// +kubebuilder:default="2h"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="must be between 1m and 24h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(ms|s|m|h))+$') && duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="must be a length of time between 1m and 24h, e.g. 90s or 1m30s"
 	// +optional
 	MaxWait Duration `json:"maxWait,omitempty"`
 }

@@ -18,6 +18,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Node",type=string,priority=1,JSONPath=".status.nodeName"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40",message="metadata.name must have at most 40 characters, since names of Secrets and pods are made from it: choose a shorter one"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')",message="metadata.name must begin with a letter and hold lower-case letters, digits and - only, since names of Services and pods are made from it: choose one such as acme"
 type PBXTenant struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -48,6 +49,7 @@ type PBXTenantSpec struct {
 	// DisplayName of the company, for people. Default: the object's name. At
 	// most 100 characters.
 	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[\\x00-\\x1f\\x7f]')",message="must not hold line breaks or other control characters: phones show one line"
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 	// Domain is the SIP domain and digest realm, and the host of the console
@@ -131,7 +133,7 @@ type Numbering struct {
 	// always. Default: 112 and 119. At most 20 of 2 to 6 digits.
 	// +kubebuilder:default={"112","119"}
 	// +kubebuilder:validation:MaxItems=20
-	// +kubebuilder:validation:items:Pattern=`^[0-9]{2,6}$`
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[0-9]{2,6}$')",message="must be 2 to 6 digits, e.g. \"119\""
 	// +kubebuilder:validation:items:MaxLength=6
 	// +listType=set
 	// +optional
@@ -224,6 +226,7 @@ type SIPTLS struct {
 type Web struct {
 	// IngressClassName of the tenant's Ingress. Default: the cluster's default class.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="must be the name of an object: lower-case letters, digits, - and ., e.g. nginx"
 	// +optional
 	IngressClassName *string `json:"ingressClassName,omitempty"`
 	// GatewayRef is a Gateway in place of an Ingress.
@@ -243,6 +246,7 @@ type Web struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches('[ \\t\\r\\n]')",message="must be a NAVER WORKS login e-mail or user ID without blanks, e.g. haneul@acme.example"
 	// +listType=set
 	// +optional
 	Administrators []string `json:"administrators,omitempty"`
@@ -253,27 +257,34 @@ type GatewayRef struct {
 	// Name of the Gateway.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="must be the name of an object: lower-case letters, digits, - and ., e.g. public"
 	Name string `json:"name"`
 	// Namespace of the Gateway. Default: the tenant's.
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="must be the name of a namespace: lower-case letters, digits and -, e.g. gateways"
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 	// SectionName is the listener. Default: any.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="must be the name of a listener: lower-case letters, digits, - and ., e.g. https"
 	// +optional
 	SectionName string `json:"sectionName,omitempty"`
 }
 
 // Storage is the tenant's volume.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storageClassName must stay as it was: the volume exists already, and a volume never changes its class"
 type Storage struct {
 	// Size of the volume, bytes with a unit. Default: 20Gi.
 	// +kubebuilder:default="20Gi"
 	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:XValidation:rule="isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",message="must be a size such as 20Gi"
+	// +kubebuilder:validation:XValidation:rule="!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0",message="must not be less than before: a volume grows and never shrinks"
 	// +optional
 	Size string `json:"size,omitempty"`
 	// StorageClassName of the volume. Default: the cluster's default class.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="must be the name of a StorageClass: lower-case letters, digits, - and ., e.g. fast"
 	// +optional
 	StorageClassName string `json:"storageClassName,omitempty"`
 }

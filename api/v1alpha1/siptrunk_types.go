@@ -153,6 +153,7 @@ type TrunkAuth struct {
 	// Realm is the only digest realm that is answered. Default: the first
 	// host's name, or the realm first seen from it. At most 253 characters.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[\"\\\\\\\\\\x00-\\x1f\\x7f]')",message="must be the realm as the carrier writes it, without quotes, e.g. carrier.example"
 	// +optional
 	Realm string `json:"realm,omitempty"`
 	// IPAuthentication knows the carrier by its address, in place of register.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -87,6 +88,27 @@ func podTemplate(in Input) corev1.PodTemplateSpec {
 	return t
 }
 
+// resources of the container. What is no amount is left out: the API server has
+// refused it already.
+func resources(r v1alpha1.Resources) corev1.ResourceRequirements {
+	list := func(a v1alpha1.ResourceAmounts) corev1.ResourceList {
+		var out corev1.ResourceList
+		for name, written := range map[corev1.ResourceName]*intstr.IntOrString{corev1.ResourceCPU: a.CPU, corev1.ResourceMemory: a.Memory} {
+			if written == nil {
+				continue
+			}
+			if amount, err := resource.ParseQuantity(written.String()); err == nil && amount.Sign() > 0 {
+				if out == nil {
+					out = corev1.ResourceList{}
+				}
+				out[name] = amount
+			}
+		}
+		return out
+	}
+	return corev1.ResourceRequirements{Requests: list(r.Requests), Limits: list(r.Limits)}
+}
+
 // container has no preStop hook. SIGTERM alone begins the drain; the grace
 // period would count a hook's time too, and a hook over HTTP fails on the
 // host's network, where the kubelet finds no address of the pod: the process
@@ -105,7 +127,7 @@ func container(in Input) corev1.Container {
 			fieldEnv("NODE_IP", "status.hostIP"),
 		},
 		Ports:          ports(in),
-		Resources:      in.Class.Spec.Resources,
+		Resources:      resources(in.Class.Spec.Resources),
 		StartupProbe:   probe("/healthz", 1, 3, 120), // a database may be migrated first
 		ReadinessProbe: probe("/readyz", 5, 3, 2),
 		LivenessProbe:  probe("/healthz", 10, 5, 6), // a restart ends calls: be sure

@@ -82,8 +82,8 @@ func TestProblemsOfFiles(t *testing.T) {
 		{"a class with a namespace", strings.Replace(class, "{name: small}", "{name: small, namespace: x}", 1), "metadata.namespace"},
 		{"enum", class + "  update: {policy: Later}\n", `error m.yaml:7: PBXClass small: spec.update.policy Later: must be one of "Drain", "Immediate"`},
 		{"type", strings.Replace(class, "extensions: 10", "extensions: ten", 1), "spec.limits.extensions ten: must be a whole number"},
-		{"pattern", class + "  update: {maxWait: soon}\n", "spec.update.maxWait soon: must match"},
-		{"CEL", class + "  update: {maxWait: 1s}\n", "error m.yaml:7: PBXClass small: spec.update.maxWait 1s: must be between 1m and 24h"},
+		{"no length of time", class + "  update: {maxWait: soon}\n", "spec.update.maxWait soon: must be a length of time between 1m and 24h, e.g. 90s"},
+		{"CEL", class + "  update: {maxWait: 1s}\n", "error m.yaml:7: PBXClass small: spec.update.maxWait 1s: must be a length of time between 1m and 24h, e.g. 90s or 1m30s"},
 		{"too long", class + "---\n" + tenant[:len(tenant)-2] + ", displayName: " + strings.Repeat("x", 101) + "}\n", "spec.displayName"},
 		{"list with a key twice", class + "---\n" + tenant + `---
 apiVersion: pbx.dipcast.io/v1alpha1
