@@ -26,7 +26,8 @@ const (
 	lastCalls  = 5 * time.Minute
 	forcedHold = lastCalls + time.Minute
 	// blindGrace is for a process that does not answer: it is told to end, and
-	// made to if it hangs.
+	// made to if it hangs. One that the kubelet finds ready does not hang, the
+	// operator alone cannot reach it: it gets lastCalls.
 	blindGrace = 30 * time.Second
 
 	// askAgain follows a PBX that had no calls in its report and has some now.
@@ -63,12 +64,22 @@ func Decide(in Input) Decision {
 	switch {
 	case c.reason == "":
 		return in.unchanged()
-	case !in.Pod.Up:
+	case in.down():
 		return in.replaceDown(c)
 	case c.deletes && in.nowhere():
 		return in.stay()
 	}
 	return in.replaceUp(c)
+}
+
+// down reports whether the process serves nobody. One that runs is asked: a
+// kubelet that begins anew takes back that its pods have started until it has
+// probed them again, while their calls go on.
+func (in Input) down() bool {
+	if in.Pod.Up {
+		return false
+	}
+	return !in.Pod.Running || in.Report == nil && in.Silent
 }
 
 // change is why the process is not as it should be, and what it takes.
@@ -300,7 +311,7 @@ func (in Input) await(u *v1alpha1.TenantUpdate, c change) Decision {
 	case in.Turn == TurnHalted:
 		return Decision{Update: u, After: turnAgain, Condition: halted(c.reason, node, in.MaxAtOnce)}
 	case in.Report == nil:
-		d := in.replace(u, c, blindGrace)
+		d := in.replace(u, c, in.blindGrace())
 		d.Notes = append(d.Notes, Note{Reason: NoteCut, Warning: true, Message: blind(c.reason, node)})
 		return d
 	case busy:
@@ -339,6 +350,13 @@ func (in Input) force(u *v1alpha1.TenantUpdate, c change) Decision {
 	return d
 }
 
+func (in Input) blindGrace() time.Duration {
+	if in.Pod.Ready && in.Policy != v1alpha1.UpdateImmediate {
+		return lastCalls
+	}
+	return blindGrace
+}
+
 // replace does it. Only a patch of the image keeps node, ports and pod.
 func (in Input) replace(u *v1alpha1.TenantUpdate, c change, grace time.Duration) Decision {
 	d := Decision{Action: PatchImage}
@@ -363,7 +381,7 @@ func (in Input) finish(u *v1alpha1.TenantUpdate, c change) Decision {
 		wait.After = max(afterEnd-since, unasked)
 		return wait
 	case in.Report == nil:
-		return in.replace(u, c, blindGrace)
+		return in.replace(u, c, in.blindGrace())
 	case in.Report.ActiveCalls == 0 && in.Quiet != QuietRefused:
 		return in.quiesce(u, c)
 	case since >= lastCalls:

@@ -34,7 +34,7 @@ func healthy(edits ...edit) rollout.Input {
 		NodeDeadAfter: 5 * time.Minute,
 		Wanted:        rollout.Wanted{Template: "t1", Image: "pbx:1", Generation: "g1"},
 		Pod: &rollout.Pod{
-			Template: "t1", Image: "pbx:1", Generation: "g1", Instance: "pod/1", Up: true, Ready: true,
+			Template: "t1", Image: "pbx:1", Generation: "g1", Instance: "pod/1", Up: true, Running: true, Ready: true,
 			Node: rollout.Node{Name: "n1"},
 		},
 		Report: &conf.Report{Version: conf.ReportVersion, Generation: "g1"},
@@ -67,14 +67,18 @@ func notReady(in *rollout.Input)  { in.Pod.Ready = false }
 
 // pending is a pod whose process never came up.
 func pending(in *rollout.Input) {
-	in.Pod.Up, in.Pod.Ready, in.Report, in.Silent = false, false, nil, false
+	in.Pod.Up, in.Pod.Running, in.Pod.Ready, in.Report, in.Silent = false, false, false, nil, false
 	in.Pod.Node.Name = ""
 }
 
 // crashing is a process that does not stay up.
 func crashing(in *rollout.Input) {
-	in.Pod.Up, in.Pod.Ready, in.Pod.Crashing, in.Report = false, false, true, nil
+	in.Pod.Up, in.Pod.Running, in.Pod.Ready, in.Pod.Crashing, in.Report = false, false, false, true, nil
 }
+
+// reprobed is a process that runs and whose kubelet has begun anew: it counts
+// as not started until it was probed again.
+func reprobed(in *rollout.Input) { in.Pod.Up, in.Pod.Ready = false, false }
 
 // current is a pod that is made of what image, template want.
 func current(in *rollout.Input) {
@@ -221,7 +225,8 @@ func noAnswer() []row {
 		{"silent", healthy(image, silent), "- | True WaitingForCalls after 2h0m0s | Image pbx:2 since -0s | UpdateWaits"},
 		{"silent since", healthy(image, silent, waits("Image", "pbx:2", time.Hour)), "- | True WaitingForCalls after 1h0m0s | Image pbx:2 since -1h0m0s |"},
 		{"silent, maxWait is over", healthy(image, silent, waits("Image", "pbx:2", 2*time.Hour)), "TakeTurn | True WaitingForTurn | Image pbx:2 since -2h0m0s |"},
-		{"silent, maxWait is over, a turn", healthy(image, silent, granted, waits("Image", "pbx:2", 2*time.Hour)), "DeletePod grace 30s | True Progressing after 10m0s | Image pbx:2 since -2h0m0s started -0s of pod/1 | UpdateStarted CallsCut"},
+		{"silent and not ready, maxWait is over, a turn", healthy(image, silent, notReady, granted, waits("Image", "pbx:2", 2*time.Hour)), "DeletePod grace 30s | True Progressing after 10m0s | Image pbx:2 since -2h0m0s started -0s of pod/1 | UpdateStarted CallsCut"},
+		{"silent to the operator alone, maxWait is over, a turn", healthy(image, silent, granted, waits("Image", "pbx:2", 2*time.Hour)), "DeletePod grace 5m0s | True Progressing after 10m0s | Image pbx:2 since -2h0m0s started -0s of pod/1 | UpdateStarted CallsCut"},
 		{"silent, immediate, a turn", healthy(image, silent, immediate, granted), "DeletePod grace 30s | True Progressing after 10m0s | Image pbx:2 since -0s started -0s of pod/1 | UpdateStarted CallsCut"},
 		{"silent and cordoned", healthy(cordon, silent), "- | True WaitingForCalls after 2h0m0s | Node  since -0s | UpdateWaits"},
 	}
@@ -238,6 +243,10 @@ func neverUp() []row {
 		{"crashing, document not told to it yet", healthy(crashing, func(in *rollout.Input) { in.Pod.Generation = "" }), "- | False UpToDate | |"},
 		{"crashing and cordoned", healthy(crashing, cordon), "DeletePod grace 30s | True Progressing | |"},
 		{"crashed while an update waited", healthy(crashing, image, waits("Image", "pbx:2", time.Hour)), "PatchImage | True Progressing | Image pbx:2 since -1h0m0s started -0s of pod/1 | UpdateStarted"},
+		{"starting and silent, template", healthy(reprobed, silent, template), "DeletePod grace 30s | True Progressing | |"},
+		{"starting, not asked yet", healthy(reprobed, unasked, image), "- | True WaitingForCalls after 1s | Image pbx:2 since -0s | UpdateWaits"},
+		{"the kubelet began anew, calls are up", healthy(reprobed, calls, template), "- | True WaitingForCalls after 2h0m0s | Template t2 since -0s | UpdateWaits"},
+		{"the kubelet began anew, calls were waited for", healthy(reprobed, calls, image, waits("Image", "pbx:2", time.Hour)), "- | True WaitingForCalls after 1h0m0s | Image pbx:2 since -1h0m0s |"},
 		{"crashing, cordoned, nowhere to go, template", healthy(crashing, cordon, alone, template), "DeletePod grace 30s | True Progressing | |"},
 	}
 }
@@ -284,7 +293,7 @@ func callsAreEnded() []row {
 		{"emergency calls may end in a pod that is told to go", healthy(image, calls, drained, forced(5*time.Minute)), "DeletePod | True Progressing after 5m0s | Image pbx:2 since -1h5m0s started -5m0s of pod/1 | UpdateStarted"},
 		{"the PBX takes calls again by itself", healthy(image, calls, forced(10*time.Second)), "ForceDrain {idle false end 20s hold 6m0s} | True Draining after 30s | Image pbx:2 since -1h0m10s started -10s of pod/1 |"},
 		{"silent for a moment", healthy(image, silent, forced(10*time.Second)), "- | True Draining after 20s | Image pbx:2 since -1h0m10s started -10s of pod/1 |"},
-		{"silent for longer", healthy(image, silent, forced(time.Minute)), "DeletePod grace 30s | True Progressing after 9m0s | Image pbx:2 since -1h1m0s started -1m0s of pod/1 | UpdateStarted"},
+		{"silent for longer", healthy(image, silent, forced(time.Minute)), "DeletePod grace 5m0s | True Progressing after 9m0s | Image pbx:2 since -1h1m0s started -1m0s of pod/1 | UpdateStarted"},
 		{"another operator takes over, not asked yet", healthy(image, unasked, forced(time.Minute)), "- | True Draining after 1s | Image pbx:2 since -1h1m0s started -1m0s of pod/1 |"},
 		{"taken back", healthy(calls, drained, forced(10*time.Second)), "Resume | False UpToDate | |"},
 		{"taken back, not asked yet", healthy(unasked, forced(10*time.Second)), "- | True Draining after 1s | Image pbx:2 since -1h0m10s started -10s of pod/1 |"},

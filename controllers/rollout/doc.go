@@ -15,7 +15,8 @@
 // # Processes that do not serve
 //
 // A process that is not up (pending, starting, crashing) has no calls: it is
-// replaced at once, without a turn. One that was replaced and does not get
+// replaced at once, without a turn. One that runs and only counts as not
+// started, as after a restart of its kubelet, is asked first. One that was replaced and does not get
 // ready keeps its turn, so that a bad image stops after as many tenants as are
 // replaced at a time; the image that puts it right reaches those at once.
 //

@@ -38,7 +38,8 @@ func PodOf(pod *corev1.Pod, container string, node *corev1.Node) *Pod {
 		if c.Name != container {
 			continue
 		}
-		out.Up = c.State.Running != nil && c.Started != nil && *c.Started
+		out.Running = c.State.Running != nil
+		out.Up = out.Running && c.Started != nil && *c.Started
 		out.Crashing = c.State.Waiting != nil && c.State.Waiting.Reason == "CrashLoopBackOff"
 	}
 	for i := range pod.Status.Conditions {

@@ -39,7 +39,7 @@ func TestPodOf(t *testing.T) {
 	}
 	ready := &corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: "True"}}}}
 	up := rollout.Pod{
-		Template: "t1", Image: "pbx:1", Generation: "g1", Instance: "u1/containerd://c1", Up: true, Ready: true,
+		Template: "t1", Image: "pbx:1", Generation: "g1", Instance: "u1/containerd://c1", Up: true, Running: true, Ready: true,
 		Node: rollout.Node{Name: "n1"},
 	}
 	waiting := running(false)
@@ -52,12 +52,12 @@ func TestPodOf(t *testing.T) {
 		{"ready", pod(running(true), "True"), func(*rollout.Pod) {}},
 		{"not ready", pod(running(true), "False"), func(p *rollout.Pod) { p.Ready = false }},
 		{"starting, an old condition still says ready", pod(running(false), "True"), func(p *rollout.Pod) { p.Up, p.Ready = false, false }},
-		{"crashing", pod(waiting, "False"), func(p *rollout.Pod) { p.Up, p.Ready, p.Crashing = false, false, true }},
+		{"crashing", pod(waiting, "False"), func(p *rollout.Pod) { p.Up, p.Running, p.Ready, p.Crashing = false, false, false, true }},
 		{"never started", pod(corev1.ContainerStatus{Name: "pbx"}, "False"), func(p *rollout.Pod) {
-			p.Up, p.Ready, p.Instance = false, false, "u1/"
+			p.Up, p.Running, p.Ready, p.Instance = false, false, false, "u1/"
 		}},
 		{"the kubelet has not spoken", pod(corev1.ContainerStatus{Name: "third"}, "Unknown"), func(p *rollout.Pod) {
-			p.Up, p.Ready, p.Instance = false, false, "u1/"
+			p.Up, p.Running, p.Ready, p.Instance = false, false, false, "u1/"
 		}},
 		{"a mirror's image", func() *corev1.Pod {
 			p := pod(running(true), "True")

@@ -58,6 +58,7 @@ type Pod struct {
 	Generation  string // v1alpha1.AnnotationConfigGeneration
 	Instance    string // of the process: the pod's UID and the container's ID
 	Up          bool   // the process runs and has passed its start-up probe once
+	Running     bool   // the process runs
 	Ready       bool
 	Crashing    bool // the kubelet waits before it starts the process again
 	Terminating bool

@@ -28,6 +28,7 @@ type world struct {
 	ended    time.Time // then its calls end; zero: they may go on
 	pod      int       // number of the pod
 	coming   int       // steps until the new process is up
+	reprobed bool      // the kubelet began anew and has not probed the process again
 	stale    *rollout.Pod
 	changed  time.Time // when what is wanted last differed
 	actions  []rollout.Action
@@ -37,7 +38,7 @@ func (w *world) draining() bool { return w.now.Before(w.drained) }
 
 // pass is the time going on.
 func (w *world) pass(d time.Duration) {
-	w.now = w.now.Add(d)
+	w.now, w.reprobed = w.now.Add(d), false
 	if !w.ended.IsZero() && !w.now.Before(w.ended) {
 		w.calls, w.ended = 0, time.Time{}
 	}
@@ -52,7 +53,7 @@ func (w *world) look() rollout.Input {
 	in.Now = w.now
 	up := w.coming == 0
 	in.Pod = &rollout.Pod{
-		Template: w.template, Image: w.image, Generation: "g1", Up: up, Ready: up && !w.draining(),
+		Template: w.template, Image: w.image, Generation: "g1", Up: up && !w.reprobed, Running: up, Ready: up && !w.reprobed && !w.draining(),
 		Instance: strconv.Itoa(w.pod) + "/" + strconv.Itoa(w.process), Node: w.in.Pod.Node,
 	}
 	if w.stale != nil {
@@ -152,7 +153,7 @@ func TestWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{t: t, now: now, in: healthy(), process: 1, pod: 1, image: "pbx:1", template: "t1"}
 		steps := rapid.SliceOfN(rapid.SampledFrom([]string{
-			"tick", "tick", "tick", "minutes", "hour", "call", "call", "hang up", "image", "template", "back",
+			"tick", "tick", "tick", "minutes", "hour", "call", "call", "hang up", "image", "template", "back", "kubelet",
 		}), 1, 80).Draw(t, "steps")
 		for _, step := range steps {
 			switch step {
@@ -168,6 +169,8 @@ func TestWalk(t *testing.T) {
 				}
 			case "hang up":
 				w.calls = max(0, w.calls-1)
+			case "kubelet":
+				w.reprobed = true
 			case "image":
 				w.in.Wanted.Image += "'"
 			case "template":

@@ -93,7 +93,7 @@ func cut(reason, node string, policy v1alpha1.UpdatePolicy, waited time.Duration
 }
 
 func blind(reason, node string) string {
-	return subject(reason, node) + " is made although the PBX does not answer: calls that it has are cut."
+	return subject(reason, node) + " is made although the PBX does not answer: calls that do not end in time are cut."
 }
 
 func forced(node, why string) string {
