@@ -131,6 +131,8 @@ func container(in Input) corev1.Container {
 		StartupProbe:   probe("/healthz", 1, 3, 120), // a database may be migrated first
 		ReadinessProbe: probe("/readyz", 5, 3, 2),
 		LivenessProbe:  probe("/healthz", 10, 5, 6), // a restart ends calls: be sure
+		// The last line of the log is what the condition tells of a crash.
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		SecurityContext: &corev1.SecurityContext{
 			AllowPrivilegeEscalation: ptr.To(false),
 			ReadOnlyRootFilesystem:   ptr.To(true),
