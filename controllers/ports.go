@@ -29,9 +29,7 @@ func (o *operator) choosePorts(ctx context.Context, s *scene) error {
 		o.condition(s, failed(v1alpha1.ConditionPortsAllocated, v1alpha1.ReasonInvalid, fmt.Sprintf("PBXClass %s: %v", s.class.Name, err)))
 		return nil
 	}
-	chosen, err := o.fleet.Assign(s.tenant, s.class.Name, func(self hostport.Claim, others []hostport.Claim) (hostport.Assignment, error) {
-		return layout.Assign(self, others, len(s.nodes.Names))
-	})
+	chosen, err := o.fleet.Assign(s.tenant, s.class.Name, layout, len(s.nodes.Names))
 	if err != nil {
 		o.condition(s, failed(v1alpha1.ConditionPortsAllocated, v1alpha1.ReasonNoPorts, err.Error()))
 		return nil
@@ -41,7 +39,9 @@ func (o *operator) choosePorts(ctx context.Context, s *scene) error {
 	slot := int32(chosen.Slot)
 	s.tenant.Status.Slot, s.tenant.Status.PortsClass = &slot, s.class.Name
 	s.tenant.Status.Ports = fleet.StatusPorts(chosen.Ports)
-	s.sharedOn = o.fleet.Nodes(s.name(), chosen.Ports)
+	if s.pod == nil || s.pod.Spec.NodeName == "" {
+		s.sharedOn = o.fleet.Nodes(s.name(), chosen.Ports)
+	}
 	o.condition(s, allocated(chosen))
 	if held == chosen.Ports {
 		return nil

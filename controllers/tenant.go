@@ -48,7 +48,7 @@ type scene struct {
 
 	// Decided.
 	ports    hostport.Ports    // zero: none were found
-	sharedOn []string          // nodes where others use these ports
+	sharedOn []string          // nodes where others use these ports, while the pod has none
 	problems []compile.Problem // of all objects of the tenant
 	document *conf.Document    // nil: there is an Error, the last good one stays
 	wanted   string            // generation of the document in the cluster; "": none

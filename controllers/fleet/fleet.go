@@ -20,6 +20,10 @@ type Fleet struct {
 	bots    map[types.NamespacedName]bot
 	// reserved are ports that were chosen and are not in an event yet.
 	reserved map[types.NamespacedName]block
+	// claims counts the changes of what tenants hold or reserve; answers are
+	// the blocks that tenants were told last.
+	claims  uint64
+	answers map[types.NamespacedName]answer
 	// waiting are tenants without ports, to be woken when some are given back.
 	waiting map[types.NamespacedName]bool
 	classes map[string]v1alpha1.PBXClassStatus
@@ -54,6 +58,8 @@ func New(wake func(types.NamespacedName)) *Fleet {
 		domains:  map[string]map[types.NamespacedName]time.Time{},
 		bots:     map[types.NamespacedName]bot{},
 		reserved: map[types.NamespacedName]block{},
+		answers:  map[types.NamespacedName]answer{},
+		claims:   1, // that of no answer
 		waiting:  map[types.NamespacedName]bool{},
 		classes:  map[string]v1alpha1.PBXClassStatus{},
 		counted:  map[types.NamespacedName]time.Time{},
@@ -72,7 +78,10 @@ func (f *Fleet) Put(t *v1alpha1.PBXTenant) {
 	before, known := f.members[name]
 	f.members[name] = now
 	if r, ok := f.reserved[name]; ok && r == now.block {
-		delete(f.reserved, name)
+		f.unreserve(name)
+	}
+	if !known || before.block != now.block || (before.node == "") != (now.node == "") || !before.created.Equal(now.created) {
+		f.claims++
 	}
 	woken := map[types.NamespacedName]bool{}
 	if !known || before.domain != now.domain {
@@ -94,6 +103,8 @@ func (f *Fleet) Delete(name types.NamespacedName) {
 	f.freed(woken)
 	delete(f.members, name)
 	delete(f.reserved, name)
+	delete(f.answers, name)
+	f.claims++
 	delete(f.waiting, name)
 	delete(f.counted, name)
 	f.mu.Unlock()

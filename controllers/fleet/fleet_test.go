@@ -1,13 +1,14 @@
 package fleet_test
 
 import (
-	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/fleet"
@@ -19,15 +20,13 @@ func tenant(name, domain string) *v1alpha1.PBXTenant {
 }
 
 // slots cuts a pool of that many slots of one call.
-func slots(t *testing.T, n int) func(self hostport.Claim, others []hostport.Claim) (hostport.Assignment, error) {
+func slots(t *testing.T, n int) hostport.Layout {
 	t.Helper()
 	l, err := hostport.New(hostport.Pool{From: 10000, To: 10000 + 14*n - 1}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(self hostport.Claim, others []hostport.Claim) (hostport.Assignment, error) {
-		return l.Assign(self, others, 1)
-	}
+	return l
 }
 
 // stored is the tenant as an event tells it after a was written.
@@ -44,22 +43,22 @@ func TestPortsAreReservedUntilTheEventComes(t *testing.T) {
 	for _, x := range []*v1alpha1.PBXTenant{a, b, c} {
 		f.Put(x)
 	}
-	choose := slots(t, 2)
-	first, err := f.Assign(a, "c", choose)
+	layout := slots(t, 2)
+	first, err := f.Assign(a, "c", layout, 1)
 	if err != nil || first.Slot != 0 {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	second, err := f.Assign(b, "c", choose)
+	second, err := f.Assign(b, "c", layout, 1)
 	if err != nil || second.Slot != 1 {
 		t.Fatalf("before any event: %+v, %v", second, err)
 	}
-	if again, err := f.Assign(a, "c", choose); err != nil || again.Slot != first.Slot {
+	if again, err := f.Assign(a, "c", layout, 1); err != nil || again.Slot != first.Slot {
 		t.Errorf("asked again: %+v, %v", again, err)
 	}
 	if got := f.Use("c"); got != 2 {
 		t.Errorf("%d tenants hold ports", got)
 	}
-	if _, err := f.Assign(c, "c", choose); err == nil {
+	if _, err := f.Assign(c, "c", layout, 1); err == nil {
 		t.Error("a third slot of two")
 	}
 	f.Put(stored(a, first))
@@ -69,7 +68,7 @@ func TestPortsAreReservedUntilTheEventComes(t *testing.T) {
 	if !slices.Contains(woken, types.NamespacedName{Namespace: "ns", Name: "c"}) {
 		t.Errorf("woken: %v; the one without ports was not", woken)
 	}
-	if third, err := f.Assign(c, "c", choose); err != nil || third.Slot != 0 {
+	if third, err := f.Assign(c, "c", layout, 1); err != nil || third.Slot != 0 {
 		t.Errorf("%+v, %v", third, err)
 	}
 }
@@ -79,20 +78,58 @@ func TestReleaseGivesBack(t *testing.T) {
 	a, b := tenant("a", "a.example"), tenant("b", "b.example")
 	f.Put(a)
 	f.Put(b)
-	choose := slots(t, 1)
-	if _, err := f.Assign(a, "c", choose); err != nil {
+	layout := slots(t, 1)
+	if _, err := f.Assign(a, "c", layout, 1); err != nil {
 		t.Fatal(err)
 	}
 	f.Release(types.NamespacedName{Namespace: "ns", Name: "a"})
-	if _, err := f.Assign(b, "c", choose); err != nil {
+	if _, err := f.Assign(b, "c", layout, 1); err != nil {
 		t.Error(err)
 	}
-	failed := errors.New("no")
-	if _, err := f.Assign(b, "c", func(hostport.Claim, []hostport.Claim) (hostport.Assignment, error) {
-		return hostport.Assignment{}, failed
-	}); !errors.Is(err, failed) {
-		t.Error(err)
-	}
+}
+
+// TestAnAnswerIsAsGoodAsANewChoice has a fleet change at random: after each
+// change, what is remembered must not differ from what would be chosen anew.
+func TestAnAnswerIsAsGoodAsANewChoice(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		layout, names := slots(t, 4), []string{"a", "b", "c", "d", "e"}
+		f, now := fleet.New(func(types.NamespacedName) {}), map[string]*v1alpha1.PBXTenant{}
+		for range 30 {
+			name := rapid.SampledFrom(names).Draw(rt, "tenant")
+			x := now[name]
+			if x == nil {
+				x = tenant(name, name+".example")
+				now[name] = x
+			}
+			nodes := rapid.IntRange(1, 3).Draw(rt, "nodes")
+			switch rapid.SampledFrom([]string{"assign", "store", "place", "release", "delete"}).Draw(rt, "what") {
+			case "store":
+				if a, err := f.Assign(x, "c", layout, nodes); err == nil {
+					now[name] = stored(x.DeepCopy(), a)
+					f.Put(now[name])
+				}
+			case "place":
+				now[name] = x.DeepCopy()
+				now[name].Status.NodeName = rapid.SampledFrom([]string{"", "n1"}).Draw(rt, "node")
+				f.Put(now[name])
+			case "release":
+				f.Release(types.NamespacedName{Namespace: "ns", Name: name})
+			case "delete":
+				f.Delete(types.NamespacedName{Namespace: "ns", Name: name})
+				delete(now, name)
+				continue
+			}
+			x = now[name]
+			// The first answer may reserve something; the second rests on that.
+			_, _ = f.Assign(x, "c", layout, nodes)
+			got, err := f.Assign(x, "c", layout, nodes)
+			f.ForgetAnswer(types.NamespacedName{Namespace: "ns", Name: name})
+			want, wantErr := f.Assign(x, "c", layout, nodes)
+			if diff := cmp.Diff(want, got); diff != "" || (err == nil) != (wantErr == nil) {
+				rt.Fatalf("remembered: %+v, %v\nchosen:     %+v, %v", got, err, want, wantErr)
+			}
+		}
+	})
 }
 
 func TestRivalsAreKnownAndWoken(t *testing.T) {

@@ -12,49 +12,85 @@ import (
 	"github.com/dipcast/dipcast/controllers/hostport"
 )
 
-// Assign lets choose decide on the ports of a tenant, with the claims of all
-// others, and reserves what it chose until the tenant's status holds it. One
-// choice is made at a time.
-func (f *Fleet) Assign(t *v1alpha1.PBXTenant, class string, choose func(self hostport.Claim, others []hostport.Claim) (hostport.Assignment, error)) (hostport.Assignment, error) {
+// answer is what a tenant was told last, and what that rests on: as long as
+// nobody's ports have changed it needs no look at the whole fleet.
+type answer struct {
+	claims uint64 // Fleet.claims
+	self   hostport.Claim
+	layout hostport.Layout
+	nodes  int
+	is     hostport.Assignment
+}
+
+// Assign gives a tenant a block of its class's layout, with regard to the
+// claims of all others, and reserves it until the tenant's status holds it.
+// Nodes is how many nodes the class has. One choice is made at a time.
+func (f *Fleet) Assign(t *v1alpha1.PBXTenant, class string, layout hostport.Layout, nodes int) (hostport.Assignment, error) {
 	name := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	// The tenant as its reconciler reads it may be younger than the event.
-	now := blockOf(t)
+	stored := blockOf(t)
+	now := stored
 	if r, ok := f.reserved[name]; ok && r != now {
 		now = r
 	}
 	self := claim(name, t.CreationTimestamp.Time, t.Status.NodeName, now)
 	self.Class = class
-	others := make([]hostport.Claim, 0, len(f.members))
-	for other, m := range f.members {
-		if other == name {
+	told := f.answers[name]
+	if told.claims != f.claims || told.self != self || told.layout != layout || told.nodes != nodes {
+		a, err := layout.Assign(self, f.others(name), nodes)
+		if err != nil {
+			f.waiting[name] = true
+			return a, err
+		}
+		told = answer{f.claims, self, layout, nodes, a}
+		f.answers[name] = told
+	}
+	delete(f.waiting, name)
+	if stored.class == class && stored.ports == told.is.Ports {
+		f.unreserve(name)
+	} else {
+		f.reserve(name, block{class: class, slot: told.is.Slot, ports: told.is.Ports, previous: now.previous})
+	}
+	return told.is, nil
+}
+
+// others are the claims of all tenants but one, by name: the order of a map is
+// drawn anew each time, a choice must not be. The lock is held.
+func (f *Fleet) others(except types.NamespacedName) []hostport.Claim {
+	out := make([]hostport.Claim, 0, len(f.members))
+	for name, m := range f.members {
+		if name == except {
 			continue
 		}
 		b := m.block
-		if r, ok := f.reserved[other]; ok {
+		if r, ok := f.reserved[name]; ok {
 			b = r
 		}
 		if b.ports.Zero() && b.previous.Zero() {
 			continue
 		}
-		others = append(others, claim(other, m.created, m.node, b))
+		out = append(out, claim(name, m.created, m.node, b))
 	}
-	// The order of a map is drawn anew each time; a choice must not be.
-	slices.SortFunc(others, func(a, b hostport.Claim) int { return cmp.Compare(a.Tenant, b.Tenant) })
-	a, err := choose(self, others)
-	if err != nil {
-		f.waiting[name] = true
-		return a, err
+	slices.SortFunc(out, func(a, b hostport.Claim) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	return out
+}
+
+// reserve and unreserve change what others see of a tenant's ports. The lock
+// is held.
+func (f *Fleet) reserve(name types.NamespacedName, b block) {
+	if r, ok := f.reserved[name]; !ok || r != b {
+		f.reserved[name] = b
+		f.claims++
 	}
-	delete(f.waiting, name)
-	wanted := block{class: class, slot: a.Slot, ports: a.Ports, previous: now.previous}
-	if stored := blockOf(t); stored.class == class && stored.ports == a.Ports {
+}
+
+func (f *Fleet) unreserve(name types.NamespacedName) {
+	if _, ok := f.reserved[name]; ok {
 		delete(f.reserved, name)
-	} else {
-		f.reserved[name] = wanted
+		f.claims++
 	}
-	return a, nil
 }
 
 // Release takes back what Assign reserved, where the status could not be
@@ -62,7 +98,7 @@ func (f *Fleet) Assign(t *v1alpha1.PBXTenant, class string, choose func(self hos
 func (f *Fleet) Release(name types.NamespacedName) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.reserved, name)
+	f.unreserve(name)
 }
 
 // Use is how many tenants hold ports of a class.
