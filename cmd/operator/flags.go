@@ -54,8 +54,8 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
 	set.BoolVar(&f.elect, "leader-elect", true, "run beside others of which one works")
 	set.StringVar(&f.electNamespace, "leader-election-namespace", os.Getenv("POD_NAMESPACE"), "namespace of the lease; empty: the operator's own")
-	set.Float64Var(&f.qps, "kube-api-qps", 50, "requests a second to the API server")
-	set.IntVar(&f.burst, "kube-api-burst", 100, "requests at once to the API server")
+	set.Float64Var(&f.qps, "kube-api-qps", 200, "requests a second to the API server")
+	set.IntVar(&f.burst, "kube-api-burst", 400, "requests at once to the API server")
 	set.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	if err := set.Parse(args); err != nil {
 		return f, err

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -43,7 +44,14 @@ func run(ctx context.Context, args []string) error {
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: f.level}))
 	log.SetLogger(logr.FromSlogHandler(logger.Handler()))
 	klog.SetSlogLogger(logger)
-	mgr, err := newManager(f)
+	config, err := f.rest()
+	if err != nil {
+		return err
+	}
+	if err := await(ctx, config, f.health, logger); err != nil {
+		return err
+	}
+	mgr, err := newManager(config, f)
 	if err != nil {
 		return err
 	}
@@ -55,11 +63,7 @@ func run(ctx context.Context, args []string) error {
 	return mgr.Start(ctx)
 }
 
-func newManager(f flags) (manager.Manager, error) {
-	config, err := f.rest()
-	if err != nil {
-		return nil, err
-	}
+func newManager(config *rest.Config, f flags) (manager.Manager, error) {
 	options, err := f.manager()
 	if err != nil {
 		return nil, err
