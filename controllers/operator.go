@@ -63,7 +63,7 @@ type operator struct {
 	fleet    *fleet.Fleet
 	verdicts *verdict.Store
 	wakers   wakers
-	pbxs     *pbxs
+	pbxs     pbxs
 	applier  *apply.Applier
 	line     *worksync.Line
 	apis     *optional.APIs

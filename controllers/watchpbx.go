@@ -1,10 +1,6 @@
 package controllers
 
 import (
-	"context"
-	"fmt"
-	"sync"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,81 +10,30 @@ import (
 	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/desired"
 	"github.com/dipcast/dipcast/controllers/observer"
+	"github.com/dipcast/dipcast/controllers/replace"
 	"github.com/dipcast/dipcast/controllers/rollout"
 )
 
-// pbxs is what the operator keeps in memory about the running PBXs: what they
-// report, and who of them is being replaced.
+// pbxs are those that know the running PBXs: who asks them, and who replaces
+// them.
 type pbxs struct {
 	observer *observer.Observer
-	turns    *rollout.Turnstile
-
-	mu     sync.Mutex
-	seeded bool
-	// decided is the newest decision about a tenant, which its status in the
-	// cache may not show yet, or never if it could not be written.
-	decided map[types.NamespacedName]decided
-}
-
-// decided is what was done about a tenant last.
-type decided struct {
-	update *v1alpha1.TenantUpdate
-	act    string // what was done to which process, "" = nothing
+	replacer *replace.Replacer
 }
 
 // setupPBX adds to the manager what watches the running PBXs.
 func (o *operator) setupPBX(mgr manager.Manager) error {
-	o.pbxs = &pbxs{
-		observer: observer.New(observer.Options{Changed: o.wakers.tenants.wake}),
-		turns:    rollout.NewTurnstile(o.MaxUpdates, o.wakers.tenants.wake),
-		decided:  map[types.NamespacedName]decided{},
-	}
+	o.pbxs.observer = observer.New(observer.Options{Changed: o.wakers.tenants.wake})
+	o.pbxs.replacer = replace.New(replace.Options{
+		Client: o.client, Live: o.live, Observer: o.pbxs.observer, MaxAtOnce: o.MaxUpdates, Wake: o.wakers.tenants.wake,
+	})
 	return mgr.Add(o.pbxs.observer)
-}
-
-// seed tells the turnstile who was being replaced when this operator began.
-func (p *pbxs) seed(ctx context.Context, c client.Reader) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.seeded {
-		return nil
-	}
-	var all v1alpha1.PBXTenantList
-	if err := c.List(ctx, &all); err != nil {
-		return fmt.Errorf("tenants that are being replaced: %w", err)
-	}
-	for i := range all.Items {
-		p.turns.Seen(client.ObjectKeyFromObject(&all.Items[i]), all.Items[i].Status.Update)
-	}
-	p.seeded = true
-	return nil
-}
-
-// last is what was decided about a tenant last.
-func (p *pbxs) last(t *v1alpha1.PBXTenant) decided {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if d, ok := p.decided[client.ObjectKeyFromObject(t)]; ok {
-		return decided{update: d.update.DeepCopy(), act: d.act}
-	}
-	return decided{update: t.Status.Update.DeepCopy()}
-}
-
-// settle remembers what was decided.
-func (p *pbxs) settle(name types.NamespacedName, d rollout.Decision, act string) {
-	p.mu.Lock()
-	p.decided[name] = decided{update: d.Update.DeepCopy(), act: act}
-	p.mu.Unlock()
-	p.turns.Settle(name, d)
 }
 
 // forgetPBX ends everything about the PBX of a tenant that is gone.
 func (o *operator) forgetPBX(name types.NamespacedName) {
 	o.pbxs.observer.Forget(name)
-	o.pbxs.turns.Forget(name)
-	o.pbxs.mu.Lock()
-	defer o.pbxs.mu.Unlock()
-	delete(o.pbxs.decided, name)
+	o.pbxs.replacer.Forget(name)
 }
 
 // watchPBX tells the observer which PBX the tenant has now.
@@ -98,7 +43,7 @@ func (o *operator) watchPBX(s *scene) {
 		o.pbxs.observer.Forget(target.Tenant)
 		return
 	}
-	target.Urgent = urgent(o.pbxs.last(s.tenant).update, s.tenant)
+	target.Urgent = urgent(o.pbxs.replacer.Update(s.tenant), s.tenant)
 	o.pbxs.observer.SetTarget(target)
 }
 
