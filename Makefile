@@ -17,10 +17,11 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # machines they are.
 IMAGE_PREFIX  ?= localhost/dipcast
 ARCHITECTURES ?= amd64,arm64
+ARCH          := $(shell $(GO) env GOARCH)
 
 .PHONY: help
 help: ## Print this list.
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build ## Run the product: simulator, PBX, phones, a call that a press moves (DEMO=once ends by itself).
@@ -54,6 +55,18 @@ peers:
 	@for p in gcc node npm chromium sipp baresip sipsak svwar svcrack; do command -v $$p >/dev/null || \
 		{ echo "test: $$p is missing: run 'make packages' as root (node and npm: Node 20)"; exit 1; }; done
 	@cd hack/browser && { [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --silent; }
+
+# The images have tags of their own, so that runs do not pile up on the nodes.
+.PHONY: e2e
+e2e: build $(HELM) ## Run the acceptance tests on the local cluster (as root); E2E=short leaves out what takes minutes.
+	@[ -z "$$KUBECONFIG" ] || { echo "e2e: KUBECONFIG is set, and these tests cut power and kill API servers: unset it, they bring up a cluster of their own"; exit 1; }
+	@hack/cluster/up.sh >/dev/null
+	@$(GO) run ./hack/images -version e2e -arch $(ARCH) -out dist/images >/dev/null
+	@$(GO) run ./hack/images -version e2e-next -only pbx -arch $(ARCH) -out dist/images >/dev/null
+	@hack/cluster/load.sh dist/images/operator-e2e-$(ARCH).tar dist/images/pbx-e2e-$(ARCH).tar dist/images/pbx-e2e-next-$(ARCH).tar
+	@$(GO) test -c -tags cluster -o $(BIN)/cluster-e2e ./hack/cluster/e2e
+	@hack/cluster/in.sh $(BIN)/cluster-e2e -helm $(HELM) -dipcast $(BIN)/dipcast -images e2e -next e2e-next \
+		$(if $(filter short,$(E2E)),,-full) -test.v -test.timeout 30m $(if $(RUN),-test.run '$(RUN)')
 
 .PHONY: build
 build: ## Build the programs into bin/.
@@ -106,7 +119,7 @@ format: $(LINT) ## Format all Go files.
 
 .PHONY: vet
 vet: ## Run go vet.
-	$(GO) vet ./...
+	$(GO) vet -tags cluster ./...
 
 .PHONY: lint
 lint: $(LINT) ## Run the linter with .golangci.yml.
@@ -124,6 +137,10 @@ house: ## Check import directions, sizes and globals.
 .PHONY: bench
 bench: build ## Print the figures: per CPU-second, beside a peer or a bare forwarder in the same run.
 	$(GO) run ./hack/bench -bin $(BIN)/dipcast
+
+.PHONY: bench-operator
+bench-operator: build ## The same for the operator: 100, 300 and 1,000 tenants on a real API server (9 minutes; QUICK=1: 2 minutes).
+	$(GO) run ./hack/bench-operator -bin $(BIN)/operator $(if $(QUICK),-quick)
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities (needs the internet).

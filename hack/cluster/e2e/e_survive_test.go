@@ -195,7 +195,9 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	if err := controlPlane(within(t), "on", "kube-apiserver"); err != nil {
 		t.Fatal(err)
 	}
+	back := time.Now()
 	c.converges("301")
+	t.Logf("the API server was away for %.0f s; a change was in force %.1f s after its return", back.Sub(began).Seconds(), time.Since(back).Seconds())
 	v.goesOn("under the API server")
 	v.lossless()
 	v.end()
