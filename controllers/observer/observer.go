@@ -35,10 +35,11 @@ const (
 	failures     = 2 // in a row before a target counts as unreachable
 
 	// keptOpen bounds the connections that are kept between two requests, and
-	// keptFor for how long: those that are asked fast reuse theirs, those that
-	// are asked every ten seconds do not hold one for nothing.
-	keptOpen = 256
-	keptFor  = 5 * time.Second
+	// keptFor for how long: longer than two requests of ten seconds are apart. A
+	// new connection costs as much CPU as the rest of a request; one that rests
+	// costs some 10 KiB.
+	keptOpen = 2048
+	keptFor  = 15 * time.Second
 )
 
 // Target is a running PBX.

@@ -24,7 +24,7 @@ type plan struct {
 	changes int           // of plans, at each size
 	idle    time.Duration // at the last size
 	between time.Duration // idle at the others
-	bare    time.Duration // of the bare client's writes
+	alone   time.Duration // of the bare client's writes
 	limit   time.Duration // of everything
 	audit   bool
 }
@@ -198,7 +198,7 @@ func (b *bench) bareRate(ctx context.Context, s *stage) (err error) {
 			return err
 		}
 	}
-	if s.bare, err = b.bareOne.rate(ctx, b.plan.bare); err != nil {
+	if s.bare, err = b.bareOne.rate(ctx, b.alone); err != nil {
 		return err
 	}
 	probes := make([]types.NamespacedName, min(s.tenants, b.changes))

@@ -19,7 +19,7 @@ import (
 func full() plan {
 	return plan{
 		sizes: []int{100, 300, 1000}, changes: 200, idle: 5 * time.Minute, between: 30 * time.Second,
-		bare: 3 * time.Second, limit: 12 * time.Minute,
+		alone: 3 * time.Second, limit: 12 * time.Minute,
 	}
 }
 
@@ -27,7 +27,7 @@ func full() plan {
 func quick() plan {
 	return plan{
 		sizes: []int{10, 40}, changes: 40, idle: 10 * time.Second, between: 5 * time.Second,
-		bare: time.Second, limit: 2 * time.Minute,
+		alone: time.Second, limit: 2 * time.Minute,
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
@@ -145,16 +145,15 @@ func (s sample) since(before sample) sample {
 	return d
 }
 
-// byMethod writes the calls per unit, "2.0 (GET 0.5, PATCH 1.5)".
+// byMethod writes the calls per unit, "2.00 (GET 0.50, PATCH 1.50)".
 func (s sample) byMethod(per float64) string {
-	out, sep := "", ""
+	var parts []string
 	for _, method := range slices.Sorted(maps.Keys(s.calls)) {
 		if n := s.calls[method] / per; n >= 0.005 {
-			out += sep + method + " " + strconv.FormatFloat(n, 'f', 2, 64)
-			sep = ", "
+			parts = append(parts, fmt.Sprintf("%s %.2f", method, n))
 		}
 	}
-	return fmt.Sprintf("%.2f (%s)", s.all()/per, out)
+	return fmt.Sprintf("%.2f (%s)", s.all()/per, strings.Join(parts, ", "))
 }
 
 // quietFor is how long nothing is written before the operator counts as done.
