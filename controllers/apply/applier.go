@@ -85,8 +85,11 @@ func (a *Applier) Apply(ctx context.Context, want client.Object) (Outcome, error
 		}
 		return Created, a.write(ctx, u, id)
 	}
-	if have.GetDeletionTimestamp() != nil {
+	if have.GetDeletionTimestamp() != nil || leftOver(have, want) {
 		return Unchanged, nil
+	}
+	if !ours(have, want) {
+		return Unchanged, fmt.Errorf("%s %s: %w", id.gvk.Kind, id.name, ErrForeign)
 	}
 	now := state{have.GetUID(), have.GetResourceVersion(), u.GetAnnotations()[v1alpha1.AnnotationApplied]}
 	if a.remembered(want, id, now) {
@@ -236,14 +239,34 @@ func (a *Applier) checkFree(ctx context.Context, want client.Object, id identity
 	if err != nil {
 		return err
 	}
-	if have.Labels[v1alpha1.LabelTenant] == want.GetLabels()[v1alpha1.LabelTenant] {
+	switch {
+	case ours(&have, want):
 		return nil
-	}
-	is, wanted := metav1.GetControllerOfNoCopy(&have), metav1.GetControllerOfNoCopy(want)
-	if is != nil && wanted != nil && is.UID == wanted.UID {
-		return nil
+	case leftOver(&have, want):
+		return fmt.Errorf("%s %s: is there still, of the tenant that had this name before", id.gvk.Kind, id.name)
 	}
 	return fmt.Errorf("%s %s: %w", id.gvk.Kind, id.name, ErrForeign)
+}
+
+// ours reports whether an object is the operator's, of the tenant that wants it:
+// that tenant controls it, or nobody does and it has that tenant's label, as a
+// volume that was kept. A person's Secret that a manifest names is in the cache
+// as well and is neither.
+func ours(have, want client.Object) bool {
+	is, wanted := metav1.GetControllerOfNoCopy(have), metav1.GetControllerOfNoCopy(want)
+	if is != nil && wanted != nil {
+		return is.UID == wanted.UID
+	}
+	label, ok := have.GetLabels()[v1alpha1.LabelTenant]
+	return ok && label == want.GetLabels()[v1alpha1.LabelTenant]
+}
+
+// leftOver reports whether an object belongs to a tenant of the same name that
+// is gone: the garbage collector is about to remove it.
+func leftOver(have, want client.Object) bool {
+	is, wanted := metav1.GetControllerOfNoCopy(have), metav1.GetControllerOfNoCopy(want)
+	return is != nil && wanted != nil && is.UID != wanted.UID &&
+		is.Kind == wanted.Kind && is.Name == wanted.Name && is.APIVersion == wanted.APIVersion
 }
 
 // takeOver makes the fields that others added to the spec ours, so that the

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -36,13 +37,15 @@ func Strip(obj any) (any, error) {
 		}
 	}
 	o.SetManagedFields(nil)
+	annotations := maps.Clone(o.GetAnnotations())
+	delete(annotations, intrudersKey) // somebody's own would be a note that never ends
 	if len(names) > 0 {
-		annotations := map[string]string{intrudersKey: strings.Join(names, ",")}
-		for key, value := range o.GetAnnotations() {
-			annotations[key] = value
+		if annotations == nil {
+			annotations = map[string]string{}
 		}
-		o.SetAnnotations(annotations)
+		annotations[intrudersKey] = strings.Join(names, ",")
 	}
+	o.SetAnnotations(annotations)
 	return obj, nil
 }
 

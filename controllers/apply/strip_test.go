@@ -25,6 +25,10 @@ func TestStripNotesWhoElseSetASpec(t *testing.T) {
 		"a person labels a Service":        {&corev1.Service{}, set("kubectl-label", `{"f:metadata":{"f:labels":{}}}`), ""},
 		"Kubernetes binds a claim":         {&corev1.PersistentVolumeClaim{}, set("kube-controller-manager", `{"f:spec":{"f:volumeName":{}}}`), ""},
 		"a person changes a Secret's data": {&corev1.Secret{}, set("kubectl-edit", `{"f:data":{"f:x":{}}}`), "kubectl-edit"},
+		"a person writes our note": {
+			&corev1.Service{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{intrudersKey: "nobody"}}},
+			set("kubectl-annotate", `{"f:metadata":{"f:annotations":{}}}`), "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row.object.SetManagedFields([]metav1.ManagedFieldsEntry{row.entry})

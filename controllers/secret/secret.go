@@ -44,6 +44,9 @@ func (k *Keeper) Get(ctx context.Context, name types.NamespacedName) (map[string
 	var s corev1.Secret
 	err := k.client.Get(ctx, name, &s)
 	if err == nil {
+		if accounts(&s) {
+			return nil, false, nil
+		}
 		return s.Data, true, nil
 	}
 	if !apierrors.IsNotFound(err) {
@@ -52,9 +55,7 @@ func (k *Keeper) Get(ctx context.Context, name types.NamespacedName) (map[string
 	if err := k.live.Get(ctx, name, &s); err != nil {
 		return nil, false, client.IgnoreNotFound(err)
 	}
-	// Who may write manifests may not for that reason read every Secret of the
-	// namespace: an account's token is none of ours.
-	if s.Type == corev1.SecretTypeServiceAccountToken {
+	if accounts(&s) {
 		return nil, false, nil
 	}
 	if _, labelled := s.Labels[v1alpha1.LabelWatched]; labelled {
@@ -72,6 +73,11 @@ func (k *Keeper) Get(ctx context.Context, name types.NamespacedName) (map[string
 	}
 	return data, true, nil
 }
+
+// accounts reports whether a Secret is an account's token. Who may write
+// manifests may not for that reason use every Secret of the namespace: such a
+// token is none of ours.
+func accounts(s *corev1.Secret) bool { return s.Type == corev1.SecretTypeServiceAccountToken }
 
 // Make makes what is wanted and is not there, and returns all of it by name.
 func (k *Keeper) Make(ctx context.Context, t *v1alpha1.PBXTenant, wanted []compile.SecretWanted) (map[string]map[string][]byte, error) {
@@ -111,6 +117,9 @@ func (k *Keeper) make(ctx context.Context, t *v1alpha1.PBXTenant, w compile.Secr
 	have := &corev1.Secret{}
 	if err := k.live.Get(ctx, types.NamespacedName{Namespace: w.Namespace, Name: w.Name}, have); err != nil {
 		return nil, fmt.Errorf("secret %s/%s: %w", w.Namespace, w.Name, err)
+	}
+	if accounts(have) {
+		return nil, fmt.Errorf("secret %s/%s: is an account's token and not the operator's: delete or rename it", w.Namespace, w.Name)
 	}
 	_, labelled := have.Labels[v1alpha1.LabelWatched]
 	if labelled && len(have.Data[w.Key]) > 0 {
