@@ -23,6 +23,7 @@
 // +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxclasses/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumes,verbs=get
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 package controllers
 

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/desired"
@@ -22,8 +25,16 @@ const lookAgain = 250 * time.Millisecond
 // update replaces the tenant's pod when that is wanted and allowed now, and
 // sets the condition Updating and status.update.
 func (o *operator) update(ctx context.Context, s *scene) error {
+	in := o.rolloutInput(s)
+	if in.Pod != nil && in.Pod.Node.Cordoned && s.class != nil {
+		others, err := o.otherNodes(ctx, s)
+		if err != nil {
+			return fmt.Errorf("update: %w", err)
+		}
+		in.OtherNodes = others
+	}
 	pbx, _ := s.pbx()
-	d, err := o.pbxs.replacer.Replace(ctx, replace.Case{Tenant: s.tenant, Pod: s.pod, PBX: pbx, Input: o.rolloutInput(s)})
+	d, err := o.pbxs.replacer.Replace(ctx, replace.Case{Tenant: s.tenant, Pod: s.pod, PBX: pbx, Input: in})
 	if errors.Is(err, replace.ErrMoved) {
 		s.after(lookAgain)
 		return nil
@@ -64,9 +75,6 @@ func (o *operator) rolloutInput(s *scene) rollout.Input {
 	if s.class != nil {
 		in.Policy, in.MaxWait = s.class.Spec.Update.Policy, desired.MaxWait(s.class)
 	}
-	if in.Pod != nil && in.Pod.Node.Cordoned && s.class != nil {
-		in.OtherNodes = otherNodes(s)
-	}
 	return in
 }
 
@@ -93,14 +101,26 @@ func templateOf(set *appsv1.StatefulSet) (hash, image string) {
 	return t.Annotations[v1alpha1.AnnotationTemplate], image
 }
 
-// otherNodes counts the nodes that could take the tenant instead of its own.
-func otherNodes(s *scene) int {
+// otherNodes counts the nodes that could take the tenant instead of its own: its
+// volume can be there, and nobody there uses its ports. A pod that left without
+// one would wait, and the company with it.
+func (o *operator) otherNodes(ctx context.Context, s *scene) (int, error) {
+	taken := o.fleet.Nodes(s.name(), s.ports)
 	var open []corev1.Node
 	for i := range s.allNodes {
 		node := rollout.NodeOf(s.allNodes[i].Name, &s.allNodes[i])
-		if !node.Cordoned && !node.OutOfService && node.NotReady.IsZero() && node.Name != s.pod.Spec.NodeName {
+		if !node.Cordoned && !node.OutOfService && node.NotReady.IsZero() && node.Name != s.pod.Spec.NodeName &&
+			!slices.Contains(taken, node.Name) {
 			open = append(open, s.allNodes[i])
 		}
 	}
-	return len(nodes.Of(open, s.class).Names)
+	if len(open) > 0 && s.claim != nil && s.claim.Spec.VolumeName != "" {
+		var volume corev1.PersistentVolume
+		err := o.live.Get(ctx, types.NamespacedName{Name: s.claim.Spec.VolumeName}, &volume)
+		if client.IgnoreNotFound(err) != nil {
+			return 0, err
+		}
+		open = slices.DeleteFunc(open, func(n corev1.Node) bool { return !nodes.Reaches(&n, volume.Spec.NodeAffinity) })
+	}
+	return len(nodes.Of(open, s.class).Names), nil
 }

@@ -77,7 +77,7 @@ func stuck(reason, node string, most int) metav1.Condition {
 
 func nowhere(node string) metav1.Condition {
 	return condition(metav1.ConditionTrue, v1alpha1.ReasonUnschedulable, fmt.Sprintf(
-		"Node %s is cordoned, and no other node can take this tenant: it runs on there, and nothing is changed that takes a new pod. "+
+		"Node %s is cordoned, and no other node can take this tenant, its volume and its host ports included: it runs on there, and nothing is changed that takes a new pod. "+
 			"Uncordon the node, or add one that the class's scheduling and addresses allow.", node))
 }
 
