@@ -53,12 +53,13 @@ func (o *operator) places(s *scene) {
 	status := &s.tenant.Status
 	status.ObservedGeneration = s.tenant.Generation
 	status.Address = ""
-	if status.Ports != nil {
+	status.Domain = s.inForce().Spec.Domain
+	if status.Ports != nil && status.Domain != "" {
 		port := status.Ports.SIP
 		if on := podPorts(s.pod); on != 0 {
 			port = int32(on) // while the tenant waits to be moved
 		}
-		status.Address = fmt.Sprintf("sip:%s:%d", s.tenant.Spec.Domain, port)
+		status.Address = fmt.Sprintf("sip:%s:%d", status.Domain, port)
 	}
 	if s.pod != nil && s.pod.Spec.NodeName != "" {
 		status.NodeName = s.pod.Spec.NodeName

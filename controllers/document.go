@@ -35,8 +35,8 @@ func (o *operator) compile(_ context.Context, s *scene) error {
 			return err
 		}
 		s.document, s.wanted = document, document.Generation
-	} else if s.config != nil {
-		s.wanted = generationOf(s.config.Data[v1alpha1.KeyDocument])
+	} else {
+		s.wanted = s.written()
 	}
 	o.verdicts.Set(tenantObject(s), o.verdictsOf(s))
 	return nil
@@ -71,15 +71,37 @@ func stamp(d *conf.Document) error {
 	return nil
 }
 
-// generationOf reads the generation of a document that was written before.
-func generationOf(document []byte) string {
-	var d struct {
-		Generation string `json:"generation"`
+// written is the generation of the document that was written before; "": there
+// is none.
+func (s *scene) written() string { return s.lastGood().Generation }
+
+// good is what matters of a document that was written before, while a new one is
+// refused.
+type good struct {
+	Generation string `json:"generation"`
+	Tenant     struct {
+		Domain string `json:"domain"`
+	} `json:"tenant"`
+}
+
+func (s *scene) lastGood() good {
+	var d good
+	if s.config == nil || json.Unmarshal(s.config.Data[v1alpha1.KeyDocument], &d) != nil {
+		return good{}
 	}
-	if json.Unmarshal(document, &d) != nil {
-		return ""
+	return d
+}
+
+// inForce is the tenant with the domain that it may use: while its manifests are
+// refused that is the one of the last good document. Nobody gets to the host of
+// somebody else by writing it into a spec.
+func (s *scene) inForce() *v1alpha1.PBXTenant {
+	t := s.tenant
+	if s.document == nil {
+		t = t.DeepCopy()
+		t.Spec.Domain = s.lastGood().Tenant.Domain
 	}
-	return d.Generation
+	return t
 }
 
 // announce sets the generation on the running pod, which makes the kubelet

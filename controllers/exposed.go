@@ -41,6 +41,6 @@ func (o *operator) gatherExposure(ctx context.Context, s *scene) error {
 // exposure is what the condition Exposed is made of.
 func (s *scene) exposure(apis desired.APIs) condition.Exposure {
 	return condition.Exposure{
-		Tenant: s.tenant, Made: s.set != nil || s.objects.StatefulSet != nil, APIs: apis, Route: s.route, Certificates: s.certificates,
+		Tenant: s.inForce(), Made: s.set != nil || s.objects.StatefulSet != nil, APIs: apis, Route: s.route, Certificates: s.certificates,
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -95,7 +96,11 @@ func (o *operator) gatherPod(ctx context.Context, s *scene) error {
 		{desired.PBXName(s.tenant.Name), &set, func() { s.set = &set }},
 		{desired.PodName(s.tenant.Name), &pod, func() { s.pod = &pod }},
 		{desired.DataName(s.tenant.Name), &claim, func() { s.claim = &claim }},
-		{desired.ConfigName(s.tenant.Name), &config, func() { s.config = &config }},
+		{desired.ConfigName(s.tenant.Name), &config, func() {
+			if metav1.IsControlledBy(&config, s.tenant) { // not a person's, which a manifest names
+				s.config = &config
+			}
+		}},
 	} {
 		err := o.client.Get(ctx, own(read.name), read.object)
 		if err == nil {

@@ -27,7 +27,7 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 		return nil
 	}
 	in := desired.Input{
-		Tenant: s.tenant, Class: s.class, Ports: s.ports,
+		Tenant: s.inForce(), Class: s.class, Ports: s.ports,
 		Image: o.PBXImage, ImagePullSecrets: o.ImagePullSecrets, MonitoringLabels: o.MonitoringLabels,
 		Trunks: len(s.trunks), Node: o.nodeOf(s), APIs: o.apis.Present(),
 	}
@@ -38,18 +38,25 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 		}
 		in.Document = text
 	}
-	s.objects = desired.Build(in)
-	if s.document == nil && s.config == nil {
-		// A pod could not start without a document.
+	if in.Tenant.Spec.Domain == "" {
+		// There was no good document yet, and a pod could not start without one.
 		return nil
 	}
+	s.objects = desired.Build(in)
 	for _, want := range s.objects.All() {
+		if want == client.Object(s.objects.StatefulSet) && s.document == nil && s.config == nil {
+			continue // the document was refused
+		}
 		outcome, err := o.applier.Apply(ctx, want)
 		if err != nil && !permanent(err) {
 			return err
 		}
 		switch {
 		case err != nil:
+			s.after(refusedAgain)
+			if want == client.Object(s.objects.Config) {
+				s.document, s.wanted = nil, s.written()
+			}
 			s.problems = append(s.problems, compile.Problem{
 				Object: tenantObject(s), Severity: compile.Error, Reason: v1alpha1.ReasonConflict, Message: err.Error(),
 			})
@@ -62,9 +69,13 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 	return o.prune(ctx, s)
 }
 
+// refusedAgain is how often it is tried again what only a person can mend: no
+// watch tells that a quota was raised or that somebody's object is gone.
+const refusedAgain = 30 * time.Second
+
 // permanent reports whether only a person can mend it.
 func permanent(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || errors.Is(err, apply.ErrForeign)
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err) || errors.Is(err, apply.ErrForeign)
 }
 
 // prune deletes those objects whose absence is wanted. Config and StatefulSet

@@ -57,13 +57,18 @@ func (o *operator) choosePorts(ctx context.Context, s *scene) error {
 // keepPrevious keeps the block that a pod still has, until it is on the new one.
 func (o *operator) keepPrevious(s *scene, held hostport.Ports) {
 	status := &s.tenant.Status
-	on := podPorts(s.pod)
 	switch {
-	case s.pod == nil && s.set == nil, on != 0 && on == s.ports.SIP:
+	case s.pod == nil && s.set == nil, onPorts(s.pod, s.ports):
 		status.PreviousPorts = nil
-	case held != s.ports && !held.Zero() && (status.PreviousPorts == nil || on == held.SIP):
+	case held != s.ports && !held.Zero() && (status.PreviousPorts == nil || onPorts(s.pod, held)):
 		status.PreviousPorts = fleet.StatusPorts(held)
 	}
+}
+
+// onPorts reports whether a pod has exactly these ports. Blocks of two sizes may
+// begin at one port.
+func onPorts(pod *corev1.Pod, p hostport.Ports) bool {
+	return pod != nil && podPorts(pod) == p.SIP && pod.Annotations[v1alpha1.AnnotationRTP] == desired.RTPRange(p)
 }
 
 // podPorts is the SIP port that a pod declares; 0: none.

@@ -109,6 +109,9 @@ const (
 	// AnnotationTemplate on the pod names the pod template that it was made of,
 	// without the image: another one takes a new pod.
 	AnnotationTemplate = "pbx.dipcast.io/template"
+	// AnnotationRTP on the pod is its range of RTP ports, FROM-TO, which belongs to
+	// its slot and is not declared: other ports take a new pod.
+	AnnotationRTP = "pbx.dipcast.io/rtp"
 	// AnnotationApproveRemoval on a plan approves the removal that
 	// status.directory.pending.hash names.
 	AnnotationApproveRemoval = "pbx.dipcast.io/approve-removal"

@@ -346,6 +346,10 @@ type PBXTenantStatus struct {
 	// Address is where phones register, a SIP URI.
 	// +optional
 	Address string `json:"address,omitempty"`
+	// Domain is the one in force: that of spec once it was accepted. It stays this
+	// tenant's while spec names another one that was refused.
+	// +optional
+	Domain string `json:"domain,omitempty"`
 	// Slot is the number of the tenant's block of host ports, from 0.
 	// +optional
 	Slot *int32 `json:"slot,omitempty"`

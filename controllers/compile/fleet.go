@@ -66,6 +66,7 @@ func checkClasses(classes []v1alpha1.PBXClass) []Problem {
 			}
 			byDefault = cmp.Or(byDefault, c.Name)
 		}
+		out = append(out, checkScheduling(o, &c.Spec.Scheduling)...)
 		p := c.Spec.Network.PortPool
 		for _, other := range classes[:i] {
 			q := other.Spec.Network.PortPool
@@ -84,24 +85,53 @@ func pool(p v1alpha1.PortPool) string {
 	return strconv.Itoa(int(p.From)) + "-" + strconv.Itoa(int(p.To))
 }
 
+// checkDomains finds tenants that want a domain which is another one's. Who has
+// it in force keeps it, however young: otherwise an old tenant could take any
+// domain by writing it into its spec.
 func checkDomains(tenants []v1alpha1.PBXTenant) []Problem {
-	tenants = slices.Clone(tenants)
-	slices.SortStableFunc(tenants, func(a, b v1alpha1.PBXTenant) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
+	users := map[string][]*v1alpha1.PBXTenant{}
+	for i := range tenants {
+		for _, name := range Hosts(tenants[i].Spec.Domain, tenants[i].Status.Domain) {
+			users[name] = append(users[name], &tenants[i])
+		}
+	}
 	var out []Problem
-	owner := map[string]bool{}
-	for _, t := range tenants {
-		o := Object{v1alpha1.KindPBXTenant, t.Namespace, t.Name}
-		if owner[t.Spec.Domain] {
-			// The other tenant's name would tell one customer of another.
-			out = append(out, Problem{
-				Object: o, Path: "spec.domain", Value: t.Spec.Domain, Severity: Error, Reason: v1alpha1.ReasonDuplicate,
-				Message: "is the domain of another tenant already: choose another one",
-			})
+	for i := range tenants {
+		t := &tenants[i]
+		if !slices.ContainsFunc(Hosts(t.Spec.Domain), func(name string) bool {
+			return slices.ContainsFunc(users[name], func(other *v1alpha1.PBXTenant) bool { return other != t && precedes(other, t, name) })
+		}) {
 			continue
 		}
-		owner[t.Spec.Domain] = true
+		// The other tenant's name would tell one customer of another.
+		out = append(out, Problem{
+			Object: Object{v1alpha1.KindPBXTenant, t.Namespace, t.Name},
+			Path:   "spec.domain", Value: t.Spec.Domain, Severity: Error, Reason: v1alpha1.ReasonDuplicate,
+			Message: "is the domain of another tenant already, or the host of its phones (sip.DOMAIN): choose another one",
+		})
+	}
+	return out
+}
+
+// precedes reports whether a has the better right to a host that both want.
+func precedes(a, b *v1alpha1.PBXTenant, host string) bool {
+	holds, also := slices.Contains(Hosts(a.Status.Domain), host), slices.Contains(Hosts(b.Status.Domain), host)
+	if holds != also {
+		return holds
+	}
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name)) < 0
+}
+
+// Hosts are the names in the DNS that tenants with these domains use, each once.
+func Hosts(domains ...string) []string {
+	var out []string
+	for _, d := range domains {
+		if d != "" && !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+		if host := "sip." + d; d != "" && !slices.Contains(out, host) {
+			out = append(out, host)
+		}
 	}
 	return out
 }

@@ -14,6 +14,8 @@ import (
 	// Time zones are judged alike on every machine.
 	_ "time/tzdata"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/pbx/conf"
 )
@@ -44,6 +46,7 @@ func (c *compiler) tenant() {
 	c.recording(o)
 	c.outbound()
 	c.web(o)
+	c.webTLS(o)
 	c.database(o)
 	if t.Spec.SIPTLS != nil {
 		c.warn(o, "spec.sipTLS", "", v1alpha1.ReasonNotServed,
@@ -149,6 +152,10 @@ func (c *compiler) recording(o Object) {
 		c.warn(o, "spec.recording.mode", string(mode), v1alpha1.ReasonNotServed,
 			"recording is not served yet: calls are not recorded")
 	}
+	if ref := c.in.Tenant.Spec.Recording.EncryptionKeyRef; ref != nil {
+		c.warn(o, "spec.recording.encryptionKeyRef.name", ref.Name, v1alpha1.ReasonNotServed,
+			"recording is not served yet: nothing is encrypted with this key")
+	}
 }
 
 func (c *compiler) outbound() {
@@ -182,6 +189,24 @@ func (c *compiler) web(o Object) {
 			c.in.Tenant.Namespace, SessionSecret(c.in.Tenant.Name), v1alpha1.KeySession)
 	}
 	c.doc.Web.APIToken, c.doc.Web.SessionKey = token, session
+}
+
+// webTLS looks for the certificate of the console. Without it the ingress shows
+// its own: the telephone works, so it is a Warning.
+func (c *compiler) webTLS(o Object) {
+	tls := c.in.Tenant.Spec.Web.TLS
+	if tls == nil || tls.SecretRef == nil {
+		return
+	}
+	name := tls.SecretRef.Name
+	for _, key := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
+		if len(c.in.Secrets[name][key]) == 0 {
+			c.warn(o, "spec.web.tls.secretRef.name", name, v1alpha1.ReasonSecretMissing, fmt.Sprintf(
+				"there is no Secret %s/%s with the key %s, so browsers and NAVER WORKS see no valid certificate: create it with the keys %s and %s",
+				c.in.Tenant.Namespace, name, key, corev1.TLSCertKey, corev1.TLSPrivateKeyKey))
+			return
+		}
+	}
 }
 
 func (c *compiler) database(o Object) {

@@ -116,7 +116,7 @@ func TestNamesFitAndDiffer(t *testing.T) {
 // the release notes say it.
 func TestTemplateHashIsPinned(t *testing.T) {
 	template := desired.Build(read(t, "testdata/defaults.in.yaml")).StatefulSet.Spec.Template
-	const pinned = "5107a7673171aef8"
+	const pinned = "9630c1fb419bf17e"
 	if got := desired.TemplateHash(&template); got != pinned || template.Annotations[v1alpha1.AnnotationTemplate] != pinned {
 		t.Errorf("hash %s, annotation %s, want %s", got, template.Annotations[v1alpha1.AnnotationTemplate], pinned)
 	}

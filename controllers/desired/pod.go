@@ -2,6 +2,7 @@ package desired
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/hostport"
 )
 
 // ContainerPBX is the name of the pod's one container.
@@ -56,6 +58,9 @@ func Image(class *v1alpha1.PBXClass, operators string) string {
 	return cmp.Or(class.Spec.Image, operators)
 }
 
+// RTPRange is the value of v1alpha1.AnnotationRTP.
+func RTPRange(p hostport.Ports) string { return fmt.Sprintf("%d-%d", p.RTPFrom, p.RTPTo) }
+
 // podTemplate makes the pod. What is in it and not the image is in its hash:
 // a change here restarts every PBX of the fleet, one drained tenant after the
 // other.
@@ -84,7 +89,8 @@ func podTemplate(in Input) corev1.PodTemplateSpec {
 	for _, name := range in.ImagePullSecrets {
 		t.Spec.ImagePullSecrets = append(t.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
 	}
-	t.Annotations = map[string]string{v1alpha1.AnnotationTemplate: TemplateHash(&t)}
+	t.Annotations = map[string]string{v1alpha1.AnnotationRTP: RTPRange(in.Ports)}
+	t.Annotations[v1alpha1.AnnotationTemplate] = TemplateHash(&t)
 	return t
 }
 

@@ -16,8 +16,9 @@ type Fleet struct {
 
 	mu      sync.Mutex
 	members map[types.NamespacedName]member
-	domains map[string]map[types.NamespacedName]time.Time
-	bots    map[types.NamespacedName]bot
+	// hosts leads from each name in the DNS to the tenants that want it.
+	hosts map[string]map[types.NamespacedName]bool
+	bots  map[types.NamespacedName]bot
 	// reserved are ports that were chosen and are not in an event yet.
 	reserved map[types.NamespacedName]block
 	// claims counts the changes of what tenants hold or reserve; answers are
@@ -34,6 +35,7 @@ type Fleet struct {
 // member is what the fleet knows of one tenant.
 type member struct {
 	domain   string
+	held     string // the domain in force
 	created  time.Time
 	block    block
 	node     string
@@ -55,7 +57,7 @@ func New(wake func(types.NamespacedName)) *Fleet {
 	return &Fleet{
 		wake:     wake,
 		members:  map[types.NamespacedName]member{},
-		domains:  map[string]map[types.NamespacedName]time.Time{},
+		hosts:    map[string]map[types.NamespacedName]bool{},
 		bots:     map[types.NamespacedName]bot{},
 		reserved: map[types.NamespacedName]block{},
 		answers:  map[types.NamespacedName]answer{},
@@ -70,7 +72,7 @@ func New(wake func(types.NamespacedName)) *Fleet {
 func (f *Fleet) Put(t *v1alpha1.PBXTenant) {
 	name := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
 	now := member{
-		domain: t.Spec.Domain, created: t.CreationTimestamp.Time, block: blockOf(t),
+		domain: t.Spec.Domain, held: t.Status.Domain, created: t.CreationTimestamp.Time, block: blockOf(t),
 		node: t.Status.NodeName, states: statesOf(t),
 		waits: t.Status.Update != nil, updating: t.Status.Update != nil && t.Status.Update.Started,
 	}
@@ -84,9 +86,9 @@ func (f *Fleet) Put(t *v1alpha1.PBXTenant) {
 		f.claims++
 	}
 	woken := map[types.NamespacedName]bool{}
-	if !known || before.domain != now.domain {
-		f.leaveDomain(name, before.domain, woken)
-		f.enterDomain(name, now, woken)
+	if !known || before.domain != now.domain || before.held != now.held {
+		f.leaveHosts(name, before, woken)
+		f.enterHosts(name, now, woken)
 	}
 	if known && before.block != now.block {
 		f.freed(woken)
@@ -99,7 +101,7 @@ func (f *Fleet) Put(t *v1alpha1.PBXTenant) {
 func (f *Fleet) Delete(name types.NamespacedName) {
 	f.mu.Lock()
 	woken := map[types.NamespacedName]bool{}
-	f.leaveDomain(name, f.members[name].domain, woken)
+	f.leaveHosts(name, f.members[name], woken)
 	f.freed(woken)
 	delete(f.members, name)
 	delete(f.reserved, name)

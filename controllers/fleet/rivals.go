@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/compile"
 )
 
 // bot is what the fleet knows of one bot.
@@ -17,25 +18,31 @@ type bot struct {
 	created time.Time
 }
 
-// SameDomain returns t and the other tenants with its domain, each with no
-// more than compile.CheckFleet reads.
+// SameDomain returns t and the other tenants that want a name in the DNS which t
+// wants, each with no more than compile.CheckFleet reads.
 func (f *Fleet) SameDomain(t *v1alpha1.PBXTenant) []v1alpha1.PBXTenant {
-	out := []v1alpha1.PBXTenant{{
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name, CreationTimestamp: t.CreationTimestamp},
-		Spec:       v1alpha1.PBXTenantSpec{Domain: t.Spec.Domain},
-	}}
+	self := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
+	out := []v1alpha1.PBXTenant{rival(self, member{domain: t.Spec.Domain, held: t.Status.Domain, created: t.CreationTimestamp.Time})}
+	seen := map[types.NamespacedName]bool{self: true}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for name, created := range f.domains[t.Spec.Domain] {
-		if name.Namespace == t.Namespace && name.Name == t.Name {
-			continue
+	for _, host := range compile.Hosts(t.Spec.Domain) {
+		for name := range f.hosts[host] {
+			if !seen[name] {
+				seen[name] = true
+				out = append(out, rival(name, f.members[name]))
+			}
 		}
-		out = append(out, v1alpha1.PBXTenant{
-			ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, CreationTimestamp: metav1.NewTime(created)},
-			Spec:       v1alpha1.PBXTenantSpec{Domain: t.Spec.Domain},
-		})
 	}
 	return out
+}
+
+func rival(name types.NamespacedName, m member) v1alpha1.PBXTenant {
+	return v1alpha1.PBXTenant{
+		ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, CreationTimestamp: metav1.NewTime(m.created)},
+		Spec:       v1alpha1.PBXTenantSpec{Domain: m.domain},
+		Status:     v1alpha1.PBXTenantStatus{Domain: m.held},
+	}
 }
 
 // PutBot remembers a bot as an event tells it.
@@ -107,24 +114,28 @@ func (f *Fleet) sameBot(except types.NamespacedName, id int64, woken map[types.N
 	}
 }
 
-// enterDomain and leaveDomain keep the index of domains and note the rivals.
-// The lock is held.
-func (f *Fleet) enterDomain(name types.NamespacedName, m member, woken map[types.NamespacedName]bool) {
-	if f.domains[m.domain] == nil {
-		f.domains[m.domain] = map[types.NamespacedName]time.Time{}
+// enterHosts and leaveHosts keep the index of names in the DNS and note the
+// rivals. The lock is held.
+func (f *Fleet) enterHosts(name types.NamespacedName, m member, woken map[types.NamespacedName]bool) {
+	for _, host := range compile.Hosts(m.domain, m.held) {
+		if f.hosts[host] == nil {
+			f.hosts[host] = map[types.NamespacedName]bool{}
+		}
+		for rival := range f.hosts[host] {
+			woken[rival] = true
+		}
+		f.hosts[host][name] = true
 	}
-	for rival := range f.domains[m.domain] {
-		woken[rival] = true
-	}
-	f.domains[m.domain][name] = m.created
 }
 
-func (f *Fleet) leaveDomain(name types.NamespacedName, domain string, woken map[types.NamespacedName]bool) {
-	delete(f.domains[domain], name)
-	for rival := range f.domains[domain] {
-		woken[rival] = true
-	}
-	if len(f.domains[domain]) == 0 {
-		delete(f.domains, domain)
+func (f *Fleet) leaveHosts(name types.NamespacedName, m member, woken map[types.NamespacedName]bool) {
+	for _, host := range compile.Hosts(m.domain, m.held) {
+		delete(f.hosts[host], name)
+		for rival := range f.hosts[host] {
+			woken[rival] = true
+		}
+		if len(f.hosts[host]) == 0 {
+			delete(f.hosts, host)
+		}
 	}
 }
