@@ -114,7 +114,8 @@ func (f flags) rest() (*rest.Config, error) {
 func (f flags) manager() (manager.Options, error) {
 	o, err := controllers.ManagerOptions(f.operator.Namespaces)
 	o.Metrics.BindAddress, o.HealthProbeBindAddress = cmp.Or(f.metrics, "0"), cmp.Or(f.health, "0")
-	o.LeaderElection, o.LeaderElectionID, o.LeaderElectionNamespace = f.elect, "dipcast-operator", f.electNamespace
+	o.LeaderElection, o.LeaderElectionNamespace = f.elect, f.electNamespace
+	o.LeaderElectionID = "dipcast-operator"
 	o.LeaderElectionReleaseOnCancel = true // the next one takes over at once; this one ends right after
 	o.GracefulShutdownTimeout = ptr.To(20 * time.Second)
 	return o, err

@@ -323,7 +323,7 @@ func TestLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile(`LeaderElectionID: "([^"]+)"`).FindSubmatch(text)
+	m := regexp.MustCompile(`LeaderElectionID = "([^"]+)"`).FindSubmatch(text)
 	if m == nil {
 		t.Fatal("cmd/operator names no lease: this test looks at the wrong place")
 	}

@@ -338,7 +338,7 @@ func callback(_ *Snapshot, t *Tenant) []Finding {
 	case c.Status == http.StatusUnauthorized || c.Status == http.StatusForbidden:
 		return []Finding{fine(check, "%s is the PBX's: it refuses what is not signed (%d)", c.URL, c.Status)}
 	case c.Status == http.StatusNotFound:
-		return []Finding{fail(check, "see that Ingress or HTTPRoute "+t.Tenant.Name+" has this host and leads to Service "+t.Tenant.Name+"-pbx; the PBX itself answers 404 until it knows its bot",
+		return []Finding{fail(check, "see that Ingress or HTTPRoute "+desired.WebName(t.Tenant.Name)+" has this host and leads to Service "+desired.PBXName(t.Tenant.Name)+"; the PBX itself answers 404 until it knows its bot",
 			"%s answers 404: it leads elsewhere, or the PBX has no bot yet", c.URL)}
 	case c.Status >= http.StatusInternalServerError:
 		return []Finding{fail(check, "see the ingress controller's log and kubectl get endpointslices: the Service must have the pod", "%s answers %d: the proxy does not get through to the PBX", c.URL, c.Status)}
