@@ -40,6 +40,7 @@ func podRunning(s *scene) metav1.Condition {
 	}
 	in := podstate.Input{
 		Pod: s.pod, Refusals: s.refusals, Claim: s.claim, Class: s.class, SharedOn: s.sharedOn,
+		Dead:     s.nodes.Dead(s.allNodes),
 		Draining: s.seen.Report != nil && s.seen.Report.Draining,
 	}
 	if s.tenant.Status.Slot != nil {

@@ -49,6 +49,21 @@ func Of(list []corev1.Node, class *v1alpha1.PBXClass) Eligible {
 	return out
 }
 
+// Dead returns the names of the eligible nodes that are not ready, sorted.
+func (e Eligible) Dead(list []corev1.Node) []string {
+	var names []string
+	for i := range list {
+		ready := slices.ContainsFunc(list[i].Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+		})
+		if !ready && slices.Contains(e.Names, list[i].Name) {
+			names = append(names, list[i].Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 func selected(node *corev1.Node, selector map[string]string) bool {
 	for key, value := range selector {
 		if have, ok := node.Labels[key]; !ok || have != value {

@@ -1,6 +1,7 @@
 package nodes_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -185,5 +186,21 @@ func TestTaints(t *testing.T) {
 				t.Errorf("%+v, want eligible %v", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestDeadNodesAreThoseThatMatterAndAreNotReady(t *testing.T) {
+	node := func(name string, ready corev1.ConditionStatus) corev1.Node {
+		return corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}},
+		}
+	}
+	list := []corev1.Node{
+		node("n4", corev1.ConditionUnknown), node("n1", corev1.ConditionTrue), node("n2", corev1.ConditionFalse), node("elsewhere", corev1.ConditionFalse),
+	}
+	got := nodes.Eligible{Names: []string{"n1", "n2", "n4"}}.Dead(list)
+	if want := []string{"n2", "n4"}; !slices.Equal(got, want) {
+		t.Errorf("dead are %v, want %v", got, want)
 	}
 }

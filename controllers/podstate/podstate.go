@@ -22,6 +22,8 @@ type Input struct {
 	Slot     int
 	// SharedOn are the nodes where the slot's ports are in use by others.
 	SharedOn []string
+	// Dead are the nodes of the class that are not ready, by name.
+	Dead []string
 	// Draining tells that the PBX refuses new calls on purpose, which makes it
 	// not ready.
 	Draining bool

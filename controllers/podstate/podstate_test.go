@@ -61,6 +61,25 @@ func TestOf(t *testing.T) {
 			podstate.Input{Pod: pending("0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes"), Class: class},
 			metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "no node has enough left of what resources.requests of PBXClass dipcast-100 ask",
 		},
+		{
+			"taints",
+			podstate.Input{Pod: pending("0/2 nodes are available: 2 node(s) had untolerated taint(s)."), Class: class},
+			metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "nodes have taints that scheduling.tolerations of PBXClass dipcast-100 do not tolerate: tolerate them or remove the taints (",
+		},
+		{
+			"a dead node beside a shared one",
+			podstate.Input{
+				Pod:   pending("0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 node(s) had untolerated taint(s)."),
+				Class: class, SharedOn: []string{"n1"}, Dead: []string{"n2"},
+			},
+			metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "slot 0 is shared with another tenant that runs on node n1: add a node or widen the portPool of PBXClass dipcast-100; " +
+				"node n2 is not ready: bring it back or add a node (",
+		},
+		{
+			"a dead node and a tainted one",
+			podstate.Input{Pod: pending("0/12 nodes are available: 12 node(s) had untolerated taint(s)."), Class: class, Dead: []string{"n2", "n3"}},
+			metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "nodes n2, n3 are not ready: bring one back or add a node; nodes have taints",
+		},
 		{"something new", podstate.Input{Pod: pending("0/1 nodes are available: the moon.")}, metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "no node can take the pod: 0/1 nodes"},
 		{
 			"a volume that is not bound", podstate.Input{

@@ -27,7 +27,7 @@ func unscheduled(in Input) string {
 		return claim
 	}
 	var causes []string
-	for _, known := range causesOf(in) {
+	for _, known := range append(causesOf(in), taints(in, said)...) {
 		if strings.Contains(said, known.fragment) {
 			causes = append(causes, known.cause)
 		}
@@ -44,10 +44,7 @@ func unscheduled(in Input) string {
 type cause struct{ fragment, cause string }
 
 func causesOf(in Input) []cause {
-	class := "its class"
-	if in.Class != nil {
-		class = "PBXClass " + in.Class.Name
-	}
+	class := classOf(in)
 	ports := "the ports of slot " + strconv.Itoa(in.Slot) + " are in use by another program on every node that is left: free them, add a node, or move the portPool of " + class
 	if len(in.SharedOn) > 0 {
 		ports = fmt.Sprintf("slot %d is shared with another tenant that runs on node %s: add a node or widen the portPool of %s",
@@ -58,11 +55,40 @@ func causesOf(in Input) []cause {
 		{"Insufficient ", "no node has enough left of what resources.requests of " + class + " ask: add a node or ask for less"},
 		{"Too many pods", "the nodes hold as many pods as they may: add a node"},
 		{"didn't match Pod's node affinity/selector", "no other node has the labels of scheduling.nodeSelector of " + class + ": label a node or change it"},
-		{"untolerated taint", "nodes have taints that scheduling.tolerations of " + class + " do not tolerate: tolerate them or remove the taints"},
 		{"were unschedulable", "nodes are cordoned: uncordon one or add a node"},
 		{"volume node affinity conflict", "the volume is bound to a node that cannot take the pod: bring that node back"},
 		{"no nodes available", "the cluster has no node: add one"},
 	}
+}
+
+func classOf(in Input) string {
+	if in.Class == nil {
+		return "its class"
+	}
+	return "PBXClass " + in.Class.Name
+}
+
+const tainted = "untolerated taint"
+
+// taints are why nodes with a taint are left out: Kubernetes puts one on every
+// node that is dead, and does not say which is which.
+func taints(in Input, said string) []cause {
+	var list []cause
+	switch len(in.Dead) {
+	case 0:
+	case 1:
+		list = append(list, cause{tainted, "node " + in.Dead[0] + " is not ready: bring it back or add a node"})
+	default:
+		list = append(list, cause{tainted, "nodes " + strings.Join(in.Dead, ", ") + " are not ready: bring one back or add a node"})
+	}
+	count := 0
+	if before, _, ok := strings.Cut(said, " node(s) had "+tainted); ok {
+		count, _ = strconv.Atoi(before[strings.LastIndexByte(before, ' ')+1:])
+	}
+	if len(in.Dead) == 0 || count > len(in.Dead) {
+		list = append(list, cause{tainted, "nodes have taints that scheduling.tolerations of " + classOf(in) + " do not tolerate: tolerate them or remove the taints"})
+	}
+	return list
 }
 
 // unbound tells of a volume that keeps the pod from a node.

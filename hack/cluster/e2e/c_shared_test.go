@@ -24,9 +24,9 @@ func TestASlotIsSharedByTwoNodes(t *testing.T) {
 	b := found(t, plan{name: "shares-b", class: "e2e-one"})
 	c := condition(t, b.tenant(), v1alpha1.ConditionPodRunning, metav1.ConditionFalse, v1alpha1.ReasonUnschedulable)
 	t.Logf("PodRunning=False %s: %s", c.Reason, c.Message)
-	for _, word := range []string{"e2e-one", "portPool", "node"} {
+	for _, word := range []string{"portPool of PBXClass e2e-one", "add a node", "node n2 is not ready: bring it back"} {
 		if !strings.Contains(c.Message, word) {
-			t.Errorf("the condition does not speak of %s", word)
+			t.Errorf("the condition does not say %q", word)
 		}
 	}
 	condition(t, b.tenant(), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonUnschedulable)
