@@ -54,21 +54,31 @@ func (o *operator) choosePorts(ctx context.Context, s *scene) error {
 	return nil
 }
 
-// keepPrevious keeps the block that a pod still has, until it is on the new one.
+// keepPrevious keeps the block that a pod has, until it is on the new one. While
+// there is none the next one may yet be made of the old template.
 func (o *operator) keepPrevious(s *scene, held hostport.Ports) {
 	status := &s.tenant.Status
+	on := podBlock(s.pod)
 	switch {
-	case s.pod == nil && s.set == nil, onPorts(s.pod, s.ports):
+	case s.pod == nil && s.set == nil, on == s.ports:
 		status.PreviousPorts = nil
-	case held != s.ports && !held.Zero() && (status.PreviousPorts == nil || onPorts(s.pod, held)):
+	case !on.Zero():
+		status.PreviousPorts = fleet.StatusPorts(on)
+	case held != s.ports && !held.Zero():
 		status.PreviousPorts = fleet.StatusPorts(held)
 	}
 }
 
-// onPorts reports whether a pod has exactly these ports. Blocks of two sizes may
-// begin at one port.
-func onPorts(pod *corev1.Pod, p hostport.Ports) bool {
-	return pod != nil && podPorts(pod) == p.SIP && pod.Annotations[v1alpha1.AnnotationRTP] == desired.RTPRange(p)
+// podBlock is the whole block of a pod; zero: there is no pod, or it does not say.
+// Blocks of two sizes may begin at one port.
+func podBlock(pod *corev1.Pod) hostport.Ports {
+	if pod == nil {
+		return hostport.Ports{}
+	}
+	return fleet.Ports(&v1alpha1.TenantPorts{
+		SIP: containerPort(pod, desired.PortSIPUDP), SIPS: containerPort(pod, desired.PortSIPS), WSS: containerPort(pod, desired.PortWSS),
+		HTTP: containerPort(pod, desired.PortHTTP), Admin: containerPort(pod, desired.PortAdmin), RTP: pod.Annotations[v1alpha1.AnnotationRTP],
+	})
 }
 
 // podPorts is the SIP port that a pod declares; 0: none.
