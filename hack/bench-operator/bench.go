@@ -207,7 +207,7 @@ func (b *bench) bareRate(ctx context.Context, s *stage) (err error) {
 			return err
 		}
 	}
-	s.floor, err = b.latencies(ctx, func(n int) types.NamespacedName { return probes[n%len(probes)] },
+	s.floor, err = b.latencies(ctx, b.changes/2, func(n int) types.NamespacedName { return probes[n%len(probes)] },
 		func(ctx context.Context, n int) error {
 			return b.bareOne.change(ctx, probes[n%len(probes)], s.tenants*b.changes+n)
 		})
@@ -223,7 +223,7 @@ func (b *bench) change(ctx context.Context, s *stage) error {
 	}
 	// Neighbours in time are not neighbours in the fleet.
 	company := func(n int) int { return n * 37 % s.tenants }
-	if s.changed, err = b.latencies(ctx,
+	if s.changed, err = b.latencies(ctx, b.changes,
 		func(n int) types.NamespacedName { return configOf(company(n)) },
 		func(ctx context.Context, n int) error {
 			plan, patch := rename(company(n), s.tenants*b.changes+n)
@@ -244,13 +244,13 @@ func configOf(n int) types.NamespacedName {
 
 // latencies makes changes at a steady rate, and measures each from before the
 // request until a watch shows what became of it.
-func (b *bench) latencies(ctx context.Context, secret func(int) types.NamespacedName, change func(context.Context, int) error) ([]time.Duration, error) {
-	took, errs := make([]time.Duration, b.changes), make([]error, b.changes)
+func (b *bench) latencies(ctx context.Context, changes int, secret func(int) types.NamespacedName, change func(context.Context, int) error) ([]time.Duration, error) {
+	took, errs := make([]time.Duration, changes), make([]error, changes)
 	tick := time.NewTicker(time.Second / changesASecond)
 	defer tick.Stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for n := range b.changes {
+	for n := range changes {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -18,7 +18,7 @@ import (
 
 func full() plan {
 	return plan{
-		sizes: []int{100, 300, 1000}, changes: 200, idle: 5 * time.Minute, between: 30 * time.Second,
+		sizes: []int{100, 300, 1000}, changes: 200, idle: 5 * time.Minute, between: 20 * time.Second,
 		alone: 3 * time.Second, limit: 12 * time.Minute,
 	}
 }
