@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -109,18 +111,32 @@ func (s *scene) inForce() *v1alpha1.PBXTenant {
 // left to the rollout, which replaces it: the kubelet would let it wait.
 func (o *operator) announce(ctx context.Context, s *scene) error {
 	if s.pod == nil || s.wanted == "" || s.pod.DeletionTimestamp != nil ||
-		s.pod.Annotations[v1alpha1.AnnotationConfigGeneration] == s.wanted ||
 		rollout.PodOf(s.pod, desired.ContainerPBX, s.podNode).Crashing {
 		return nil
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"annotations": map[string]string{v1alpha1.AnnotationConfigGeneration: s.wanted},
-	}})
+	if s.pod.Annotations[v1alpha1.AnnotationConfigGeneration] != s.wanted {
+		return o.annotate(ctx, s.pod, v1alpha1.AnnotationConfigGeneration, s.wanted)
+	}
+	seen, _ := o.pbxs.observer.Report(s.name())
+	if !seen.Reachable || seen.Report == nil || seen.Report.Generation == s.wanted || seen.Report.RefusedGeneration == s.wanted {
+		o.nudges.forget(s.name())
+		return nil
+	}
+	due, again := o.nudges.due(s.name(), s.wanted, o.Now())
+	s.after(again)
+	if !due {
+		return nil
+	}
+	return o.annotate(ctx, s.pod, v1alpha1.AnnotationConfigAsked, strconv.FormatInt(o.Now().Unix(), 10))
+}
+
+func (o *operator) annotate(ctx context.Context, pod *corev1.Pod, key, value string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{key: value}}})
 	if err != nil {
 		return err
 	}
-	if err := o.client.Patch(ctx, s.pod, client.RawPatch(types.MergePatchType, patch)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("annotation of pod %s: %w", s.pod.Name, err)
+	if err := o.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("annotation of pod %s: %w", pod.Name, err)
 	}
 	return nil
 }

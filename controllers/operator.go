@@ -70,4 +70,5 @@ type operator struct {
 	secrets  *secret.Keeper
 	trust    *trust.CAs
 	memory   memory
+	nudges   nudges
 }

@@ -34,6 +34,7 @@ func (o *operator) setupPBX(mgr manager.Manager) error {
 func (o *operator) forgetPBX(name types.NamespacedName) {
 	o.pbxs.observer.Forget(name)
 	o.pbxs.replacer.Forget(name)
+	o.nudges.forget(name)
 }
 
 // watchPBX tells the observer which PBX the tenant has now.

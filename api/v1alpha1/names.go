@@ -101,6 +101,9 @@ const (
 	// AnnotationConfigGeneration on the pod makes the kubelet refresh the
 	// mounted document at once.
 	AnnotationConfigGeneration = "pbx.dipcast.io/config-generation"
+	// AnnotationConfigAsked on the pod is when its kubelet was asked again for
+	// the document, which it had not refreshed: seconds since 1970.
+	AnnotationConfigAsked = "pbx.dipcast.io/config-asked"
 	// LabelComponent tells what an owned object is for: pbx, config, data, web.
 	LabelComponent = "app.kubernetes.io/component"
 	// LabelWatched marks Secrets that manifests of a tenant refer to. The

@@ -27,7 +27,7 @@ func TestTheOperatorWaitsForTheAPIServer(t *testing.T) {
 		// The operator's own answers, while it waits for this one.
 		if len(codes) < 3 {
 			for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
-				if got := status(t, ctx, "http://"+health+path); got != want {
+				if got := status(ctx, t, "http://"+health+path); got != want {
 					t.Errorf("%s while it waits: %d, want %d", path, got, want)
 				}
 			}
@@ -57,7 +57,7 @@ func TestTheWaitEndsWithTheProcess(t *testing.T) {
 	}
 }
 
-func status(t *testing.T, ctx context.Context, url string) int {
+func status(ctx context.Context, t *testing.T, url string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -247,7 +247,8 @@ func (c *company) at(port func(*v1alpha1.TenantPorts) int32) string {
 	return net.JoinHostPort(c.pod().Status.HostIP, strconv.Itoa(int(port(tenant.Status.Ports))))
 }
 
-func (c *company) sip() string   { return c.at(func(p *v1alpha1.TenantPorts) int32 { return p.SIP }) }
+func (c *company) sip() string { return c.at(func(p *v1alpha1.TenantPorts) int32 { return p.SIP }) }
+
 func (c *company) admin() string { return c.at(func(p *v1alpha1.TenantPorts) int32 { return p.Admin }) }
 
 // token is the bearer token of its REST interface.

@@ -176,11 +176,8 @@ func (s *installation) told(namespace string) string {
 func podOf(ctx context.Context, namespace, tenant string) (*corev1.Pod, error) {
 	pod := &corev1.Pod{}
 	err := the.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: tenant + "-pbx-0"}, pod)
-	if client.IgnoreNotFound(err) != nil {
-		return nil, err
-	}
 	if err != nil {
-		return nil, nil //nolint:nilnil // no pod is an answer
+		return nil, client.IgnoreNotFound(err)
 	}
 	return pod, nil
 }
