@@ -72,7 +72,7 @@ type bench struct {
 	fleet    fleet
 	operator *operator
 	bareOne  *bare
-	stages   []*stage
+	stages   []*stage // that are complete
 }
 
 // run measures and stops everything that it started.
@@ -135,7 +135,6 @@ func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.log, format+"\n"
 // measure brings the fleet to a size and looks at it from all sides.
 func (b *bench) measure(ctx context.Context, from, size int) error {
 	s := &stage{tenants: size, added: size - from}
-	b.stages = append(b.stages, s)
 	steps := []func(context.Context, *stage) error{b.make, b.bareRate, b.change, b.changeClass}
 	if size == slices.Max(b.sizes) {
 		steps = append(steps, b.rest(b.idle), b.again)
@@ -150,6 +149,7 @@ func (b *bench) measure(ctx context.Context, from, size int) error {
 			return err
 		}
 	}
+	b.stages = append(b.stages, s)
 	return nil
 }
 
@@ -288,7 +288,7 @@ func (b *bench) changeClass(ctx context.Context, s *stage) error {
 	class := &v1alpha1.PBXClass{}
 	class.Name = className
 	began := time.Now()
-	patch := fmt.Appendf(nil, `[{"op": "replace", "path": "/spec/limits/registrations/maximum", "value": %d}]`, 100+len(b.stages))
+	patch := fmt.Appendf(nil, `[{"op": "replace", "path": "/spec/limits/registrations/maximum", "value": %d}]`, 100+s.tenants)
 	if err := b.cluster.client.Patch(ctx, class, client.RawPatch(types.JSONPatchType, patch)); err != nil {
 		return err
 	}

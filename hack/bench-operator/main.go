@@ -59,13 +59,15 @@ func main() {
 	b := &bench{plan: p, bin: *bin, flags: flag.Args(), log: os.Stderr}
 	began := time.Now()
 	err := b.run(ctx)
+	if len(b.stages) > 0 {
+		b.print(os.Stdout)
+		fmt.Fprintf(os.Stdout, "%s/%s, %d CPUs, %s, %.0f s. API server, etcd, benchmark and operator share the CPUs.\n",
+			runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), time.Since(began).Seconds())
+	}
 	if err != nil {
 		stop()
 		fatal(err)
 	}
-	b.print(os.Stdout)
-	fmt.Fprintf(os.Stdout, "%s/%s, %d CPUs, %s, %.0f s. API server, etcd, benchmark and operator share the CPUs.\n",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), time.Since(began).Seconds())
 }
 
 func (p *plan) parse(sizes string) error {

@@ -108,8 +108,10 @@ func (b *bench) notes(w io.Writer, last *stage, times float64) {
 		last.making.byMethod(float64(last.added)), last.changing.byMethod(float64(len(last.changed))), last.making.failures+last.changing.failures)
 	fmt.Fprintf(w, "Changes: %d at each size, %d a second. Idle: %.0f s, beside the lease's renewal each 2 s.\n",
 		len(last.changed), changesASecond, last.idleFor.Seconds())
-	fmt.Fprintf(w, "A new operator has looked at all %d tenants %.1f s after its start: %s a tenant.\n",
-		last.tenants, last.restart.Seconds(), last.restarted.byMethod(float64(last.tenants)))
+	if last.restart > 0 {
+		fmt.Fprintf(w, "A new operator has looked at all %d tenants %.1f s after its start: %s a tenant.\n",
+			last.tenants, last.restart.Seconds(), last.restarted.byMethod(float64(last.tenants)))
+	}
 }
 
 func milli(cpu, wall time.Duration) float64 { return 1000 * cpu.Seconds() / wall.Seconds() }
