@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/dipcast/dipcast/api/v1alpha1"
 )
 
@@ -136,10 +138,18 @@ func Hosts(domains ...string) []string {
 	return out
 }
 
+// checkBots finds bots of two tenants. Whose credentials NAVER WORKS takes comes
+// first: its number alone, which is no secret, keeps a bot from nobody.
 func checkBots(bots []v1alpha1.NaverWorksBot) []Problem {
 	bots = slices.Clone(bots)
+	unproven := func(b v1alpha1.NaverWorksBot) int {
+		if meta.IsStatusConditionTrue(b.Status.Conditions, v1alpha1.ConditionCredentialsValid) {
+			return 0
+		}
+		return 1
+	}
 	slices.SortStableFunc(bots, func(a, b v1alpha1.NaverWorksBot) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(unproven(a)-unproven(b), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	type identity struct {
 		api string

@@ -161,6 +161,16 @@ func TestRivalsAreKnownAndWoken(t *testing.T) {
 	if same := f.SameBots([]v1alpha1.NaverWorksBot{*bot("x", "a")}); len(same) != 1 || same[0].Name != "y" || !slices.Equal(woken, []string{"a"}) {
 		t.Errorf("same bots %v, woken %v", same, woken)
 	}
+	woken = nil
+	proven := bot("y", "b")
+	proven.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionCredentialsValid, Status: metav1.ConditionTrue}}
+	f.PutBot(proven)
+	if slices.Sort(woken); !slices.Equal(woken, []string{"a", "b"}) {
+		t.Errorf("woken: %v, by credentials that were proven", woken)
+	}
+	if same := f.SameBots([]v1alpha1.NaverWorksBot{*bot("x", "a")}); len(same) != 1 || len(same[0].Status.Conditions) != 1 {
+		t.Errorf("%+v is not known to be proven", same)
+	}
 	f.DeleteBot(types.NamespacedName{Namespace: "ns", Name: "y"})
 	if same := f.SameBots([]v1alpha1.NaverWorksBot{*bot("x", "a")}); len(same) != 0 {
 		t.Errorf("same bots %v", same)

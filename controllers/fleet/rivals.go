@@ -3,6 +3,7 @@ package fleet
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -16,6 +17,7 @@ type bot struct {
 	id      int64
 	tenant  types.NamespacedName
 	created time.Time
+	proven  bool // NAVER WORKS takes its credentials
 }
 
 // SameDomain returns t and the other tenants that want a name in the DNS which t
@@ -51,6 +53,7 @@ func (f *Fleet) PutBot(b *v1alpha1.NaverWorksBot) {
 	now := bot{
 		api: b.Spec.Endpoints.API, id: b.Spec.BotID, created: b.CreationTimestamp.Time,
 		tenant: types.NamespacedName{Namespace: b.Namespace, Name: b.Spec.TenantRef.Name},
+		proven: meta.IsStatusConditionTrue(b.Status.Conditions, v1alpha1.ConditionCredentialsValid),
 	}
 	f.mu.Lock()
 	before, known := f.bots[name]
@@ -63,7 +66,12 @@ func (f *Fleet) PutBot(b *v1alpha1.NaverWorksBot) {
 		f.sameBot(name, now.id, woken)
 	}
 	f.mu.Unlock()
-	f.wakeAll(now.tenant, woken)
+	except := now.tenant
+	if known && before.proven != now.proven && len(woken) > 0 {
+		// Its own tenant is told of its spec by other ways, and not of this.
+		woken[now.tenant], except = true, types.NamespacedName{}
+	}
+	f.wakeAll(except, woken)
 }
 
 // DeleteBot forgets a bot.
@@ -100,9 +108,17 @@ func (f *Fleet) SameBots(bots []v1alpha1.NaverWorksBot) []v1alpha1.NaverWorksBot
 			Spec: v1alpha1.NaverWorksBotSpec{
 				TenantRef: v1alpha1.LocalRef{Name: b.tenant.Name}, BotID: b.id, Endpoints: v1alpha1.BotEndpoints{API: b.api},
 			},
+			Status: v1alpha1.NaverWorksBotStatus{Conditions: proof(b.proven)},
 		})
 	}
 	return out
+}
+
+func proof(proven bool) []metav1.Condition {
+	if !proven {
+		return nil
+	}
+	return []metav1.Condition{{Type: v1alpha1.ConditionCredentialsValid, Status: metav1.ConditionTrue}}
 }
 
 // sameBot notes the tenants of the other bots with this ID. The lock is held.
