@@ -46,7 +46,7 @@ kube: ## Build Kubernetes and etcd into the cache (8 minutes once) and print the
 	@hack/cluster/kube-bin.sh all
 
 .PHONY: test
-test: peers $(HELM) ## Run all tests with the race detector; wants the packages of hack/apt.txt.
+test: peers apiserver $(HELM) ## Run all tests with the race detector; wants the packages of hack/apt.txt.
 	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
 
 # A test that cannot find its peer would prove nothing: say so before.
@@ -55,6 +55,12 @@ peers:
 	@for p in gcc node npm chromium sipp baresip sipsak svwar svcrack; do command -v $$p >/dev/null || \
 		{ echo "test: $$p is missing: run 'make packages' as root (node and npm: Node 20)"; exit 1; }; done
 	@cd hack/browser && { [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --silent; }
+
+# The tests of the controllers ask a real API server: built once, before the
+# clock of any test runs.
+.PHONY: apiserver
+apiserver:
+	@hack/cluster/kube-bin.sh envtest >/dev/null
 
 # The images have tags of their own, so that runs do not pile up on the nodes.
 .PHONY: e2e
@@ -140,10 +146,6 @@ bench: build ## Print the figures: per CPU-second, beside a peer or a bare forwa
 
 .PHONY: bench-operator
 bench-operator: build ## The same for the operator: 100, 300 and 1,000 tenants on a real API server (QUICK=1: a small fleet).
-	$(GO) run ./hack/bench-operator -bin $(BIN)/operator $(if $(QUICK),-quick)
-
-.PHONY: bench-operator
-bench-operator: build ## The same for the operator: 100, 300 and 1,000 tenants on a real API server (9 minutes; QUICK=1: 2 minutes).
 	$(GO) run ./hack/bench-operator -bin $(BIN)/operator $(if $(QUICK),-quick)
 
 .PHONY: vuln
