@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,6 +70,7 @@ func TestTwoTenantsOnOneNodeAreStrangers(t *testing.T) {
 			t.Errorf("the report of %s with the token of %s: %d", a.name, b.name, code)
 		}
 	})
+	t.Run("console", func(t *testing.T) { consolesApart(t, a, b) })
 	t.Run("metrics", func(t *testing.T) { ownMetrics(t, a); ownMetrics(t, b) })
 	t.Run("callbacks", func(t *testing.T) {
 		body := []byte(`{"type":"message","source":{"userId":"` + "u" + `","domainId":1},"issuedTime":"2026-11-23T00:00:00.000Z","content":{"type":"text","text":"x"}}`)
@@ -135,6 +138,77 @@ func refusesPhones(t *testing.T, of, at *company) {
 	}
 }
 
+// consolesApart: an employee of one company who has signed in there with NAVER
+// WORKS is nobody at the other.
+func consolesApart(t *testing.T, of, at *company) {
+	t.Helper()
+	employee := newBrowser(t, person(of.name))
+	if where, code, body := employee.open(of.url() + "/sign-in/start?next=/"); where != of.url()+"/" || code != http.StatusOK || !strings.Contains(body, "010-9999-8888") {
+		t.Fatalf("%s is not shown the own call at %s: %d at %s\n%.2000s", person(of.name), of.name, code, where, body)
+	}
+	own, err := url.Parse(of.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := url.Parse(at.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As if a browser could be made to send one's cookies to the other.
+	stolen := newBrowser(t, "")
+	stolen.client.Jar.SetCookies(other, employee.client.Jar.Cookies(own))
+	if where, _, body := stolen.open(at.url() + "/"); !strings.HasPrefix(where, at.url()+"/sign-in") || strings.Contains(body, "010-9999-8888") {
+		t.Errorf("the session of %s leads at %s to %s", of.name, at.name, where)
+	}
+	if where, code, body := employee.open(at.url() + "/sign-in/start?next=/"); where == at.url()+"/" && code == http.StatusOK || strings.Contains(body, "010-9999-8888") {
+		t.Errorf("%s signs in at %s: %d at %s", person(of.name), at.name, code, where)
+	}
+}
+
+// browser keeps cookies and follows the way over NAVER WORKS, where it signs in
+// as user.
+type browser struct {
+	t      *testing.T
+	client *http.Client
+}
+
+func newBrowser(t *testing.T, user string) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t, &http.Client{Transport: the.web.Transport, Jar: jar, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+		if len(via) > 10 {
+			return http.ErrUseLastResponse
+		}
+		if q := r.URL.Query(); strings.HasSuffix(r.URL.Path, "/authorize") && q.Get("login_hint") == "" {
+			q.Set("login_hint", user)
+			r.URL.RawQuery = q.Encode()
+		}
+		return nil
+	}}}
+}
+
+// open returns where the browser ended, with what.
+func (b *browser) open(address string) (where string, code int, body string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(within(b.t), http.MethodGet, address, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return resp.Request.URL.Scheme + "://" + resp.Request.URL.Host + resp.Request.URL.Path, resp.StatusCode, string(text)
+}
+
 // ownMetrics: every series carries the tenant's own name.
 func ownMetrics(t *testing.T, c *company) {
 	t.Helper()
@@ -161,9 +235,9 @@ func (c *company) rest(t *testing.T, path, token string) (int, []byte) {
 	return ask(t, http.MethodGet, c.url()+path, token, nil, nil)
 }
 
-func ask(t *testing.T, method, url, token string, header http.Header, body []byte) (int, []byte) {
+func ask(t *testing.T, method, address, token string, header http.Header, body []byte) (int, []byte) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(within(t), method, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(within(t), method, address, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
