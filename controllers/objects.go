@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,6 +44,10 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 		return nil
 	}
 	s.objects = desired.Build(in)
+	if s.pod != nil && s.set != nil && len(s.nodes.Names) == 0 {
+		// No node fits the class any more. A PBX that runs is not moved to nowhere.
+		s.objects.StatefulSet = nil
+	}
 	for _, want := range s.objects.All() {
 		if want == client.Object(s.objects.StatefulSet) && s.document == nil && s.config == nil {
 			continue // the document was refused
@@ -53,13 +58,7 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 		}
 		switch {
 		case err != nil:
-			s.after(refusedAgain)
-			if want == client.Object(s.objects.Config) {
-				s.document, s.wanted = nil, s.written()
-			}
-			s.problems = append(s.problems, compile.Problem{
-				Object: tenantObject(s), Severity: compile.Error, Reason: v1alpha1.ReasonConflict, Message: err.Error(),
-			})
+			refused(s, want, err)
 		case outcome == apply.PutBack:
 			o.tell(s.tenant, putBack(want.GetObjectKind().GroupVersionKind().Kind, want.GetName()))
 		case outcome != apply.Unchanged && want == client.Object(s.objects.Config):
@@ -72,6 +71,25 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 // refusedAgain is how often it is tried again what only a person can mend: no
 // watch tells that a quota was raised or that somebody's object is gone.
 const refusedAgain = 30 * time.Second
+
+// refused goes on without an object that the API server does not take: what was
+// there before stays.
+func refused(s *scene, want client.Object, err error) {
+	s.after(refusedAgain)
+	p := compile.Problem{Object: tenantObject(s), Severity: compile.Error, Reason: v1alpha1.ReasonConflict, Message: err.Error()}
+	switch want {
+	case client.Object(s.objects.Config):
+		s.document, s.wanted = nil, s.written()
+	case client.Object(s.objects.StatefulSet):
+		// The next pod would be made of the template from before: the one that runs
+		// needs no replacing.
+		s.objects.StatefulSet = nil
+	case client.Object(s.objects.Data):
+		why, _, _ := strings.Cut(err.Error(), "\n")
+		p.Path, p.Message = "spec.storage", "the volume exists and does not change so: put size and storageClassName back; "+why
+	}
+	s.problems = append(s.problems, p)
+}
 
 // permanent reports whether only a person can mend it.
 func permanent(err error) bool {

@@ -272,14 +272,11 @@ type GatewayRef struct {
 }
 
 // Storage is the tenant's volume.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storageClassName must stay as it was: the volume exists already, and a volume never changes its class"
 type Storage struct {
 	// Size of the volume, bytes with a unit. Default: 20Gi.
 	// +kubebuilder:default="20Gi"
 	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:XValidation:rule="isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",message="must be a size such as 20Gi"
-	// +kubebuilder:validation:XValidation:rule="!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0",message="must not be less than before: a volume grows and never shrinks"
 	// +optional
 	Size string `json:"size,omitempty"`
 	// StorageClassName of the volume. Default: the cluster's default class.

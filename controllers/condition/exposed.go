@@ -19,6 +19,8 @@ type Exposure struct {
 	Certificates []*unstructured.Unstructured
 }
 
+const needsCertManager = ": it needs cert-manager, which the cluster does not have: install it, or give the certificate in a secretRef"
+
 // Exposed tells whether console and callback have a way in.
 func Exposed(in Exposure) metav1.Condition {
 	web, apis := in.Tenant.Spec.Web, in.APIs
@@ -32,8 +34,10 @@ func Exposed(in Exposure) metav1.Condition {
 		return no(v1alpha1.ReasonWaiting, "there is nothing to lead to yet")
 	case web.GatewayRef != nil && !apis.Gateway:
 		return no(v1alpha1.ReasonNotFound, "spec.web.gatewayRef: the cluster has no Gateway API: install it, or remove gatewayRef to use an Ingress")
-	case (web.TLS != nil && web.TLS.IssuerRef != nil || in.Tenant.Spec.SIPTLS != nil && in.Tenant.Spec.SIPTLS.IssuerRef != nil) && !apis.CertManager:
-		return no(v1alpha1.ReasonNotFound, "an issuerRef needs cert-manager, which the cluster does not have: install it, or give the certificate in a secretRef")
+	case web.TLS != nil && web.TLS.IssuerRef != nil && !apis.CertManager:
+		return no(v1alpha1.ReasonNotFound, "spec.web.tls.issuerRef"+needsCertManager)
+	case in.Tenant.Spec.SIPTLS != nil && in.Tenant.Spec.SIPTLS.IssuerRef != nil && !apis.CertManager:
+		return no(v1alpha1.ReasonNotFound, "spec.sipTLS.issuerRef"+needsCertManager)
 	}
 	if in.Route != nil {
 		if message, refused := routeRefused(in.Route); refused {

@@ -170,7 +170,7 @@ func allRules(k kind) map[string][]string {
 	out := map[string][]string{}
 	for _, n := range append([]node{{path: "", schema: k.root}}, k.nodes...) {
 		for _, r := range n.schema.XValidations {
-			if len(r.Message) > 0 && !slices.Contains(onUpdate(), r.Message) {
+			if r.Message != "" {
 				out[n.path] = append(out[n.path], r.Message)
 			}
 		}

@@ -25,15 +25,6 @@ func in(whole int, list []broken) []broken {
 	return list
 }
 
-// onUpdate are messages of rules that compare with what was there before:
-// see TestWhatCannotChange.
-func onUpdate() []string {
-	return []string{
-		"must not be less than before: a volume grows and never shrinks",
-		"storageClassName must stay as it was: the volume exists already, and a volume never changes its class",
-	}
-}
-
 func rulesBroken() []broken {
 	var out []broken
 	for _, list := range [][]broken{classRules(), tenantRules(), planRules(), trunkRules(), flowRules(), botRules()} {

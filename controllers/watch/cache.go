@@ -156,6 +156,9 @@ func SecretRefs(o client.Object) []string {
 	switch x := o.(type) {
 	case *v1alpha1.PBXTenant:
 		add(x.Spec.Database.PostgresSecretRef)
+		if x.Spec.Web.TLS != nil {
+			add(x.Spec.Web.TLS.SecretRef)
+		}
 	case *v1alpha1.ExtensionPlan:
 		for i := range x.Spec.Extensions {
 			add(x.Spec.Extensions[i].SecretRef)
