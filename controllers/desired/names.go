@@ -1,11 +1,6 @@
 package desired
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"regexp"
-	"strings"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -21,80 +16,40 @@ const (
 	ComponentSecret = "secret"
 )
 
-const (
-	maxName  = 63 // of what becomes a DNS label or a label's value
-	hashSize = 8
-)
-
-// reLabel is a name that every kind takes, Services too.
-var reLabel = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
-
-// Name returns the name of a tenant's object: TENANT + suffix. Where that is
-// no DNS label or longer than 63 characters, as a tenant named 3m or a.b makes
-// it, what is wrong is replaced and a hash of the tenant's name keeps two
-// tenants apart.
-func Name(tenant, suffix string) string {
-	return fitted(tenant, suffix, maxName-len(suffix))
-}
+// The kind takes names of at most 40 letters, digits and -, beginning with a
+// letter: with each of these suffixes that is a DNS label, and there is room for
+// the hash that the StatefulSet's controller appends in a label of the pod.
 
 // PBXName is the name of the StatefulSet, Service, PodDisruptionBudget,
-// PodMonitor and PrometheusRule. It leaves room for the hash that the
-// StatefulSet's controller appends in a label of the pod.
-func PBXName(tenant string) string { return fitted(tenant, "-pbx", 52-len("-pbx")) }
+// PodMonitor and PrometheusRule.
+func PBXName(tenant string) string { return tenant + "-pbx" }
 
 // PodName is the name of the tenant's one pod.
 func PodName(tenant string) string { return PBXName(tenant) + "-0" }
 
 // ConfigName is the name of the Secret with the document.
-func ConfigName(tenant string) string { return Name(tenant, "-config") }
+func ConfigName(tenant string) string { return tenant + "-config" }
 
 // DataName is the name of the PersistentVolumeClaim.
-func DataName(tenant string) string { return Name(tenant, "-data") }
+func DataName(tenant string) string { return tenant + "-data" }
 
 // WebName is the name of the Ingress or HTTPRoute and of the DNSEndpoint.
-func WebName(tenant string) string { return Name(tenant, "") }
+func WebName(tenant string) string { return tenant }
 
 // WebTLSName is the name of the console's Certificate and of its Secret.
-func WebTLSName(tenant string) string { return Name(tenant, "-web-tls") }
+func WebTLSName(tenant string) string { return tenant + "-web-tls" }
 
 // SIPTLSName is the name of the Certificate of SIP over TLS and of its Secret.
-func SIPTLSName(tenant string) string { return Name(tenant, "-sip-tls") }
+func SIPTLSName(tenant string) string { return tenant + "-sip-tls" }
 
 // SIPHost is the host of a tenant's SIP address records: the domain itself
 // leads to the console.
 func SIPHost(domain string) string { return "sip." + domain }
 
-func fitted(tenant, suffix string, room int) string {
-	if len(tenant) <= room && reLabel.MatchString(tenant) {
-		return tenant + suffix
-	}
-	plain := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(tenant))
-	if plain == "" || plain[0] < 'a' || plain[0] > 'z' {
-		plain = "t" + plain
-	}
-	sum := sha256.Sum256([]byte(tenant))
-	plain = strings.TrimRight(plain[:min(len(plain), room-hashSize-1)], "-")
-	return plain + "-" + hex.EncodeToString(sum[:])[:hashSize] + suffix
-}
-
-// TenantLabel is the value of LabelTenant: the tenant's name, for it is also a
-// label's value up to 63 characters.
-func TenantLabel(tenant string) string {
-	if len(tenant) <= maxName {
-		return tenant
-	}
-	return Name(tenant, "")
-}
-
 // Selector is the set of labels that finds the tenant's pod.
 func Selector(tenant string) map[string]string {
 	return map[string]string{
-		v1alpha1.LabelTenant:    TenantLabel(tenant),
+		v1alpha1.LabelTenant:    tenant,
 		v1alpha1.LabelComponent: ComponentPBX,
 	}
 }
@@ -102,10 +57,10 @@ func Selector(tenant string) map[string]string {
 // Labels are those of every object that the operator makes for a tenant.
 func Labels(tenant, component string) map[string]string {
 	return map[string]string{
-		v1alpha1.LabelTenant:           TenantLabel(tenant),
+		v1alpha1.LabelTenant:           tenant,
 		v1alpha1.LabelComponent:        component,
 		"app.kubernetes.io/name":       "dipcast",
-		"app.kubernetes.io/instance":   TenantLabel(tenant),
+		"app.kubernetes.io/instance":   tenant,
 		"app.kubernetes.io/managed-by": v1alpha1.FieldOwner,
 	}
 }
