@@ -172,7 +172,7 @@ func (o *operator) setupMembers(mgr manager.Manager) error {
 		{"callflow", &v1alpha1.CallFlow{}, &o.wakers.flows, o.reconcileFlow},
 	} {
 		err := builder.ControllerManagedBy(mgr).Named(kind.name).
-			For(kind.object, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+			For(kind.object, builder.WithPredicates(watch.Judged())).
 			WatchesRawSource(kind.waker).
 			WithOptions(o.controller(2)).
 			Complete(kind.do)

@@ -5,6 +5,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -12,8 +14,10 @@ import (
 )
 
 // TenantChanged lets through what a tenant's reconciler acts on: the spec, its
-// end, and ports or updates that another operator wrote. The rest of a status
-// is what it wrote itself.
+// end, ports or updates that another operator wrote, and conditions. These it
+// wrote itself; but whoever judged meanwhile, with a cache that did not show them
+// yet, found nothing to write, and what is told would stay wrong. The rest of a
+// status is figures.
 func TenantChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*v1alpha1.PBXTenant)
@@ -25,6 +29,7 @@ func TenantChanged() predicate.Predicate {
 			!before.DeletionTimestamp.Equal(now.DeletionTimestamp) ||
 			!slices.Equal(before.Finalizers, now.Finalizers) ||
 			before.Status.PortsClass != now.Status.PortsClass ||
+			!equality.Semantic.DeepEqual(before.Status.Conditions, now.Status.Conditions) ||
 			!equality.Semantic.DeepEqual(before.Status.Ports, now.Status.Ports) ||
 			!equality.Semantic.DeepEqual(before.Status.PreviousPorts, now.Status.PreviousPorts) ||
 			!equality.Semantic.DeepEqual(before.Status.Update, now.Status.Update)
@@ -44,6 +49,28 @@ func MemberChanged() predicate.Predicate {
 		now, also := e.ObjectNew.(*v1alpha1.ExtensionPlan)
 		return ok && also && !equality.Semantic.DeepEqual(before.Status.Directory, now.Status.Directory)
 	}}
+}
+
+// Judged lets through what the reconciler of a plan, a trunk or a flow acts on:
+// the spec, and conditions, for the reason that TenantChanged tells.
+func Judged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+			!equality.Semantic.DeepEqual(conditionsOf(e.ObjectOld), conditionsOf(e.ObjectNew))
+	}}
+}
+
+func conditionsOf(o client.Object) []metav1.Condition {
+	switch x := o.(type) {
+	case *v1alpha1.ExtensionPlan:
+		return x.Status.Conditions
+	case *v1alpha1.SIPTrunk:
+		return x.Status.Conditions
+	case *v1alpha1.CallFlow:
+		return x.Status.Conditions
+	default:
+		return nil
+	}
 }
 
 // PlaceChanged tells whether a node's part in where tenants may run changed.
