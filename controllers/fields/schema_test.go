@@ -21,9 +21,8 @@ type schema = apiextensionsv1.JSONSchemaProps
 
 // node is one place of a kind's schema: a leaf, a list, a map or an object.
 type node struct {
-	path     string // "spec.extensions[].number"; {} are the values of a map
-	schema   *schema
-	optional bool
+	path   string // "spec.extensions[].number"; {} are the values of a map
+	schema *schema
 }
 
 // leaf reports whether people write a value there.
