@@ -54,9 +54,9 @@ func await(ctx context.Context, config *rest.Config, health string, logger *slog
 }
 
 // away tells why the API server is; nil: it answers. What it answers is no
-// matter here, unless it cannot work yet.
+// matter here, unless it cannot work yet: at first it knows of nobody's rights.
 func away(ctx context.Context, client rest.Interface) error {
-	err := client.Get().AbsPath("/version").Timeout(askFor).Do(ctx).Error()
+	err := client.Get().AbsPath("/readyz").Timeout(askFor).Do(ctx).Error()
 	var status apierrors.APIStatus
 	if errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError {
 		return nil

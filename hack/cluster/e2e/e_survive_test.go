@@ -104,7 +104,7 @@ func (c *company) converges(extension string) {
 	apply(c.t, c.extension(extension))
 	plan := &v1alpha1.ExtensionPlan{ObjectMeta: metav1.ObjectMeta{Namespace: c.name, Name: "plan-" + extension}}
 	condition(c.t, plan, v1alpha1.ConditionAccepted, metav1.ConditionTrue, "")
-	until(c.t, patience, "the PBX knows extension "+extension, func(ctx context.Context) string {
+	until(c.t, 2*patience, "the PBX knows extension "+extension, func(ctx context.Context) string {
 		var config corev1.Secret
 		if err := the.client.Get(ctx, client.ObjectKey{Namespace: c.name, Name: c.name + "-config"}, &config); err != nil {
 			return err.Error()
