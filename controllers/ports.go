@@ -75,30 +75,16 @@ func podBlock(pod *corev1.Pod) hostport.Ports {
 	if pod == nil {
 		return hostport.Ports{}
 	}
+	declared := func(name string) int32 { return desired.DeclaredPort(pod, name) }
 	return fleet.Ports(&v1alpha1.TenantPorts{
-		SIP: containerPort(pod, desired.PortSIPUDP), SIPS: containerPort(pod, desired.PortSIPS), WSS: containerPort(pod, desired.PortWSS),
-		HTTP: containerPort(pod, desired.PortHTTP), Admin: containerPort(pod, desired.PortAdmin), RTP: pod.Annotations[v1alpha1.AnnotationRTP],
+		SIP: declared(desired.PortSIPUDP), SIPS: declared(desired.PortSIPS), WSS: declared(desired.PortWSS),
+		HTTP: declared(desired.PortHTTP), Admin: declared(desired.PortAdmin), RTP: pod.Annotations[v1alpha1.AnnotationRTP],
 	})
 }
 
 // podPorts is the SIP port that a pod declares; 0: none.
 func podPorts(pod *corev1.Pod) int {
-	if pod == nil {
-		return 0
-	}
-	return int(containerPort(pod, desired.PortSIPUDP))
-}
-
-// containerPort is a port of the PBX by its name; 0: there is none.
-func containerPort(pod *corev1.Pod, name string) int32 {
-	for i := range pod.Spec.Containers {
-		for _, p := range pod.Spec.Containers[i].Ports {
-			if p.Name == name {
-				return p.ContainerPort
-			}
-		}
-	}
-	return 0
+	return int(desired.DeclaredPort(pod, desired.PortSIPUDP))
 }
 
 func allocated(a hostport.Assignment) metav1.Condition {

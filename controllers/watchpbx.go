@@ -70,7 +70,7 @@ func (s *scene) pbx() (observer.Target, bool) {
 	if s.pod == nil || !runs(s.pod) {
 		return t, false
 	}
-	t.URL = observer.AdminURL(s.pod.Status.PodIP, adminPort(s.pod))
+	t.URL = observer.AdminURL(s.pod.Status.PodIP, desired.DeclaredPort(s.pod, desired.PortAdmin))
 	t.Token = string(s.secrets[compile.APISecret(s.tenant.Name)][v1alpha1.KeyToken])
 	t.Instance = rollout.Instance(s.pod, desired.ContainerPBX)
 	t.Await = s.wanted
@@ -85,20 +85,4 @@ func runs(pod *corev1.Pod) bool {
 		}
 	}
 	return false
-}
-
-// adminPort is where the pod listens, which may still be the port of a slot
-// that the tenant waits to leave; 0: it declares none.
-func adminPort(pod *corev1.Pod) int32 {
-	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name != desired.ContainerPBX {
-			continue
-		}
-		for _, p := range pod.Spec.Containers[i].Ports {
-			if p.Name == desired.PortAdmin {
-				return p.ContainerPort
-			}
-		}
-	}
-	return 0
 }

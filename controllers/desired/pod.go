@@ -188,6 +188,25 @@ func probe(path string, period, timeout, failures int32) *corev1.Probe {
 	}
 }
 
+// DeclaredPort is the port of that name that the PBX in a pod declares; 0: it
+// declares none. While a tenant waits to be moved that is not the status's.
+func DeclaredPort(pod *corev1.Pod, name string) int32 {
+	if pod == nil {
+		return 0
+	}
+	for i := range pod.Spec.Containers {
+		if pod.Spec.Containers[i].Name != ContainerPBX {
+			continue
+		}
+		for _, p := range pod.Spec.Containers[i].Ports {
+			if p.Name == name {
+				return p.ContainerPort
+			}
+		}
+	}
+	return 0
+}
+
 // tolerations are the class's, and a short patience with a node that is gone,
 // unless the class says something else about that.
 func tolerations(class []corev1.Toleration) []corev1.Toleration {

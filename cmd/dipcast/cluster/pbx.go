@@ -105,25 +105,10 @@ func (c *Cluster) PBX(ctx context.Context, t *v1alpha1.PBXTenant) (*PBX, error) 
 // AdminPort is the port that the running pod declares; while a tenant waits to
 // be moved it is not yet that of the status.
 func AdminPort(t *v1alpha1.PBXTenant, pod *corev1.Pod) int {
-	if port := DeclaredPort(pod, desired.PortAdmin); port != 0 || t.Status.Ports == nil {
-		return port
+	if port := desired.DeclaredPort(pod, desired.PortAdmin); port != 0 || t.Status.Ports == nil {
+		return int(port)
 	}
 	return int(t.Status.Ports.Admin)
-}
-
-// DeclaredPort is the port of that name that a pod declares; 0 if it has none.
-func DeclaredPort(pod *corev1.Pod, name string) int {
-	if pod == nil {
-		return 0
-	}
-	for i := range pod.Spec.Containers {
-		for _, p := range pod.Spec.Containers[i].Ports {
-			if p.Name == name {
-				return int(p.ContainerPort)
-			}
-		}
-	}
-	return 0
 }
 
 // Close gives the connection back.

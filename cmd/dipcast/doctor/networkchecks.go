@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
-	"github.com/dipcast/dipcast/cmd/dipcast/cluster"
 	"github.com/dipcast/dipcast/controllers/desired"
 	"github.com/dipcast/dipcast/controllers/nodes"
 )
@@ -47,8 +46,8 @@ func advertised(list []corev1.Node, class *v1alpha1.PBXClass, node string) []net
 // sipPort is where the running pod listens, else where it will; while a
 // tenant waits to be moved, the two differ.
 func sipPort(t *Tenant) int {
-	if port := cluster.DeclaredPort(t.Pod, desired.PortSIPUDP); port != 0 || t.Tenant.Status.Ports == nil {
-		return port
+	if port := desired.DeclaredPort(t.Pod, desired.PortSIPUDP); port != 0 || t.Tenant.Status.Ports == nil {
+		return int(port)
 	}
 	return int(t.Tenant.Status.Ports.SIP)
 }
