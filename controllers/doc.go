@@ -1,5 +1,7 @@
-// Package controllers holds the reconcilers of the operator, one file per
-// kind, each in the form gather → decide → apply → report.
+// Package controllers holds the reconcilers of the operator, each in the form
+// gather → decide → apply → report. tenant.go is the tenant's, step by step;
+// class.go, bot.go and directory.go are those of their kinds, member.go is that
+// of plans, trunks and flows.
 //
 //	gather   everything is read first: from the cache, Secrets once from the API server
 //	decide   packages that know no client say what is right: hostport, compile, desired, rollout, roster
@@ -9,8 +11,8 @@
 // The tenant's reconciler compiles all objects of its tenant; what that said of
 // plans, trunks, flows and bots reaches their reconcilers through
 // controllers/verdict. setup.go is the one list of what is watched and why,
-// conditions.go the only writer of a tenant's Ready, events.go names every
-// event.
+// conditions.go writes a tenant's conditions (finish.go those of its end; ports
+// and updates tell theirs where they are decided), events.go names every event.
 //
 // The goroutines are those of controller-runtime's controllers, and the
 // runnables that setup.go adds to the manager, which waits for them. A tenant

@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/compile"
@@ -47,6 +48,34 @@ func fleetOf(object client.Object) compile.Fleet {
 		f.Bots = append(f.Bots, *x)
 	}
 	return f
+}
+
+// member reconciles the objects of one kind that name a tenant: each is told
+// whether the tenant could use it, and a trunk whether it can take a call.
+// fresh returns an empty object and where its conditions are.
+func (o *operator) member(kind string, fresh func() (client.Object, *[]metav1.Condition)) reconcile.Func {
+	return func(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+		object, conditions := fresh()
+		if err := o.client.Get(ctx, req.NamespacedName, object); err != nil {
+			return reconcile.Result{}, client.IgnoreNotFound(err)
+		}
+		return reconcile.Result{}, o.reportVerdict(ctx, kind, object, conditions)
+	}
+}
+
+func freshPlan() (client.Object, *[]metav1.Condition) {
+	x := &v1alpha1.ExtensionPlan{}
+	return x, &x.Status.Conditions
+}
+
+func freshTrunk() (client.Object, *[]metav1.Condition) {
+	x := &v1alpha1.SIPTrunk{}
+	return x, &x.Status.Conditions
+}
+
+func freshFlow() (client.Object, *[]metav1.Condition) {
+	x := &v1alpha1.CallFlow{}
+	return x, &x.Status.Conditions
 }
 
 // reportVerdict writes the verdict on an object into its conditions.

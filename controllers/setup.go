@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/workqueue"
@@ -162,20 +163,20 @@ func (o *operator) setupTenants(mgr manager.Manager) error {
 // tenant that comes or goes is told through the verdicts.
 func (o *operator) setupMembers(mgr manager.Manager) error {
 	for _, kind := range []struct {
-		name   string
-		object client.Object
-		waker  *waker
-		do     reconcile.Func
+		name, kind string
+		fresh      func() (client.Object, *[]metav1.Condition)
+		waker      *waker
 	}{
-		{"extensionplan", &v1alpha1.ExtensionPlan{}, &o.wakers.plans, o.reconcilePlan},
-		{"siptrunk", &v1alpha1.SIPTrunk{}, &o.wakers.trunks, o.reconcileTrunk},
-		{"callflow", &v1alpha1.CallFlow{}, &o.wakers.flows, o.reconcileFlow},
+		{"extensionplan", v1alpha1.KindExtensionPlan, freshPlan, &o.wakers.plans},
+		{"siptrunk", v1alpha1.KindSIPTrunk, freshTrunk, &o.wakers.trunks},
+		{"callflow", v1alpha1.KindCallFlow, freshFlow, &o.wakers.flows},
 	} {
+		object, _ := kind.fresh()
 		err := builder.ControllerManagedBy(mgr).Named(kind.name).
-			For(kind.object, builder.WithPredicates(watch.Judged())).
+			For(object, builder.WithPredicates(watch.Judged())).
 			WatchesRawSource(kind.waker).
 			WithOptions(o.controller(2)).
-			Complete(kind.do)
+			Complete(o.member(kind.kind, kind.fresh))
 		if err != nil {
 			return err
 		}

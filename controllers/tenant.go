@@ -73,8 +73,7 @@ func (s *scene) after(d time.Duration) {
 	}
 }
 
-// condition puts a condition of the tenant into its status. Ready is not for
-// it: conditions.go computes that one from the others.
+// condition puts a condition of the tenant into its status.
 func (o *operator) condition(s *scene, c metav1.Condition) {
 	o.set(&s.tenant.Status.Conditions, s.tenant.Generation, c)
 }
