@@ -35,28 +35,22 @@ func ingress(in Input) *networkingv1.Ingress {
 			}},
 		},
 	}
-	if secret := WebTLSSecret(t); secret != "" {
+	if secret := webTLSSecret(t); secret != "" {
 		out.Spec.TLS = []networkingv1.IngressTLS{{Hosts: []string{t.Spec.Domain}, SecretName: secret}}
 	}
 	return out
 }
 
-// WebTLSSecret is the name of the Secret with the console's certificate, ""
-// if the ingress uses its own.
-func WebTLSSecret(t *v1alpha1.PBXTenant) string { return tlsSecret(t.Spec.Web.TLS, WebTLSName(t.Name)) }
-
-// SIPTLSSecret is the name of the Secret with the certificate of SIP over TLS,
-// "" if there is none.
-func SIPTLSSecret(t *v1alpha1.PBXTenant) string { return tlsSecret(t.Spec.SIPTLS, SIPTLSName(t.Name)) }
-
-func tlsSecret(tls *v1alpha1.SIPTLS, issued string) string {
-	switch {
+// webTLSSecret is the name of the Secret with the console's certificate, "" if
+// the ingress uses its own.
+func webTLSSecret(t *v1alpha1.PBXTenant) string {
+	switch tls := t.Spec.Web.TLS; {
 	case tls == nil:
 		return ""
 	case tls.SecretRef != nil:
 		return tls.SecretRef.Name
 	case tls.IssuerRef != nil:
-		return issued
+		return WebTLSName(t.Name)
 	default:
 		return ""
 	}
