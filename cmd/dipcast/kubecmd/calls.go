@@ -82,7 +82,7 @@ func showCalls(ctx context.Context, f *flags, p *cluster.PBX) error {
 			since = l.Answered
 		}
 		rows[i] = []string{
-			f.id(l.ID), string(l.Direction), string(l.State), party(l.From), party(l.To), party(l.AnsweredBy),
+			f.id(l.ID), string(l.Direction), string(l.State), party(l.From), party(l.To), answerer(l.AnsweredBy),
 			orDash(l.PulledBy), clock(f.env.Now().Sub(since)),
 		}
 	}
@@ -158,7 +158,7 @@ func showRecords(ctx context.Context, f *flags, p *cluster.PBX, limit int) error
 		r := &list[i]
 		rows[i] = []string{
 			r.Started.In(f.env.Zone).Format("01-02 15:04:05"), string(r.Direction), party(r.From), party(r.To), string(r.Disposition),
-			party(r.AnsweredBy), orDash(r.PulledBy), clock(r.Talk()), f.id(r.ID),
+			answerer(r.AnsweredBy), orDash(r.PulledBy), clock(r.Talk()), f.id(r.ID),
 		}
 	}
 	f.env.roomy(f.output).table(f.env.Stdout, []column{
@@ -190,6 +190,15 @@ func party(p pbx.Party) string {
 		return p.Extension
 	}
 	return orDash(p.Number)
+}
+
+// answerer is the telephone that was answered: of an extension's call that was
+// pulled to the mobile, the mobile.
+func answerer(p pbx.Party) string {
+	if p.Number != "" {
+		return p.Number
+	}
+	return party(p)
 }
 
 // clock is a length of time as phones show it.

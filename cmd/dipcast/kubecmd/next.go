@@ -30,7 +30,7 @@ func next(d *tenantDetail) string {
 	for _, o := range d.Objects {
 		for _, c := range o.Conditions {
 			if c.Type == v1alpha1.ConditionAccepted && c.Status == metav1.ConditionFalse {
-				return fmt.Sprintf("correct %s %s as its message says and apply it again; the PBX goes on with the last good manifests", o.Kind, o.Name)
+				return fmt.Sprintf("correct %s %s as its message says and apply it again; %s", o.Kind, o.Name, meanwhile(d))
 			}
 		}
 	}
@@ -57,6 +57,14 @@ func next(d *tenantDetail) string {
 	return "nothing: it takes calls"
 }
 
+// meanwhile is what a refused manifest means for the telephones.
+func meanwhile(d *tenantDetail) string {
+	if d.Pod == nil && d.Ready != string(metav1.ConditionTrue) {
+		return "until then there is no PBX"
+	}
+	return "the PBX goes on with the last good manifests"
+}
+
 // step is the cure of one bad condition.
 func step(d *tenantDetail, c metav1.Condition) string {
 	ns := " -n " + d.Namespace
@@ -78,7 +86,7 @@ func step(d *tenantDetail, c metav1.Condition) string {
 	}
 	switch c.Type {
 	case v1alpha1.ConditionAccepted:
-		return "correct the manifest as the message says and apply it again; the PBX goes on with the last good ones"
+		return "correct the manifest as the message says and apply it again; " + meanwhile(d)
 	case v1alpha1.ConditionTrunksUp, v1alpha1.ConditionExposed:
 		return "kubectl dipcast doctor " + d.Name + ns + " checks it from here"
 	}
