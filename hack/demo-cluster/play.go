@@ -79,7 +79,7 @@ func play(ctx context.Context, o options, tell stage.Teller) (err error) {
 	if o.once {
 		return nil
 	}
-	stay(tell)
+	k.stay(ctx)
 	playing, done := context.WithCancel(ctx)
 	hosted := make(chan struct{})
 	go func() {
@@ -180,13 +180,19 @@ func (k *kube) place(ctx context.Context, client *http.Client) (stage.Place, err
 }
 
 // stay tells what can be tried while the demo stays up.
-func stay(tell stage.Teller) {
-	tell.Step("Everything stays up until Ctrl-C. Try it yourself, in another terminal:")
-	tell.Note("the cluster             export KUBECONFIG=%s; kubectl get pods -A", os.Getenv("KUBECONFIG"))
-	tell.Note("the employees' chat     %s/chat, at %s", works, worksAt)
-	tell.Note("the console             %s, at %s (both names go into /etc/hosts)", console, ingressAt)
-	tell.Note("a power cut             hack/cluster/node.sh off n1")
-	tell.Note("another outside call    press Enter here; the phones are lifted by themselves")
+func (k *kube) stay(ctx context.Context) {
+	// in.sh puts the folder of the cluster's own kubectl first.
+	programs, _, _ := strings.Cut(os.Getenv("PATH"), ":")
+	k.tell.Step("Everything stays up until Ctrl-C. Try it yourself, in another terminal:")
+	k.tell.Note("the cluster             export KUBECONFIG=%s PATH=%s:$PATH", os.Getenv("KUBECONFIG"), programs)
+	k.tell.Note("                        kubectl get pods -A; bin/dipcast status -A")
+	k.tell.Note("names for a browser     echo %s works.example %s acme.pbx.example.com | xargs -n 2 >>/etc/hosts", worksAt, ingressAt)
+	k.tell.Note("the employees' chat     %s/chat (signed by an authority of the demo: the browser warns)", works)
+	k.tell.Note("the console             %s (sign in as 김하늘)", console)
+	if node, err := k.kubectl(ctx, "-n", "acme", "get", "pods", "-l", "pbx.dipcast.io/tenant=acme", "-o", "jsonpath={.items[*].spec.nodeName}"); err == nil {
+		k.tell.Note("a power cut             hack/cluster/node.sh off %s; power again: hack/cluster/node.sh on %s", node, node)
+	}
+	k.tell.Note("another outside call    press Enter here; the phones are lifted by themselves")
 }
 
 // get reads an object or a list of the company's namespace.

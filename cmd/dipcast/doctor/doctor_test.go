@@ -228,6 +228,9 @@ func unreadable(what string) func(*doctor.Snapshot, *doctor.Tenant) {
 func ofTenant() []damage {
 	const fail, warn = doctor.Fail, doctor.Warn
 	return []damage{
+		{"node silent", func(s *doctor.Snapshot, _ *doctor.Tenant) {
+			s.Nodes[0].Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}
+		}, fail, "pod", "node n1, where pod acme-pbx-0 is, is not ready", "kubectl taint node n1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"},
 		{"restricted namespace", func(_ *doctor.Snapshot, t *doctor.Tenant) {
 			t.Namespace.Labels["pod-security.kubernetes.io/enforce"] = "restricted"
 		}, fail, "pod-security", `profile "restricted"`, "kubectl label namespace acme pod-security.kubernetes.io/enforce=privileged"},

@@ -146,6 +146,11 @@ func pod(s *Snapshot, t *Tenant) []Finding {
 	if t.Pod == nil {
 		return []Finding{fail(check, fmt.Sprintf("kubectl -n %s describe statefulset %s", ns, desired.PBXName(t.Tenant.Name)), "there is no pod %s", name)}
 	}
+	if node := t.Pod.Spec.NodeName; silent(s.Nodes, node) {
+		return []Finding{fail(check, fmt.Sprintf("bring node %s back; or, if it is surely off: kubectl taint node %s node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, "+
+			"and the pod starts elsewhere (the chart's operator.nodeDeadAfter does it without asking)", node, node),
+			"node %s, where pod %s is, is not ready: it may still run it, so no other node does", node, name)}
+	}
 	if t.Pod.Status.Phase != corev1.PodRunning {
 		return []Finding{fail(check, describe, "pod %s is %s, not Running%s", name, t.Pod.Status.Phase, whyNot(t.Pod))}
 	}
@@ -165,6 +170,21 @@ func pod(s *Snapshot, t *Tenant) []Finding {
 			"pod %s runs on %s and is ready, after %s", name, t.Pod.Spec.NodeName, many(int(restarts), "restart"))}
 	}
 	return []Finding{fine(check, "pod %s runs on %s and is ready", name, t.Pod.Spec.NodeName)}
+}
+
+// silent is whether a node is known not to answer.
+func silent(nodes []corev1.Node, name string) bool {
+	for i := range nodes {
+		if nodes[i].Name != name {
+			continue
+		}
+		for _, c := range nodes[i].Status.Conditions {
+			if c.Type == corev1.NodeReady {
+				return c.Status != corev1.ConditionTrue
+			}
+		}
+	}
+	return false
 }
 
 func whyNot(p *corev1.Pod) string {

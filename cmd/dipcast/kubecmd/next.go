@@ -77,7 +77,12 @@ func step(d *tenantDetail, c metav1.Condition) string {
 		return "kubectl dipcast logs " + d.Name + ns + " --previous"
 	case v1alpha1.ReasonWaitingForCalls:
 		return "wait for the calls to end, or end them: kubectl dipcast drain " + d.Name + ns + " --end-calls-after 1m"
-	case v1alpha1.ReasonWaitingForTurn, v1alpha1.ReasonProgressing, v1alpha1.ReasonWaiting, v1alpha1.ReasonDraining:
+	case v1alpha1.ReasonProgressing:
+		if d.Pod != nil && d.Pod.Phase == terminating {
+			return "wait for the pod to end; if node " + d.Pod.Node + " is dead it does not: kubectl dipcast doctor " + d.Name + ns + " tells what then"
+		}
+		return "wait: " + c.Type + " is under way"
+	case v1alpha1.ReasonWaitingForTurn, v1alpha1.ReasonWaiting, v1alpha1.ReasonDraining:
 		return "wait: " + c.Type + " is under way"
 	case v1alpha1.ReasonSecretMissing, v1alpha1.ReasonSecretInvalid:
 		return "make or correct the Secret that the message names; the operator notices by itself"

@@ -45,6 +45,9 @@ type podRow struct {
 	Image    string `json:"image"`
 }
 
+// terminating is the phase of a pod that was told to end; kubectl says so, too.
+const terminating = "Terminating"
+
 // objectRow is one of the tenant's manifests.
 type objectRow struct {
 	Kind       string             `json:"kind"`
@@ -141,7 +144,7 @@ func podOf(p *corev1.Pod) *podRow {
 		}
 	}
 	if p.DeletionTimestamp != nil {
-		row.Phase = "Terminating"
+		row.Phase = terminating
 	}
 	return row
 }
