@@ -282,7 +282,7 @@ func (c *compiler) advertise(o Object) map[string][]string {
 	}
 	if len(out) == 0 && c.in.Class != nil {
 		c.errorf(o, "", "", v1alpha1.ReasonNotFound,
-			"no address is known to tell phones and trunks: give the nodes of class %s an address (%s), or set its network.advertise to from: Static",
+			"no address is known to tell phones and trunks: give the nodes of class %s an address (%s), or set its network.advertise.from to NodeInternalIP or Static",
 			c.in.Class.Name, cmp.Or(c.in.Class.Spec.Network.Advertise.From, v1alpha1.AdvertiseNodeExternalIP))
 	}
 	for _, node := range slices.Sorted(maps.Keys(out)) {
