@@ -79,14 +79,16 @@ func (k *kube) explain(ctx context.Context, err error) error {
 
 // show prints the cluster's own view of what was shown.
 func (k *kube) show(ctx context.Context) error {
-	for _, kinds := range []string{"pbxtenants", "siptrunks,naverworksbots", "pods"} {
-		out, err := k.kubectl(ctx, "-n", "acme", "get", kinds, "-o", "wide")
+	for _, what := range [][]string{{"pbxtenants"}, {"siptrunks,naverworksbots"}, {"pods", "-o", "wide"}} {
+		args := append([]string{"-n", "acme", "get"}, what...)
+		out, err := k.kubectl(ctx, args...)
 		if err != nil {
 			return err
 		}
-		k.tell.Step("kubectl get %s -n acme", kinds)
+		k.tell.Step("kubectl %s", strings.Join(args, " "))
 		indent(k.tell, out)
 	}
+	k.tell.Note("(phones and calls are counted every ten seconds)")
 	return nil
 }
 
