@@ -18,6 +18,10 @@ const (
 	highestPool = 32_000
 )
 
+// PortLedger is the file, in the folder for temporary files, that reserved
+// ports are locked in. Whoever has reserved ports holds it open.
+const PortLedger = "dipcast-test-ports"
+
 // FreePorts returns n UDP and TCP ports on 127.0.0.1, each with its successor
 // free and reserved too (programs listen there unasked, for TLS or RTCP), as
 // FreeRange does. Programs that cannot listen on port 0 need it.
@@ -36,7 +40,7 @@ func FreePorts(tb testing.TB, n int) []int {
 // one of them until the test ends.
 func FreeRange(tb testing.TB, n int) int {
 	tb.Helper()
-	ledger, err := os.OpenFile(filepath.Join(os.TempDir(), "dipcast-test-ports"), os.O_RDWR|os.O_CREATE, 0o600)
+	ledger, err := os.OpenFile(filepath.Join(os.TempDir(), PortLedger), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		tb.Fatal(err)
 	}

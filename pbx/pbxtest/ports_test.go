@@ -20,7 +20,7 @@ func TestReservedPortsAreNobodyElses(t *testing.T) {
 }
 
 func TestReservationEndsWithTheTest(t *testing.T) {
-	ledger, err := os.OpenFile(filepath.Join(os.TempDir(), "dipcast-test-ports"), os.O_RDWR|os.O_CREATE, 0o600)
+	ledger, err := os.OpenFile(filepath.Join(os.TempDir(), PortLedger), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
