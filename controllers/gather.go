@@ -85,7 +85,7 @@ func (o *operator) gatherPod(ctx context.Context, s *scene) error {
 		return types.NamespacedName{Namespace: s.tenant.Namespace, Name: name}
 	}
 	var set appsv1.StatefulSet
-	var pod corev1.Pod
+	var pod, trial corev1.Pod
 	var claim corev1.PersistentVolumeClaim
 	var config corev1.Secret
 	for _, read := range []struct {
@@ -95,6 +95,11 @@ func (o *operator) gatherPod(ctx context.Context, s *scene) error {
 	}{
 		{desired.PBXName(s.tenant.Name), &set, func() { s.set = &set }},
 		{desired.PodName(s.tenant.Name), &pod, func() { s.pod = &pod }},
+		{desired.TrialName(s.tenant.Name), &trial, func() {
+			if metav1.IsControlledBy(&trial, s.tenant) {
+				s.trial = &trial
+			}
+		}},
 		{desired.DataName(s.tenant.Name), &claim, func() { s.claim = &claim }},
 		{desired.ConfigName(s.tenant.Name), &config, func() {
 			if metav1.IsControlledBy(&config, s.tenant) { // not a person's, which a manifest names

@@ -44,6 +44,7 @@ type scene struct {
 	claim    *corev1.PersistentVolumeClaim // nil: not made yet
 	set      *appsv1.StatefulSet           // nil: not made yet
 	pod      *corev1.Pod                   // nil: there is none
+	trial    *corev1.Pod                   // of an image; nil: there is none
 	podNode  *corev1.Node                  // where the pod runs; nil: nowhere, or the node is gone
 
 	// Decided.

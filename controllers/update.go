@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,7 +33,9 @@ func (o *operator) update(ctx context.Context, s *scene) error {
 		in.OtherNodes = others
 	}
 	pbx, _ := s.pbx()
-	d, err := o.pbxs.replacer.Replace(ctx, replace.Case{Tenant: s.tenant, Pod: s.pod, PBX: pbx, Input: in})
+	d, err := o.pbxs.replacer.Replace(ctx, replace.Case{
+		Tenant: s.tenant, Pod: s.pod, PBX: pbx, Trial: s.trial, Template: wantedTemplate(s), Input: in,
+	})
 	if errors.Is(err, replace.ErrMoved) {
 		s.after(lookAgain)
 		return nil
@@ -81,18 +82,24 @@ func (o *operator) rolloutInput(s *scene) rollout.Input {
 // wantedPod is what the tenant's pod should be made of.
 func wantedPod(s *scene) rollout.Wanted {
 	w := rollout.Wanted{Generation: s.wanted}
-	set := s.objects.StatefulSet
-	if set == nil {
-		set = s.set
-	}
-	if set != nil {
-		w.Template, w.Image = templateOf(set)
+	if t := wantedTemplate(s); t != nil {
+		w.Template, w.Image = templateOf(t)
 	}
 	return w
 }
 
-func templateOf(set *appsv1.StatefulSet) (hash, image string) {
-	t := &set.Spec.Template
+// wantedTemplate is the pod's template; nil: it is not known.
+func wantedTemplate(s *scene) *corev1.PodTemplateSpec {
+	switch {
+	case s.objects.StatefulSet != nil:
+		return &s.objects.StatefulSet.Spec.Template
+	case s.set != nil:
+		return &s.set.Spec.Template
+	}
+	return nil
+}
+
+func templateOf(t *corev1.PodTemplateSpec) (hash, image string) {
 	for i := range t.Spec.Containers {
 		if t.Spec.Containers[i].Name == desired.ContainerPBX {
 			image = t.Spec.Containers[i].Image

@@ -18,13 +18,17 @@ import (
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers"
+	"github.com/dipcast/dipcast/controllers/desired"
 	"github.com/dipcast/dipcast/controllers/kubetest"
 	"github.com/dipcast/dipcast/pbx/conf"
 )
 
 const (
 	image2 = "registry.example/pbx:2"
-	broken = "registry.example/pbx:broken"
+
+	broken  = "registry.example/pbx:" + kubetest.Broken
+	brittle = "registry.example/pbx:" + kubetest.Brittle
+	missing = "registry.example/pbx:" + kubetest.Missing
 )
 
 // setImage changes the image of a place's tenants.
@@ -305,7 +309,94 @@ func TestDeadNode(t *testing.T) {
 	cluster.Condition(t, tenant, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }
 
-func TestBadImageStopsTheFleet(t *testing.T) {
+// TestBadImageIsNotTaken: whatever is wrong with an image, the PBXs go on until
+// there is one that runs.
+func TestBadImageIsNotTaken(t *testing.T) {
+	t.Parallel()
+	at := place(t, 6)
+	operate(t, controllers.Options{Namespaces: []string{at.namespace}, MaxUpdates: 1})
+	var tenants []*v1alpha1.PBXTenant
+	var before []*corev1.Pod
+	for _, name := range []string{"a", "b", "c"} {
+		tenants = append(tenants, ready(t, kubetest.Tenant(at.namespace, name, at.class)))
+		before = append(before, pod(t, tenants[len(tenants)-1]))
+	}
+	for _, bad := range []struct{ image, reason, says string }{
+		{missing, v1alpha1.ReasonImagePull, "cannot be had: the registry does not have it"},
+		{broken, v1alpha1.ReasonCrashing, "does not run: pbx: no such thing"},
+	} {
+		at.setImage(t, bad.image)
+		for i, tenant := range tenants {
+			cluster.Wait(t, tenant, "the word about "+bad.image, func(bool) bool {
+				return slices.ContainsFunc(tenant.Status.Conditions, func(c metav1.Condition) bool {
+					return c.Type == v1alpha1.ConditionUpdating && c.Reason == bad.reason && strings.Contains(c.Message, bad.image+" "+bad.says)
+				})
+			})
+			if now := pod(t, tenant); now.UID != before[i].UID || now.Spec.Containers[0].Image != before[i].Spec.Containers[0].Image {
+				t.Errorf("the PBX of %s was replaced for %s", tenant.Name, bad.image)
+			}
+			if nodes.PBX(t, at.namespace, before[i].Name).Report().Draining {
+				t.Errorf("the PBX of %s takes no calls for %s", tenant.Name, bad.image)
+			}
+			cluster.Condition(t, tenant, v1alpha1.ConditionReady, metav1.ConditionTrue, "")
+		}
+	}
+	at.setImage(t, image2)
+	for _, tenant := range tenants {
+		runsImage(t, tenant, image2)
+		upToDate(t, tenant)
+		cluster.Gone(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: tenant.Name + "-trial"}})
+	}
+}
+
+// TestTrialIsTold: what keeps an image from being tried is told, and mended.
+func TestTrialIsTold(t *testing.T) {
+	t.Parallel()
+	at := place(t, 4)
+	var ahead atomic.Int64
+	operate(t, controllers.Options{
+		Namespaces: []string{at.namespace},
+		Now:        func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
+	tenant := ready(t, kubetest.Tenant(at.namespace, "acme", at.class))
+	pbx := nodes.PBX(t, at.namespace, podOf(tenant).Name)
+	look := func() { pbx.Set(func(r *conf.Report) { r.DatabaseUp = !r.DatabaseUp }) }
+	stranger := pod(t, tenant)
+	stranger = &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: "acme-trial"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "own", Image: stranger.Spec.Containers[0].Image}}, NodeSelector: map[string]string{"no": "node"}},
+	}
+	if err := cluster.Client.Create(t.Context(), stranger); err != nil {
+		t.Fatal(err)
+	}
+	at.setImage(t, missing)
+	c := updating(t, tenant, metav1.ConditionTrue, v1alpha1.ReasonPodRefused)
+	if !strings.Contains(c.Message, "pod acme-trial exists and is not the operator's") {
+		t.Errorf("message %q", c.Message)
+	}
+	if err := cluster.Client.Delete(t.Context(), stranger, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	updating(t, tenant, metav1.ConditionTrue, v1alpha1.ReasonImagePull)
+
+	// It is tried again, and what is told stays.
+	trial := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: "acme-trial"}}
+	if err := cluster.Client.Get(t.Context(), client.ObjectKeyFromObject(trial), trial); err != nil {
+		t.Fatal(err)
+	}
+	first := trial.UID
+	ahead.Store(int64(3 * time.Minute))
+	look()
+	cluster.Wait(t, trial, "another trial", func(exists bool) bool { return exists && trial.UID != first })
+	updating(t, tenant, metav1.ConditionTrue, v1alpha1.ReasonImagePull)
+	at.setImage(t, "")
+	upToDate(t, tenant)
+	cluster.Gone(t, trial)
+}
+
+// TestCrashStopsTheFleet: an image may pass its trial and not stay up.
+func TestCrashStopsTheFleet(t *testing.T) {
 	t.Parallel()
 	at := place(t, 6)
 	operate(t, controllers.Options{Namespaces: []string{at.namespace}, MaxUpdates: 2})
@@ -313,13 +404,13 @@ func TestBadImageStopsTheFleet(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d"} {
 		tenants = append(tenants, ready(t, kubetest.Tenant(at.namespace, name, at.class)))
 	}
-	at.setImage(t, broken)
+	at.setImage(t, brittle)
 	started, waiting := sortByTurn(t, tenants)
 	if len(started) != 2 || len(waiting) != 2 {
 		t.Fatalf("%d tenants were begun and %d wait, want 2 and 2", len(started), len(waiting))
 	}
 	for _, w := range waiting {
-		if p := pod(t, w); p.Spec.Containers[0].Image == broken {
+		if p := pod(t, w); p.Spec.Containers[0].Image == brittle {
 			t.Errorf("%s was begun without a turn", w.Name)
 		}
 	}
@@ -341,7 +432,7 @@ func sortByTurn(t *testing.T, tenants []*v1alpha1.PBXTenant) (started, waiting [
 			for _, c := range tenant.Status.Conditions {
 				if c.Type == v1alpha1.ConditionUpdating && c.Status == metav1.ConditionTrue {
 					reason = c.Reason
-					return reason == v1alpha1.ReasonProgressing || reason == v1alpha1.ReasonWaitingForTurn
+					return reason == v1alpha1.ReasonProgressing && tenant.Status.Update.Started || reason == v1alpha1.ReasonWaitingForTurn
 				}
 			}
 			return false
@@ -353,6 +444,12 @@ func sortByTurn(t *testing.T, tenants []*v1alpha1.PBXTenant) (started, waiting [
 		}
 	}
 	return started, waiting
+}
+
+// pbx reports whether an object is the pod of a PBX.
+func pbx(o client.Object) bool {
+	_, pod := o.(*corev1.Pod)
+	return pod && o.GetLabels()[v1alpha1.LabelComponent] == desired.ComponentPBX
 }
 
 // meddler changes a pod just before the operator does, once.
@@ -370,7 +467,7 @@ func (m *meddler) meddle(ctx context.Context, o client.Object) error {
 }
 
 func (m *meddler) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
-	if _, ok := o.(*corev1.Pod); ok && p.Type() == types.StrategicMergePatchType {
+	if pbx(o) && p.Type() == types.StrategicMergePatchType {
 		if err := m.meddle(ctx, o); err != nil {
 			return err
 		}
@@ -379,7 +476,7 @@ func (m *meddler) Patch(ctx context.Context, o client.Object, p client.Patch, op
 }
 
 func (m *meddler) Delete(ctx context.Context, o client.Object, opts ...client.DeleteOption) error {
-	if _, ok := o.(*corev1.Pod); ok {
+	if pbx(o) {
 		if err := m.meddle(ctx, o); err != nil {
 			return err
 		}

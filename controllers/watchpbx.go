@@ -49,9 +49,17 @@ func (o *operator) watchPBX(s *scene) {
 }
 
 // urgent reports whether the next moment without a call, or the next process,
-// is waited for. Who waits for a turn is asked once that has come.
+// is waited for. Who waits for a turn, or for an image that runs, is asked once
+// that has come.
 func urgent(u *v1alpha1.TenantUpdate, t *v1alpha1.PBXTenant) bool {
-	return u != nil && reasonOf(t, v1alpha1.ConditionUpdating) != v1alpha1.ReasonWaitingForTurn
+	if u == nil {
+		return false
+	}
+	switch reasonOf(t, v1alpha1.ConditionUpdating) {
+	case v1alpha1.ReasonWaitingForCalls, v1alpha1.ReasonDraining, v1alpha1.ReasonProgressing:
+		return true
+	}
+	return false
 }
 
 // reasonOf returns the reason of a tenant's condition.

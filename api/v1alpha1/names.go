@@ -104,7 +104,8 @@ const (
 	// AnnotationConfigAsked on the pod is when its kubelet was asked again for
 	// the document, which it had not refreshed: seconds since 1970.
 	AnnotationConfigAsked = "pbx.dipcast.io/config-asked"
-	// LabelComponent tells what an owned object is for: pbx, config, data, web.
+	// LabelComponent tells what an owned object is for: pbx, trial,
+	// config, data, web.
 	LabelComponent = "app.kubernetes.io/component"
 	// LabelWatched marks Secrets that manifests of a tenant refer to. The
 	// operator sets it and watches no other Secret.
@@ -121,7 +122,8 @@ const (
 	// AnnotationApplied on an owned object is a hash of what was applied last.
 	AnnotationApplied = "pbx.dipcast.io/applied"
 	// AnnotationImage on the pod is "WANTED ADMITTED" where the cluster runs
-	// another image than the one that was asked for, as registry mirrors do.
+	// another image than the one that was asked for, as registry mirrors do. On a
+	// trial it is the image that was asked for.
 	AnnotationImage = "pbx.dipcast.io/image"
 	// FieldOwner is the operator's name in server-side apply.
 	FieldOwner = "dipcast-operator"

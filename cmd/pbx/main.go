@@ -41,9 +41,13 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	data := flags.String("data", "/var/lib/dipcast", "folder for the database and generated keys")
 	node := flags.String("node", os.Getenv("NODE_NAME"), "name of the node whose address is advertised")
 	internal := flags.String("internal-address", os.Getenv("NODE_IP"), "node's own `address` that HTTP and the admin listener bind to, never all of them; empty: as the document says")
+	check := flags.Bool("check", false, "read the document, print this program's version, and end")
 	drain := flags.Duration("drain", 2*time.Hour, "how long calls may go on after SIGTERM")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *check {
+		return try(*path, stderr)
 	}
 	o := server.Options{DataDir: *data, Node: *node, Program: version, DrainFor: *drain}
 	if *internal != "" {
@@ -53,6 +57,15 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		}
 	}
 	return serve(ctx, *path, o, slog.New(slog.NewTextHandler(stderr, nil)))
+}
+
+// try reads the document as a start would, and touches nothing.
+func try(path string, out io.Writer) error {
+	if _, _, err := read(path); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, version)
+	return err
 }
 
 // serve runs the PBX of the document in the file until ctx ends.

@@ -249,6 +249,23 @@ func TestRefusesWrongFlags(t *testing.T) {
 	}
 }
 
+func TestCheckReadsTheDocument(t *testing.T) {
+	p := prepare(t, document(t))
+	data := filepath.Join(t.TempDir(), "none")
+	out := &bytes.Buffer{}
+	args := []string{"--check", "--document", p.file, "--data", data}
+	if err := run(t.Context(), args, out); err != nil || out.String() != "unknown\n" {
+		t.Errorf("a good document: %v, says %q", err, out)
+	}
+	p.writeText([]byte(`{"version": 1, "generation": "strange", "colour": "red"}`))
+	if err := run(t.Context(), args, io.Discard); err == nil || !strings.Contains(err.Error(), "colour") {
+		t.Errorf("a document of another version: %v", err)
+	}
+	if _, err := os.Stat(data); err == nil {
+		t.Error("it has made its folder")
+	}
+}
+
 // TestSignalEndsAnIdleProcess is about the process: SIGTERM ends it well, and
 // what it says holds no secret.
 func TestSignalEndsAnIdleProcess(t *testing.T) {

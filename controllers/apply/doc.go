@@ -22,7 +22,7 @@
 // +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxtenants/status;extensionplans/status;siptrunks/status;callflows/status;naverworksbots/status,verbs=patch
 // +kubebuilder:rbac:groups=pbx.dipcast.io,resources=pbxtenants/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=secrets;services;persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch;delete

@@ -109,6 +109,28 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestTrialGolden shows the pod that tries the image of a class with every option.
+func TestTrialGolden(t *testing.T) {
+	in := read(t, "testdata/class-options.in.yaml")
+	got, err := yaml.Marshal(desired.Trial(in.Tenant, &desired.Build(in).StatefulSet.Spec.Template, "node-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const output = "testdata/trial.yaml"
+	if *update {
+		if err := os.WriteFile(output, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(output)
+	if err != nil {
+		t.Fatalf("%v: run the test with -update", err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("differs from %s (-want +got):\n%s", output, diff)
+	}
+}
+
 // TestBuildSharesNothing guards the cache that class and tenant come from.
 func TestBuildSharesNothing(t *testing.T) {
 	for _, input := range inputs(t) {

@@ -10,6 +10,7 @@ import (
 // The components that owned objects are labelled with.
 const (
 	ComponentPBX    = "pbx"
+	ComponentTrial  = "trial"
 	ComponentConfig = "config"
 	ComponentData   = "data"
 	ComponentWeb    = "web"
@@ -26,6 +27,9 @@ func PBXName(tenant string) string { return tenant + "-pbx" }
 
 // PodName is the name of the tenant's one pod.
 func PodName(tenant string) string { return PBXName(tenant) + "-0" }
+
+// TrialName is the name of the pod that tries an image.
+func TrialName(tenant string) string { return tenant + "-trial" }
 
 // ConfigName is the name of the Secret with the document.
 func ConfigName(tenant string) string { return tenant + "-config" }

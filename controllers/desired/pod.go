@@ -33,6 +33,8 @@ const (
 const (
 	user = 65532 // of the image
 
+	volumeDocument = "document"
+
 	documentDir = "/etc/dipcast"
 	dataDir     = "/var/lib/dipcast"
 
@@ -147,7 +149,7 @@ func container(in Input) corev1.Container {
 		},
 		VolumeMounts: []corev1.VolumeMount{
 			// The folder, never a subPath: the kubelet refreshes no file below one.
-			{Name: "document", MountPath: documentDir, ReadOnly: true},
+			{Name: volumeDocument, MountPath: documentDir, ReadOnly: true},
 			{Name: "data", MountPath: dataDir},
 			{Name: "tmp", MountPath: "/tmp"},
 		},
@@ -227,7 +229,7 @@ func tolerations(class []corev1.Toleration) []corev1.Toleration {
 
 func volumes(tenant string) []corev1.Volume {
 	return []corev1.Volume{
-		{Name: "document", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+		{Name: volumeDocument, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
 			SecretName: ConfigName(tenant), DefaultMode: ptr.To(int32(0o440)),
 		}}},
 		{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{

@@ -73,6 +73,10 @@ func TestPodsAreRestricted(t *testing.T) {
 		if diff := cmp.Diff([]string{"hostNetwork", "hostPorts"}, violations(&set.Spec.Template.Spec)); diff != "" {
 			t.Errorf("%s (-allowed +broken):\n%s", input, diff)
 		}
+		in := read(t, input)
+		if broken := violations(&desired.Trial(in.Tenant, &set.Spec.Template, "node-1").Spec); len(broken) > 0 {
+			t.Errorf("%s: a trial breaks %s", input, broken)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
+	"github.com/dipcast/dipcast/controllers/kubetest"
 )
 
 const warning = metav1.ConditionTrue
@@ -83,6 +84,11 @@ func classLies() []lie {
 		{
 			kind: kind, name: "toleration of no number", set: m{"spec.scheduling.tolerations": []any{m{"key": "phones", "operator": "Lt", "value": "few"}}},
 			says: []string{`spec.scheduling.tolerations[0].value few`, "must"},
+		},
+		{
+			kind: kind, name: "image that does not exist", set: m{"spec.image": "registry.example/pbx:" + kubetest.Missing},
+			on: v1alpha1.KindPBXTenant, condition: v1alpha1.ConditionUpdating, status: warning,
+			says: []string{"image registry.example/pbx:" + kubetest.Missing, "the PBX goes on with the one it has", "put the name right (spec.image of the class"},
 		},
 	}
 }

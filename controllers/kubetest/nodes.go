@@ -155,6 +155,8 @@ func (n *Nodes) runPod(ctx context.Context, req reconcile.Request) (reconcile.Re
 		return reconcile.Result{}, n.end(ctx, &pod)
 	case pod.Spec.NodeName == "":
 		return reconcile.Result{}, n.schedule(ctx, &pod)
+	case pod.Spec.RestartPolicy == corev1.RestartPolicyNever:
+		return reconcile.Result{}, n.runOnce(ctx, &pod)
 	default:
 		return reconcile.Result{}, n.run(ctx, &pod)
 	}
@@ -269,7 +271,7 @@ func (n *Nodes) run(ctx context.Context, pod *corev1.Pod) error {
 	if p == nil {
 		p = &process{}
 	}
-	if strings.Contains(image, Broken) {
+	if strings.Contains(image, Broken) || strings.Contains(image, Brittle) {
 		p.image, n.pbxs[pod.UID] = image, p
 		return n.crash(ctx, pod, p)
 	}
@@ -298,8 +300,12 @@ func (n *Nodes) run(ctx context.Context, pod *corev1.Pod) error {
 	return client.IgnoreNotFound(n.client.Status().Patch(ctx, pod, client.MergeFrom(before)))
 }
 
-// Broken in an image's name is a PBX that does not stay up.
-const Broken = "broken"
+// What an image's name holds.
+const (
+	Broken  = "broken"  // its program ends at once, with an error
+	Brittle = "brittle" // it can read a document, and does not stay up as a PBX
+	Missing = "missing" // no registry has it
+)
 
 // crash shows a pod whose process ended at once.
 func (n *Nodes) crash(ctx context.Context, pod *corev1.Pod, p *process) error {

@@ -101,36 +101,55 @@ func broken(c *corev1.ContainerStatus) (reason, message string) {
 	if waiting == nil {
 		return "", ""
 	}
-	switch waiting.Reason {
-	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable":
+	switch {
+	case NoImage(waiting.Reason):
 		return v1alpha1.ReasonImagePull, fmt.Sprintf(
 			"image %s cannot be had (%s): check the name, that the nodes reach the registry, and the image pull secrets", c.Image, waiting.Reason)
-	case "CrashLoopBackOff":
-		return v1alpha1.ReasonCrashing, "the PBX does not stay up: " + lastWords(c)
-	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-		return v1alpha1.ReasonCrashing, "the container cannot be started: " + lastLine(waiting.Message)
+	case waiting.Reason == "CrashLoopBackOff":
+		return v1alpha1.ReasonCrashing, "the PBX does not stay up: " + LastWords(c.LastTerminationState.Terminated)
+	case NoContainer(waiting.Reason):
+		return v1alpha1.ReasonCrashing, "the container cannot be started: " + LastLine(waiting.Message)
 	default:
 		return "", ""
 	}
 }
 
-// lastWords is why the container ended the last time: the end of what it
-// wrote, which Kubernetes keeps where a container fails.
-func lastWords(c *corev1.ContainerStatus) string {
-	end := c.LastTerminationState.Terminated
+// NoImage reports whether a kubelet's reason to wait is that it does not get
+// the image.
+func NoImage(reason string) bool {
+	switch reason {
+	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable":
+		return true
+	}
+	return false
+}
+
+// NoContainer reports whether it is that the container cannot be started.
+func NoContainer(reason string) bool {
+	switch reason {
+	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+		return true
+	}
+	return false
+}
+
+// LastWords is why a container ended: the end of what it wrote, which
+// Kubernetes keeps where a container fails.
+func LastWords(end *corev1.ContainerStateTerminated) string {
 	switch {
 	case end == nil:
 		return "see its log"
 	case end.Reason == "OOMKilled":
 		return "it needs more memory than resources.limits of the class allow: raise them"
-	case lastLine(end.Message) != "":
-		return lastLine(end.Message)
+	case LastLine(end.Message) != "":
+		return LastLine(end.Message)
 	default:
 		return fmt.Sprintf("it ended with code %d; see its log", end.ExitCode)
 	}
 }
 
-func lastLine(text string) string {
+// LastLine is the end of a text, bounded.
+func LastLine(text string) string {
 	text = strings.TrimRight(text, "\r\n ")
 	return verdict.Short(strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:]), 400)
 }

@@ -1,6 +1,6 @@
 // Package replace carries out what rollout decides about a running PBX: it
-// takes the tenant's turn in the fleet, asks the PBX to be quiet, and then
-// changes the pod's image or deletes the pod.
+// has another image tried, takes the tenant's turn in the fleet, asks the PBX to
+// be quiet, and then changes the pod's image or deletes the pod.
 //
 // It remembers what it decided last about each tenant, since the cache may show
 // the status and the pod of a moment ago: nothing is done or told twice for

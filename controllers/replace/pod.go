@@ -25,6 +25,8 @@ func (r *Replacer) act(ctx context.Context, c Case, d rollout.Decision) error {
 		return err
 	case rollout.Resume:
 		return r.Observer.Resume(ctx, c.PBX)
+	case rollout.EndTrial:
+		return r.endTrial(ctx, c.Trial)
 	case rollout.PatchImage:
 		return r.patchImage(ctx, c.Pod.DeepCopy(), c.Input.Wanted.Image)
 	case rollout.DeletePod:

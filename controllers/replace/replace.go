@@ -37,7 +37,8 @@ type Options struct {
 // Replacer replaces the PBXs of a fleet. Make it with New.
 type Replacer struct {
 	Options
-	turns *rollout.Turnstile
+	turns  *rollout.Turnstile // for being replaced
+	trials *rollout.Turnstile // for trying an image
 
 	mu     sync.Mutex
 	seeded bool
@@ -57,6 +58,7 @@ func New(opts Options) *Replacer {
 	return &Replacer{
 		Options: opts,
 		turns:   rollout.NewTurnstile(opts.MaxAtOnce, opts.Wake),
+		trials:  rollout.NewTurnstile(opts.MaxAtOnce, opts.Wake),
 		last:    map[types.NamespacedName]outcome{},
 	}
 }
@@ -66,8 +68,11 @@ type Case struct {
 	Tenant *v1alpha1.PBXTenant
 	Pod    *corev1.Pod     // as the cache shows it; nil: there is none
 	PBX    observer.Target // the process in the pod, if one runs
+	Trial  *corev1.Pod     // as the cache shows it; nil: there is none
+	// Template is what the pod should be made of; nil: it is not known.
+	Template *corev1.PodTemplateSpec
 	// Input is what the decision depends on, but for what the Replacer knows:
-	// Update, Turn, Quiet and MaxAtOnce.
+	// Update, Trial, Told, Turn, Quiet and MaxAtOnce.
 	Input rollout.Input
 }
 
@@ -81,6 +86,7 @@ func (r *Replacer) Replace(ctx context.Context, c Case) (rollout.Decision, error
 	name := client.ObjectKeyFromObject(c.Tenant)
 	last := r.lastOf(c.Tenant)
 	c.Input.Update, c.Input.MaxAtOnce = last.update, r.MaxAtOnce
+	c.Input.Trial, c.Input.Told = rollout.TrialOf(c.Trial), told(c.Tenant)
 	d, err := r.carryOut(ctx, c)
 	if err != nil {
 		r.turns.Settle(name, rollout.Decision{Update: last.update})
@@ -94,6 +100,7 @@ func (r *Replacer) Replace(ctx context.Context, c Case) (rollout.Decision, error
 	r.last[name] = outcome{update: d.Update.DeepCopy(), act: act}
 	r.mu.Unlock()
 	r.turns.Settle(name, d)
+	r.settleTrial(name, c.Input, d)
 	return d, nil
 }
 
@@ -104,6 +111,7 @@ func (r *Replacer) Update(t *v1alpha1.PBXTenant) *v1alpha1.TenantUpdate { return
 // to the next.
 func (r *Replacer) Forget(name types.NamespacedName) {
 	r.turns.Forget(name)
+	r.trials.Forget(name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.last, name)
@@ -160,6 +168,12 @@ func (r *Replacer) carryOut(ctx context.Context, c Case) (rollout.Decision, erro
 			if _, err := r.Observer.Drain(ctx, c.PBX, d.Drain); err != nil {
 				in.Quiet = rollout.QuietRefused
 			}
+		case rollout.StartTrial:
+			refused, err := r.startTrial(ctx, c, &d)
+			if err != nil || refused == nil {
+				return d, err
+			}
+			in.Trial = refused
 		case rollout.ForceDelete:
 			sure, err := r.nodeIsDead(ctx, c.Pod, in)
 			if err != nil || !sure {

@@ -54,6 +54,14 @@ func Decide(in Input) Decision {
 	if in.Update != nil {
 		in.Update = in.Update.DeepCopy()
 	}
+	d := in.decide()
+	if d.Action == None && in.Trial != nil && !in.Trial.Terminating && !in.tries() {
+		d.Action = EndTrial
+	}
+	return d
+}
+
+func (in Input) decide() Decision {
 	switch {
 	case in.Pod == nil:
 		return in.absent()
@@ -87,6 +95,7 @@ type change struct {
 	reason  string // "" = it is as it should be
 	target  string
 	deletes bool // a patch of the image does not do
+	image   bool // whatever else there is, the image is another one
 }
 
 // change compares the pod with what is wanted.
@@ -95,7 +104,7 @@ func (in Input) change() change {
 	template := wanted.Template != "" && pod.Template != wanted.Template
 	image := wanted.Image != "" && pod.Image != wanted.Image
 	node := pod.Node.Cordoned && in.OtherNodes > 0
-	c := change{deletes: template || node || !image}
+	c := change{deletes: template || node || !image, image: image}
 	switch {
 	case template && in.MovedPorts:
 		c.reason, c.target = ReasonPorts, wanted.Template
@@ -278,22 +287,53 @@ func (in Input) replaceUp(c change) Decision {
 		fresh = true
 	}
 	u.Reason, u.Target = c.reason, c.target
-	if u.Started {
+	var d Decision
+	switch {
+	case c.image && !in.tried():
+		d = in.tryFirst(u, c)
+	case u.Started:
 		return in.finish(u, c)
+	default:
+		d = in.await(u, c)
 	}
-	d := in.await(u, c)
-	if fresh && d.Action == None {
+	if fresh && (d.Action == None || d.Action == StartTrial) {
 		d.Notes = []Note{{Reason: NoteWaits, Message: d.Condition.Message}}
 	}
 	return d
 }
 
+// tryFirst has the image tried. If calls were to be ended for a change that was
+// tried, and now it is another image, the PBX takes calls again until then.
+func (in Input) tryFirst(u *v1alpha1.TenantUpdate, c change) Decision {
+	if !u.Started {
+		return in.try(u)
+	}
+	if in.Report == nil && !in.Silent {
+		return Decision{Update: u, Condition: draining(c.reason, in.Pod.Node.Name), After: unasked}
+	}
+	u.Started, u.StartedAt, u.Replaces = false, nil, ""
+	if in.Report != nil && in.Report.Draining {
+		return Decision{Update: u, Action: Resume, Condition: in.trying(), After: unasked}
+	}
+	return in.try(u)
+}
+
+// patience is how long calls may still go on. An image that could not be taken
+// for days does not cut them in the moment in which it is put right.
+func (in Input) patience(u *v1alpha1.TenantUpdate, c change) time.Duration {
+	if in.Policy == v1alpha1.UpdateImmediate {
+		return 0
+	}
+	since := u.Since.Time
+	if c.image && in.Trial.Ended.After(since) {
+		since = in.Trial.Ended
+	}
+	return since.Add(in.MaxWait).Sub(in.Now)
+}
+
 // await waits for the moment in which the process may be replaced.
 func (in Input) await(u *v1alpha1.TenantUpdate, c change) Decision {
-	left := u.Since.Add(in.MaxWait).Sub(in.Now)
-	if in.Policy == v1alpha1.UpdateImmediate {
-		left = 0
-	}
+	left := in.patience(u, c)
 	node := in.Pod.Node.Name
 	busy := in.Report == nil || in.Report.ActiveCalls > 0 || in.Quiet == QuietRefused
 	switch {

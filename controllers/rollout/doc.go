@@ -12,13 +12,21 @@
 // a goroutine. Deleting pods, asking the PBX and writing status are the
 // caller's.
 //
+// # Trials
+//
+// Another image is tried on the pod's node first, from the moment in which the
+// update begins to wait: no turn is taken, and nothing is asked of the PBX,
+// before a Trial of exactly that image and node has passed. What fails is told,
+// and tried again.
+//
 // # Processes that do not serve
 //
 // A process that is not up (pending, starting, crashing) has no calls: it is
 // replaced at once, without a turn. One that runs and only counts as not
 // started, as after a restart of its kubelet, is asked first. One that was replaced and does not get
-// ready keeps its turn, so that a bad image stops after as many tenants as are
-// replaced at a time; the image that puts it right reaches those at once.
+// ready keeps its turn, so that an image that passes its trial and does not stay up
+// stops after as many tenants as are replaced at a time; the image that puts it
+// right reaches those at once.
 //
 // # Cordoned nodes
 //

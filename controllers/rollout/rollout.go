@@ -38,6 +38,11 @@ type Input struct {
 	// MaxAtOnce is told in messages only; Turn holds the answer.
 	MaxAtOnce int
 
+	// Trial of an image; nil: there is none.
+	Trial *Trial
+	// Told is the condition Updating as it was told last.
+	Told metav1.Condition
+
 	// Turn is the fleet's answer, TurnUnasked before it was asked.
 	Turn Turn
 	// Quiet is the PBX's answer to Quiesce in this pass.
@@ -106,6 +111,8 @@ const (
 	Quiesce     Action = "Quiesce"     // ask the PBX to take no new calls if none is up
 	ForceDrain  Action = "ForceDrain"  // ask it to end its calls
 	Resume      Action = "Resume"      // ask it to take calls again
+	StartTrial  Action = "StartTrial"  // make a trial of the wanted image, in the place of one that is there
+	EndTrial    Action = "EndTrial"    // delete the trial
 	PatchImage  Action = "PatchImage"  // change the image of the running pod
 	DeletePod   Action = "DeletePod"   // its successor is made of the new template
 	ForceDelete Action = "ForceDelete" // its node is dead: do not wait for it

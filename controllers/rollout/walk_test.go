@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,8 @@ type world struct {
 	reprobed bool      // the kubelet began anew and has not probed the process again
 	stale    *rollout.Pod
 	changed  time.Time // when what is wanted last differed
+	trial    string    // image that was tried last; "": none
+	trying   int       // steps until it is known
 	actions  []rollout.Action
 }
 
@@ -45,7 +48,27 @@ func (w *world) pass(d time.Duration) {
 	if w.coming > 0 {
 		w.coming--
 	}
+	if w.trying > 0 {
+		w.trying--
+	}
 }
+
+// tried is what the operator sees of the trial.
+func (w *world) tried() *rollout.Trial {
+	t := &rollout.Trial{Image: w.trial, Node: w.in.Pod.Node.Name, Made: w.now}
+	switch {
+	case w.trial == "":
+		return nil
+	case w.trying > 0:
+	case w.bad(w.trial):
+		t.State, t.Reason, t.Cause, t.Cure = rollout.TrialFailed, v1alpha1.ReasonImagePull, "cannot be had", "push it"
+	default:
+		t.State = rollout.TrialPassed
+	}
+	return t
+}
+
+func (w *world) bad(image string) bool { return strings.HasSuffix(image, "!") }
 
 // look is what the operator sees now.
 func (w *world) look() rollout.Input {
@@ -59,7 +82,7 @@ func (w *world) look() rollout.Input {
 	if w.stale != nil {
 		in.Pod = w.stale
 	}
-	in.Report, in.Silent = nil, !up
+	in.Report, in.Silent, in.Trial = nil, !up, w.tried()
 	if up {
 		in.Report = &conf.Report{Generation: "g1", ActiveCalls: w.calls, Draining: w.draining()}
 	}
@@ -121,6 +144,10 @@ func (w *world) do(d rollout.Decision) {
 		if w.coming == 0 {
 			w.ended, w.drained = w.now.Add(d.Drain.EndCallsAfter.D()), w.now.Add(d.Drain.Hold.D())
 		}
+	case rollout.StartTrial:
+		w.trial, w.trying = w.in.Wanted.Image, 2
+	case rollout.EndTrial:
+		w.trial = ""
 	case rollout.Resume:
 		w.drained, w.ended = time.Time{}, time.Time{}
 	case rollout.PatchImage, rollout.DeletePod:
@@ -130,6 +157,9 @@ func (w *world) do(d rollout.Decision) {
 		if d.Action == rollout.DeletePod {
 			w.pod++
 			w.template = w.in.Wanted.Template
+		}
+		if w.coming == 0 && w.image != w.in.Wanted.Image && (w.trial != w.in.Wanted.Image || w.trying > 0 || w.bad(w.trial)) {
+			w.t.Fatalf("%s to %s, and the trial was of %q", d.Action, w.in.Wanted.Image, w.trial)
 		}
 		w.image = w.in.Wanted.Image
 		w.process++
@@ -153,7 +183,7 @@ func TestWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{t: t, now: now, in: healthy(), process: 1, pod: 1, image: "pbx:1", template: "t1"}
 		steps := rapid.SliceOfN(rapid.SampledFrom([]string{
-			"tick", "tick", "tick", "minutes", "hour", "call", "call", "hang up", "image", "template", "back", "kubelet",
+			"tick", "tick", "tick", "minutes", "hour", "call", "call", "hang up", "image", "bad image", "template", "back", "kubelet",
 		}), 1, 80).Draw(t, "steps")
 		for _, step := range steps {
 			switch step {
@@ -172,7 +202,9 @@ func TestWalk(t *testing.T) {
 			case "kubelet":
 				w.reprobed = true
 			case "image":
-				w.in.Wanted.Image += "'"
+				w.in.Wanted.Image = strings.TrimSuffix(w.in.Wanted.Image, "!") + "'"
+			case "bad image":
+				w.in.Wanted.Image += "!"
 			case "template":
 				w.in.Wanted.Template += "'"
 			case "back":
@@ -188,6 +220,7 @@ func TestWalk(t *testing.T) {
 
 // settle lets the calls end; then everything must come to rest.
 func (w *world) settle() {
+	w.in.Wanted.Image = strings.TrimRight(w.in.Wanted.Image, "!")
 	var d rollout.Decision
 	for range 400 {
 		w.calls = 0
@@ -197,6 +230,9 @@ func (w *world) settle() {
 	w.actions = nil
 	if d = w.reconcile(); d.Update != nil || d.Condition.Reason != v1alpha1.ReasonUpToDate {
 		w.t.Fatalf("it does not come to rest: %s", show(d))
+	}
+	if w.trial != "" {
+		w.t.Fatalf("the trial of %s is left over", w.trial)
 	}
 	if w.image != w.in.Wanted.Image || w.template != w.in.Wanted.Template || w.draining() {
 		w.t.Fatalf("runs %s of %s, draining %t; wanted %+v", w.image, w.template, w.draining(), w.in.Wanted)
