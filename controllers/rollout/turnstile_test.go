@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"sync"
@@ -164,32 +165,47 @@ func TestTurnsTogether(t *testing.T) {
 	started, highest, finished := 0, 0, map[types.NamespacedName]bool{}
 	queue := make(chan types.NamespacedName, 10*tenants)
 	f := rollout.NewTurnstile(most, func(n types.NamespacedName) { queue <- n })
+	alone := map[types.NamespacedName]*sync.Mutex{} // a tenant is one reconciler's at a time
 	for i := range tenants {
+		alone[tenant(strconv.Itoa(i))] = &sync.Mutex{}
 		queue <- tenant(strconv.Itoa(i))
+	}
+	// The queue is never closed: a tenant may be woken that has finished already.
+	over, end := context.WithCancel(t.Context())
+	defer end()
+	replace := func(name types.NamespacedName) {
+		alone[name].Lock()
+		defer alone[name].Unlock()
+		mu.Lock()
+		twice := finished[name] // woken a second time before it asked
+		mu.Unlock()
+		if twice || f.Take(name, now, now) != rollout.TurnGranted {
+			return
+		}
+		mu.Lock()
+		started++
+		highest = max(highest, started)
+		mu.Unlock()
+		f.Settle(name, rollout.Decision{Update: startedUpdate(0)})
+		mu.Lock()
+		started--
+		finished[name] = true
+		all := len(finished) == tenants
+		mu.Unlock()
+		f.Settle(name, rollout.Decision{})
+		if all {
+			end()
+		}
 	}
 	var workers sync.WaitGroup
 	for range 8 {
 		workers.Go(func() {
-			for name := range queue {
-				mu.Lock()
-				twice := finished[name] // woken a second time before it asked
-				mu.Unlock()
-				if twice || f.Take(name, now, now) != rollout.TurnGranted {
-					continue
-				}
-				mu.Lock()
-				started++
-				highest = max(highest, started)
-				mu.Unlock()
-				f.Settle(name, rollout.Decision{Update: startedUpdate(0)})
-				mu.Lock()
-				started--
-				finished[name] = true
-				all := len(finished) == tenants
-				mu.Unlock()
-				f.Settle(name, rollout.Decision{})
-				if all {
-					close(queue)
+			for {
+				select {
+				case <-over.Done():
+					return
+				case name := <-queue:
+					replace(name)
 				}
 			}
 		})
