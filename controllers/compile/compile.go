@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/pbx/conf"
 )
@@ -78,10 +80,11 @@ func newCompiler(in Input) *compiler {
 	in.Trunks = slices.Clone(in.Trunks)
 	in.Flows = slices.Clone(in.Flows)
 	in.Bots = slices.Clone(in.Bots)
-	slices.SortFunc(in.Plans, func(a, b v1alpha1.ExtensionPlan) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(in.Trunks, func(a, b v1alpha1.SIPTrunk) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(in.Flows, func(a, b v1alpha1.CallFlow) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(in.Bots, func(a, b v1alpha1.NaverWorksBot) int { return cmp.Compare(a.Name, b.Name) })
+	// Of two that want the same number, the younger is at fault.
+	slices.SortFunc(in.Plans, func(a, b v1alpha1.ExtensionPlan) int { return byAge(&a, &b) })
+	slices.SortFunc(in.Trunks, func(a, b v1alpha1.SIPTrunk) int { return byAge(&a, &b) })
+	slices.SortFunc(in.Flows, func(a, b v1alpha1.CallFlow) int { return byAge(&a, &b) })
+	slices.SortFunc(in.Bots, func(a, b v1alpha1.NaverWorksBot) int { return byAge(&a, &b) })
 	return &compiler{
 		in: in,
 		doc: &conf.Document{
@@ -93,8 +96,17 @@ func newCompiler(in Input) *compiler {
 	}
 }
 
+// byAge orders objects from the oldest on; those of one age, or without one as
+// manifests of no cluster are, by name.
+func byAge(a, b metav1.Object) int {
+	made, other := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+	return cmp.Or(made.Compare(other.Time), cmp.Compare(a.GetName(), b.GetName()))
+}
+
 // settle puts the document into its one order.
 func (c *compiler) settle() {
+	slices.SortFunc(c.doc.Trunks, func(a, b conf.Trunk) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.doc.Flows, func(a, b conf.Flow) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.doc.Extensions, func(a, b conf.Extension) int { return cmp.Compare(a.Number, b.Number) })
 	slices.SortFunc(c.doc.Groups, func(a, b conf.Group) int { return cmp.Compare(a.Number, b.Number) })
 }

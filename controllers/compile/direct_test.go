@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/compile"
@@ -236,5 +237,27 @@ func TestMakeNeverReturnsAWeakSecret(t *testing.T) {
 	}
 	if _, err := w.Make(strings.NewReader("too short")); err == nil {
 		t.Error("a short read must fail")
+	}
+}
+
+// Who takes a number that another plan has is told, whatever its name.
+func TestTheYoungerOfTwoIsAtFault(t *testing.T) {
+	in := whole(t, newLoader(t))
+	old := &in.Plans[0]
+	old.CreationTimestamp.Time = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	young := v1alpha1.ExtensionPlan{}
+	young.Namespace, young.Name = old.Namespace, "aaa"
+	young.CreationTimestamp.Time = old.CreationTimestamp.Add(time.Hour)
+	young.Spec.TenantRef = old.Spec.TenantRef
+	young.Spec.Extensions = []v1alpha1.Extension{old.Spec.Extensions[0]}
+	in.Plans = append(in.Plans, young)
+	_, problems := compile.Compile(in)
+	if len(problems) == 0 {
+		t.Fatal("a number that two plans have is no problem")
+	}
+	for _, p := range problems {
+		if p.Object.Name != "aaa" {
+			t.Errorf("told: %s", p)
+		}
 	}
 }

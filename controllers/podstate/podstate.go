@@ -42,6 +42,11 @@ func judge(in Input) (metav1.ConditionStatus, string, string) {
 	if in.Pod == nil {
 		return absent(in)
 	}
+	if slices.Contains(in.Dead, in.Pod.Spec.NodeName) && !isReady(in.Pod) {
+		return metav1.ConditionFalse, v1alpha1.ReasonUnreachable, "node " + in.Pod.Spec.NodeName +
+			" is not ready, and the pod is on it: bring the node back; if it is off for good, taint it " +
+			"node.kubernetes.io/out-of-service=:NoExecute, and the pod moves"
+	}
 	if in.Pod.DeletionTimestamp != nil {
 		return metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the pod ends; the calls that are up may end first"
 	}

@@ -90,6 +90,8 @@ func TestOf(t *testing.T) {
 		{"no image", podstate.Input{Pod: waits("ImagePullBackOff", "")}, metav1.ConditionFalse, v1alpha1.ReasonImagePull, "image registry.example/pbx:1 cannot be had (ImagePullBackOff)"},
 		{"a crash", podstate.Input{Pod: waits("CrashLoopBackOff", "back-off 10s")}, metav1.ConditionFalse, v1alpha1.ReasonCrashing, "the PBX does not stay up: pbx: listen udp :5060: address already in use"},
 		{"it starts", podstate.Input{Pod: on(runs)}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the pod starts on node n1"},
+		{"its node is dead", podstate.Input{Pod: on(runs), Dead: []string{"n1"}}, metav1.ConditionFalse, v1alpha1.ReasonUnreachable, "node n1 is not ready, and the pod is on it: bring the node back"},
+		{"another node is dead", podstate.Input{Pod: on(runs), Dead: []string{"n2"}}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the pod starts on node n1"},
 		{"it drains", podstate.Input{Pod: on(runs), Draining: true}, metav1.ConditionTrue, v1alpha1.ReasonDraining, "the pod runs on node n1 and takes no new calls"},
 		{"it runs", podstate.Input{Pod: on(isReady)}, metav1.ConditionTrue, v1alpha1.ReasonRunning, "the pod runs on node n1"},
 		{
