@@ -20,6 +20,13 @@ func otherNode(name string) string {
 	return "n1"
 }
 
+// operatorNode is the node that the operator runs on.
+func operatorNode(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSpace(kubectl(t, "-n", system, "get", "pods", "-l", "app.kubernetes.io/name=dipcast-operator",
+		"--field-selector", "status.phase=Running", "-o", "jsonpath={.items[0].spec.nodeName}"))
+}
+
 // switchOff cuts a node's power until the test ends, or switchOn.
 func switchOff(t *testing.T, name string) {
 	t.Helper()
