@@ -52,13 +52,27 @@ func class(from v1alpha1.AdvertiseFrom, selector map[string]string, tolerations 
 	return c
 }
 
-func TestOf(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		list  []corev1.Node
-		class *v1alpha1.PBXClass
-		want  nodes.Eligible
-	}{
+// row is a set of nodes and what a class finds among them.
+type row struct {
+	name  string
+	list  []corev1.Node
+	class *v1alpha1.PBXClass
+	want  nodes.Eligible
+}
+
+func find(t *testing.T, rows []row) {
+	t.Helper()
+	for _, tc := range rows {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, nodes.Of(tc.list, tc.class)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	find(t, []row{
 		{"no node", nil, class(v1alpha1.AdvertiseNodeExternalIP, nil), nodes.Eligible{Advertise: map[string][]string{}}},
 		{
 			"sorted, those without an address apart",
@@ -113,6 +127,11 @@ func TestOf(t *testing.T) {
 				},
 			},
 		},
+	})
+}
+
+func TestOddAddressesAndSelectors(t *testing.T) {
+	find(t, []row{
 		{
 			"what is no address is passed over; one form for one address",
 			[]corev1.Node{node("n1", external("node.example", "0.0.0.0", "::", "", "::ffff:203.0.113.9", "2001:0db8::0001"))},
@@ -135,13 +154,7 @@ func TestOf(t *testing.T) {
 			class(v1alpha1.AdvertiseNodeInternalIP, map[string]string{"site": "seoul"}),
 			nodes.Eligible{Advertise: map[string][]string{}},
 		},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, nodes.Of(tc.list, tc.class)); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func TestTaints(t *testing.T) {

@@ -11,34 +11,36 @@ import (
 	"github.com/dipcast/dipcast/controllers/podstate"
 )
 
-func TestOf(t *testing.T) {
+// row is a situation of a pod and the condition that tells of it.
+type row struct {
+	name   string
+	in     podstate.Input
+	status metav1.ConditionStatus
+	reason string
+	want   string // the message begins so
+}
+
+func judge(t *testing.T, rows []row) {
+	t.Helper()
+	for _, tc := range rows {
+		t.Run(tc.name, func(t *testing.T) {
+			c := podstate.Of(tc.in)
+			if c.Type != v1alpha1.ConditionPodRunning || c.Status != tc.status || c.Reason != tc.reason || !strings.HasPrefix(c.Message, tc.want) {
+				t.Errorf("%s %s: %s\nwant %s %s: %s", c.Status, c.Reason, c.Message, tc.status, tc.reason, tc.want)
+			}
+		})
+	}
+}
+
+func TestPodThatIsOnNoNode(t *testing.T) {
 	class := &v1alpha1.PBXClass{ObjectMeta: metav1.ObjectMeta{Name: "dipcast-100"}}
 	pending := func(said string) *corev1.Pod {
 		return &corev1.Pod{Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: said,
 		}}}}
 	}
-	on := func(status corev1.PodStatus) *corev1.Pod {
-		return &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n1"}, Status: status}
-	}
-	waits := func(reason, message string) *corev1.Pod {
-		return on(corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
-			Image: "registry.example/pbx:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
-			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: "starting\npbx: listen udp :5060: address already in use\n"}},
-		}}})
-	}
-	runs := corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}
-	isReady := runs
-	isReady.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-	now := metav1.Now()
 	storage := "fast"
-	for _, tc := range []struct {
-		name   string
-		in     podstate.Input
-		status metav1.ConditionStatus
-		reason string
-		want   string // the message begins so
-	}{
+	judge(t, []row{
 		{"no pod yet", podstate.Input{}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the pod is not made yet"},
 		{
 			"pod security",
@@ -87,6 +89,24 @@ func TestOf(t *testing.T) {
 				Claim: &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "acme-data"}, Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &storage}},
 			}, metav1.ConditionFalse, v1alpha1.ReasonUnschedulable, "volume acme-data is not bound: check that storage class fast exists",
 		},
+	})
+}
+
+func TestPodOnItsNode(t *testing.T) {
+	on := func(status corev1.PodStatus) *corev1.Pod {
+		return &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n1"}, Status: status}
+	}
+	waits := func(reason, message string) *corev1.Pod {
+		return on(corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+			Image: "registry.example/pbx:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: "starting\npbx: listen udp :5060: address already in use\n"}},
+		}}})
+	}
+	runs := corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}
+	isReady := runs
+	isReady.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	now := metav1.Now()
+	judge(t, []row{
 		{"no image", podstate.Input{Pod: waits("ImagePullBackOff", "")}, metav1.ConditionFalse, v1alpha1.ReasonImagePull, "image registry.example/pbx:1 cannot be had (ImagePullBackOff)"},
 		{"a crash", podstate.Input{Pod: waits("CrashLoopBackOff", "back-off 10s")}, metav1.ConditionFalse, v1alpha1.ReasonCrashing, "the PBX does not stay up: pbx: listen udp :5060: address already in use"},
 		{"it starts", podstate.Input{Pod: on(runs)}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the pod starts on node n1"},
@@ -99,12 +119,5 @@ func TestOf(t *testing.T) {
 			podstate.Input{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}, Status: isReady}},
 			metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the pod ends",
 		},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			c := podstate.Of(tc.in)
-			if c.Type != v1alpha1.ConditionPodRunning || c.Status != tc.status || c.Reason != tc.reason || !strings.HasPrefix(c.Message, tc.want) {
-				t.Errorf("%s %s: %s\nwant %s %s: %s", c.Status, c.Reason, c.Message, tc.status, tc.reason, tc.want)
-			}
-		})
-	}
+	})
 }
