@@ -38,30 +38,56 @@ func block(tb testing.TB, l hostport.Layout, slot int) hostport.Ports {
 // at is a moment, in minutes; the lower the older.
 func at(minute int) time.Time { return time.Date(2030, 1, 1, 0, minute, 0, 0, time.UTC) }
 
-func TestAssign(t *testing.T) {
-	l := layout(t, three, 1)
-	wide := layout(t, hostport.Pool{From: 10000, To: 10100}, 3) // slots of 30 ports: 10000, 10030, 10060
-	other := layout(t, hostport.Pool{From: 12000, To: 12100}, 1)
-	// claim makes a tenant of class small; p is its block.
-	claim := func(name string, created int, p hostport.Ports) hostport.Claim {
-		return hostport.Claim{Tenant: name, Class: "small", Ports: p, Created: at(created)}
-	}
-	ran := func(c hostport.Claim) hostport.Claim { c.Running = true; return c }
-	leaving := func(c hostport.Claim, p hostport.Ports) hostport.Claim { c.Previous = p; return c }
-	of := func(class string, c hostport.Claim) hostport.Claim { c.Class = class; return c }
-	none := hostport.Ports{}
-	s := []hostport.Ports{block(t, l, 0), block(t, l, 1), block(t, l, 2)}
-	all := []hostport.Claim{ran(claim("a", 1, s[0])), ran(claim("b", 2, s[1])), ran(claim("c", 3, s[2]))}
+// row is a tenant's claim among those of others, and the slot that it gets.
+type row struct {
+	name   string
+	layout hostport.Layout
+	self   hostport.Claim
+	others []hostport.Claim
+	nodes  int
+	slot   int
+	shared []string
+}
 
-	for _, tc := range []struct {
-		name   string
-		layout hostport.Layout
-		self   hostport.Claim
-		others []hostport.Claim
-		nodes  int
-		slot   int
-		shared []string
-	}{
+func assign(t *testing.T, rows []row) {
+	t.Helper()
+	for _, tc := range rows {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := tc.layout.Assign(tc.self, tc.others, tc.nodes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := hostport.Assignment{Slot: tc.slot, Ports: block(t, tc.layout, tc.slot), SharedWith: tc.shared}
+			if diff := gocmp.Diff(want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// claim is a tenant of class small with a block, since a minute.
+func claim(name string, created int, p hostport.Ports) hostport.Claim {
+	return hostport.Claim{Tenant: name, Class: "small", Ports: p, Created: at(created)}
+}
+
+func ran(c hostport.Claim) hostport.Claim { c.Running = true; return c }
+
+func leaving(c hostport.Claim, p hostport.Ports) hostport.Claim { c.Previous = p; return c }
+
+func of(class string, c hostport.Claim) hostport.Claim { c.Class = class; return c }
+
+// slots are the blocks of pool three, and tenants that run on them.
+func slots(t *testing.T) (l hostport.Layout, s []hostport.Ports, all []hostport.Claim) {
+	t.Helper()
+	l = layout(t, three, 1)
+	s = []hostport.Ports{block(t, l, 0), block(t, l, 1), block(t, l, 2)}
+	return l, s, []hostport.Claim{ran(claim("a", 1, s[0])), ran(claim("b", 2, s[1])), ran(claim("c", 3, s[2]))}
+}
+
+func TestAssignNew(t *testing.T) {
+	l, s, all := slots(t)
+	none := hostport.Ports{}
+	assign(t, []row{
 		{"the first", l, claim("x", 9, none), nil, 1, 0, nil},
 		{"no node yet", l, claim("x", 9, none), nil, 0, 0, nil},
 		{"the lowest free", l, claim("x", 9, none), []hostport.Claim{all[0], all[2]}, 1, 1, nil},
@@ -86,7 +112,12 @@ func TestAssign(t *testing.T) {
 			2, 0,
 			[]string{"a"},
 		},
+	})
+}
 
+func TestAssignSharedAndRaced(t *testing.T) {
+	l, s, all := slots(t)
+	assign(t, []row{
 		{"shared and full: kept", l, claim("x", 9, s[1]), all, 2, 1, []string{"b"}},
 		{"shared and has run: kept though one is free", l, ran(claim("x", 9, s[1])), all[:2], 2, 1, []string{"b"}},
 		{"shared, never ran, one is free: moves", l, claim("x", 9, s[1]), all[:2], 2, 2, nil},
@@ -98,7 +129,14 @@ func TestAssign(t *testing.T) {
 		{"race: of one age, the name decides", l, claim("y", 5, s[0]), []hostport.Claim{claim("x", 5, s[0])}, 1, 1, nil},
 		{"race: who ran keeps, though younger", l, ran(claim("y", 6, s[0])), []hostport.Claim{claim("x", 5, s[0])}, 1, 0, []string{"x"}},
 		{"race: who did not run moves, though older", l, claim("x", 5, s[0]), []hostport.Claim{ran(claim("y", 6, s[0]))}, 1, 1, nil},
+	})
+}
 
+func TestAssignAfterAChangeOfPools(t *testing.T) {
+	l, s, all := slots(t)
+	wide := layout(t, hostport.Pool{From: 10000, To: 10100}, 3) // slots of 30 ports: 10000, 10030, 10060
+	other := layout(t, hostport.Pool{From: 12000, To: 12100}, 1)
+	assign(t, []row{
 		{"more calls: another block, clear of the old ones of others", wide, ran(claim("x", 9, s[0])), []hostport.Claim{all[1]}, 1, 1, nil},
 		{"more calls: its own old block is no hindrance", wide, ran(claim("x", 9, s[0])), nil, 1, 0, nil},
 		{"pool shrunk: a slot of what is left", layout(t, hostport.Pool{From: 10000, To: 10027}, 1), ran(claim("x", 9, s[2])), all[:1], 1, 1, nil},
@@ -119,18 +157,7 @@ func TestAssign(t *testing.T) {
 			[]hostport.Claim{of("large", claim("w", 1, s[0]))},
 			5, 1, nil,
 		},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			got, err := tc.layout.Assign(tc.self, tc.others, tc.nodes)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := hostport.Assignment{Slot: tc.slot, Ports: block(t, tc.layout, tc.slot), SharedWith: tc.shared}
-			if diff := gocmp.Diff(want, got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func TestAssignFull(t *testing.T) {
