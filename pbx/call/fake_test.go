@@ -221,6 +221,9 @@ type fakePort fakeLeg
 
 func (*fakePort) Local() netip.AddrPort              { return netip.AddrPort{} }
 func (*fakePort) Apply(media.Stream)                 {}
+func (*fakePort) Tap(media.Tap)                      {}
+func (*fakePort) Hold()                              {}
+func (*fakePort) Save() media.PortState              { return media.PortState{} }
 func (*fakePort) Quality() pbx.Quality               { return pbx.Quality{} }
 func (*fakePort) SendDigit(rune, time.Duration) bool { return true }
 func (*fakePort) Close()                             {}

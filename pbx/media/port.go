@@ -91,8 +91,18 @@ type Port interface {
 	// TakesKeys reports whether the peer takes RFC 4733 events now: what
 	// another port hears of them is then relayed to it.
 	TakesKeys() bool
+	// Tap copies the audio of both directions to t from now on; nil stops it.
+	// It replaces the tap before.
+	Tap(t Tap)
 	// Quality returns the counters so far.
 	Quality() pbx.Quality
+	// Save returns what another process needs to go on with this port. It is
+	// cheap enough to be called every second and also works after Close.
+	Save() PortState
+	// Hold leaves the port's sockets with the parent process, if there is one:
+	// when this process dies, packets wait in them for the one that restores
+	// the port. Once is enough; Close takes them back.
+	Hold()
 	// Close frees the ports; they rest before they are used again.
 	Close()
 }
@@ -102,4 +112,9 @@ type Allocator interface {
 	// Allocate returns a port on the address family of `peer` (an invalid
 	// address means IPv4 first). Errors: no ports left.
 	Allocate(peer netip.Addr, n Notices) (Port, error)
+	// Restore returns the port that was saved, by this process or another: the
+	// same numbers, its peer still locked, its outgoing stream going on where
+	// it was, never behind. Whom it hears and what it plays must be told
+	// again. Errors: the numbers are in use, no address of that family.
+	Restore(s PortState, n Notices) (Port, error)
 }

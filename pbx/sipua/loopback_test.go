@@ -97,12 +97,18 @@ type quietPort struct{ media.Port }
 
 func (quietPort) Local() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:40000") }
 func (quietPort) Apply(media.Stream)    {}
+func (quietPort) Hold()                 {}
+func (quietPort) Save() media.PortState { return media.PortState{} }
 func (quietPort) Quality() pbx.Quality  { return pbx.Quality{} }
 func (quietPort) Close()                {}
 
 type quietMedia struct{}
 
 func (quietMedia) Allocate(netip.Addr, media.Notices) (media.Port, error) { return quietPort{}, nil }
+
+func (quietMedia) Restore(media.PortState, media.Notices) (media.Port, error) {
+	return quietPort{}, nil
+}
 
 // taleTeller takes every call and writes down what it is told.
 type taleTeller struct {

@@ -30,9 +30,9 @@ type intake struct {
 	have    bool
 	ssrc    uint32
 	source  uint64 // names this stream towards outputs, new at each restart
-	base    uint16
-	newest  uint16
-	cycles  uint32
+	base    uint32 // the first extended sequence number that is counted
+	highest uint32
+	guessed bool   // restored: highest is not exact
 	got     uint32 // packets of this stream
 	last    int64  // when the last packet came
 	transit uint32
@@ -72,6 +72,7 @@ type figures struct {
 	jitter   atomic.Uint32 // timestamp units
 	ssrc     atomic.Uint32
 	highest  atomic.Uint32 // extended sequence number
+	source   atomic.Uint64
 	expected atomic.Uint32 // of this stream
 	received atomic.Uint32
 	last     atomic.Int64 // nanoseconds
@@ -111,14 +112,15 @@ func (in *intake) place(h *header, now int64, nextSource func() uint64) place {
 		return inOrder
 	}
 	in.rivalSeen = 0 // the stream goes on, so whoever wanted to take over is none
-	switch step := h.seq - in.newest; {
+	if in.guessed {
+		in.resume(h)
+		return inOrder
+	}
+	switch step := h.seq - uint16(in.highest); {
 	case step == 0:
 		return repeated
 	case step < maxDropout:
-		if h.seq < in.newest {
-			in.cycles++
-		}
-		in.newest = h.seq
+		in.highest += uint32(step)
 	case step <= 0xFFFF-maxMisorder:
 		in.restart(h, nextSource()) // the peer began anew with the same SSRC
 	}
@@ -138,18 +140,23 @@ func (in *intake) proven(h *header) bool {
 func (in *intake) restart(h *header, source uint64) {
 	in.lost += uint64(in.missing())
 	in.have, in.ssrc, in.source = true, h.ssrc, source
-	in.base, in.newest, in.cycles, in.got = h.seq, h.seq, 0, 0
-	in.timed = false
+	in.base, in.highest, in.got = uint32(h.seq), uint32(h.seq), 0
+	in.timed, in.guessed = false, false
 	in.rivalSeen = 0
 }
 
-func (in *intake) highest() uint32 { return in.cycles<<16 | uint32(in.newest) }
+// resume goes on with a restored stream. Nobody knows how many of the packets
+// since it was saved have come: none counts as lost.
+func (in *intake) resume(h *header) {
+	in.highest += uint32(int16(h.seq - uint16(in.highest)))
+	in.base, in.got, in.guessed = in.highest, 0, false
+}
 
 func (in *intake) expected() uint32 {
-	if !in.have {
+	if !in.have || in.guessed {
 		return 0
 	}
-	return in.highest() - uint32(in.base) + 1
+	return in.highest - in.base + 1
 }
 
 func (in *intake) missing() uint32 {
@@ -180,7 +187,8 @@ func (in *intake) publish(now int64) {
 	f.lost.Store(in.lost + uint64(in.missing()))
 	f.jitter.Store(in.jitter >> 4)
 	f.ssrc.Store(in.ssrc)
-	f.highest.Store(in.highest())
+	f.highest.Store(in.highest)
+	f.source.Store(in.source)
 	f.expected.Store(in.expected())
 	f.received.Store(in.got)
 	f.last.Store(now)

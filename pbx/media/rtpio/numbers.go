@@ -1,6 +1,9 @@
 package rtpio
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // numbers is the stock of port numbers: those that may be used, drawn at
 // random so that they cannot be guessed, and those that rest, so that late
@@ -48,6 +51,19 @@ func (n *numbers) take(now int64) (uint16, bool) {
 	p := n.resting[0].number
 	n.resting = n.resting[1:]
 	return p, true
+}
+
+// remove takes that number, whether it rests or not; false if it is not here.
+func (n *numbers) remove(number uint16) bool {
+	if i := slices.Index(n.rested, number); i >= 0 {
+		n.rested = slices.Delete(n.rested, i, i+1)
+		return true
+	}
+	i := slices.IndexFunc(n.resting, func(r rester) bool { return r.number == number })
+	if i >= 0 {
+		n.resting = slices.Delete(n.resting, i, i+1)
+	}
+	return i >= 0
 }
 
 // put gives a number back, to rest.

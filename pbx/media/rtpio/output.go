@@ -13,10 +13,11 @@ type output struct {
 	ssrc uint32 // never changes
 
 	started bool
-	seq     uint16 // the highest sent
+	highest uint32 // the extended sequence number of the newest packet
 	ts      uint32 // the timestamp of that packet
 	span    uint32 // how many samples it covers
 	at      int64  // when it was sent, in nanoseconds
+	guessed bool   // restored: highest, ts and at are not behind, but may be ahead
 
 	source uint64 // whose packets the mapping below is for, 0 = nobody's
 	first  uint16 // the mapping begins at this incoming sequence number
@@ -45,6 +46,9 @@ func (o *output) relay(source uint64, h *header, span uint32, now int64) bool {
 	switch {
 	case o.source != source:
 		o.switchTo(source, h, now)
+	case o.guessed: // the mapping says where the stream really is
+		o.guessed, o.newest = false, h.seq-1
+		o.highest += uint32(int16(h.seq+o.seqAdd-uint16(o.highest))) - 1
 	case o.count < fresh && int16(h.seq-o.first) < 0:
 		return false
 	}
@@ -55,17 +59,18 @@ func (o *output) relay(source uint64, h *header, span uint32, now int64) bool {
 	h.seq += o.seqAdd
 	h.timestamp += o.tsAdd
 	h.ssrc = o.ssrc
-	if int16(h.seq-o.seq) > 0 {
-		o.seq, o.ts, o.span, o.at = h.seq, h.timestamp, span, now
+	if ahead := int16(h.seq - uint16(o.highest)); ahead > 0 {
+		o.highest += uint32(ahead)
+		o.ts, o.span, o.at = h.timestamp, span, now
 	}
 	return true
 }
 
 func (o *output) switchTo(source uint64, h *header, now int64) {
-	seq, ts := o.seq+1, o.next(now)
+	seq, ts := uint16(o.highest)+1, o.next(now)
 	o.source, o.first, o.newest, o.count = source, h.seq, h.seq-1, 0
 	o.seqAdd, o.tsAdd = seq-h.seq, ts-h.timestamp
-	o.started = true
+	o.started, o.guessed = true, false
 	h.marker = true
 }
 
@@ -86,9 +91,9 @@ func (o *output) own(source uint64, span uint32, now int64) header {
 	} else {
 		o.ts += o.span
 	}
-	o.seq++
-	o.source, o.span, o.at, o.started = source, span, now, true
-	h.seq, h.timestamp = o.seq, o.ts
+	o.highest++
+	o.source, o.span, o.at, o.started, o.guessed = source, span, now, true, false
+	h.seq, h.timestamp = uint16(o.highest), o.ts
 	return h
 }
 
@@ -96,16 +101,16 @@ func (o *output) own(source uint64, span uint32, now int64) header {
 // moment and stays.
 func (o *output) begin(now int64) (timestamp uint32) {
 	o.ts, o.span, o.at = o.next(now), 0, now
-	o.source, o.started = 0, true
+	o.source, o.started, o.guessed = 0, true, false
 	return o.ts
 }
 
 // event returns the header of the next packet of an event that has lasted for
 // span samples.
 func (o *output) event(timestamp, span uint32, first bool, now int64) header {
-	o.seq++
+	o.highest++
 	o.ts, o.span, o.at, o.source = timestamp, span, now, 0
-	return header{ssrc: o.ssrc, seq: o.seq, timestamp: timestamp, marker: first}
+	return header{ssrc: o.ssrc, seq: uint16(o.highest), timestamp: timestamp, marker: first}
 }
 
 // next is the timestamp of a packet that does not belong to what was sent

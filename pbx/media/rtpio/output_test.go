@@ -7,7 +7,7 @@ import (
 
 func TestOutputRelay(t *testing.T) {
 	const frame = int64(20 * time.Millisecond)
-	o := output{ssrc: 7, seq: 65534, ts: 0xFFFFFFF0}
+	o := output{ssrc: 7, highest: 65534, ts: 0xFFFFFFF0}
 	relay := func(source uint64, seq uint16, ts uint32, now int64) (header, bool) {
 		h := header{seq: seq, timestamp: ts, ssrc: uint32(source)}
 		return h, o.relay(source, &h, 160, now)

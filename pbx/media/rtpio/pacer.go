@@ -96,10 +96,11 @@ func (p *Port) playFrame(now int64) {
 		return
 	}
 	h := p.output.own(pl.id, frameSpan, now)
+	s.law.Encode(pl.packet[headerSize:], pl.frame[:])
+	p.tap.Load().hear(media.Heard, tapped(s.law, ""), h.timestamp, now, pl.packet[headerSize:])
 	p.output.release()
 	h.payloadType = s.stream.Codec.PayloadType
 	h.put(pl.packet[:])
-	s.law.Encode(pl.packet[headerSize:], pl.frame[:])
 	p.send(pl.packet[:], d.rtp)
 }
 
@@ -108,6 +109,9 @@ func (p *Port) watch(now int64) {
 	s := p.settings.Load()
 	if s == nil || p.closed.Load() {
 		return
+	}
+	if now-s.at >= int64(time.Second) {
+		p.receive()
 	}
 	since := max(p.intake.figures.last.Load(), s.at)
 	if s.stream.Direction.Receives() && now-since >= int64(p.pool.silence) &&

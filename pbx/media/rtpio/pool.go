@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,10 @@ type Config struct {
 	// Random yields unpredictable numbers for SSRCs, sequence numbers and
 	// ports, from any goroutine; nil = from crypto/rand.
 	Random func() uint64
-	Log    *slog.Logger // nil = none
+	// Sockets keeps the sockets of held ports for the next process; nil = none
+	// does, a restored port is bound anew.
+	Sockets Sockets
+	Log     *slog.Logger // nil = none
 }
 
 // Pool hands out ports. It implements media.Allocator.
@@ -60,11 +64,14 @@ type Pool struct {
 	start    time.Time
 	random   func() uint64
 	log      *slog.Logger
+	sockets  Sockets // may be nil
 	sources  atomic.Uint64
 
 	done   chan struct{}
 	ticker *time.Ticker // nil if the ticks were handed in
 	wg     sync.WaitGroup
+
+	leaving atomic.Bool // to another process: see Leave
 
 	mu      sync.Mutex
 	closed  bool
@@ -80,7 +87,7 @@ var _ media.Allocator = (*Pool)(nil)
 // before it is asked for.
 func NewPool(cfg Config) (*Pool, error) {
 	p := &Pool{
-		silence: cfg.Silence, now: cfg.Now, random: cfg.Random, log: cfg.Log,
+		silence: cfg.Silence, now: cfg.Now, random: cfg.Random, log: cfg.Log, sockets: cfg.Sockets,
 		done: make(chan struct{}), kernel: cfg.From == 0 && cfg.To == 0,
 	}
 	var err error
@@ -104,6 +111,7 @@ func NewPool(cfg Config) (*Pool, error) {
 		ticks = p.ticker.C
 	}
 	p.start = p.now()
+	p.sources.Store(p.random()) // no name of a stream that an earlier process gave comes again
 	p.wg.Add(1)
 	go p.pace(ticks, p.clock()+int64(frameTime))
 	return p, nil
@@ -143,26 +151,25 @@ func (p *Pool) Allocate(peer netip.Addr, n media.Notices) (media.Port, error) {
 		return nil, err
 	}
 	port := p.newPort(f, number, rtp, rtcp, n)
-	if !p.enter(port) {
-		_, _ = rtp.Close(), rtcp.Close() // nobody is left to tell
-		return nil, ErrClosed
+	if err := p.enter(port); err != nil {
+		return nil, err
 	}
-	go port.read(rtp, port.handle)
-	go port.read(rtcp, port.handleControl)
+	port.receive()
 	return port, nil
 }
 
-// enter puts a port into the list and counts its readers; false means that the
-// pool is closed.
-func (p *Pool) enter(port *Port) bool {
+// enter puts a port into the list and counts its readers. ErrClosed means that
+// the pool is closed, and the sockets are.
+func (p *Pool) enter(port *Port) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return false
+		_, _ = port.rtp.Close(), port.rtcp.Close() // nobody is left to tell
+		return ErrClosed
 	}
 	p.ports = append(p.ports, port)
 	p.wg.Add(2)
-	return true
+	return nil
 }
 
 func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *net.UDPConn, n media.Notices) *Port {
@@ -171,7 +178,7 @@ func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *net.UDPConn, n media
 	port.local = netip.AddrPortFrom(f.advertise, bound.AddrPort().Port())
 	r := p.random()
 	port.output.ssrc, port.output.ts = uint32(r), uint32(r>>32)
-	port.output.seq = uint16(p.random())
+	port.output.highest = uint32(uint16(p.random()))
 	port.control.cname = newName(p.random)
 	port.control.schedule(p.clock(), p.random)
 	port.readers.Store(2)
@@ -214,7 +221,24 @@ func (p *Pool) take() (uint16, bool) {
 	return p.numbers.take(p.clock())
 }
 
+// reserve takes a certain number; 0 if it does not belong to the stock, false
+// if a port has it.
+func (p *Pool) reserve(number uint16) (uint16, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.ContainsFunc(p.ports, func(o *Port) bool { return o.local.Port() == number }) {
+		return 0, false
+	}
+	if p.kernel || !p.numbers.remove(number) {
+		return 0, true
+	}
+	return number, true
+}
+
 func (p *Pool) putBack(number uint16) {
+	if number == 0 {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.numbers.put(number, p.clock())
@@ -256,6 +280,13 @@ func (p *Pool) Close() {
 	p.wg.Wait()
 }
 
+// Leave is Close for a process whose calls go on in the next one: no peer is
+// told that its stream ends, and sockets that are held stay so.
+func (p *Pool) Leave() {
+	p.leaving.Store(true)
+	p.Close()
+}
+
 // open appends the open ports to a slice.
 func (p *Pool) open(ports []*Port) []*Port {
 	p.mu.Lock()
@@ -282,7 +313,7 @@ func (p *Pool) gone(port *Port) {
 	d := port.Drops()
 	p.mu.Lock()
 	p.past.add(d)
-	if !p.kernel {
+	if port.number != 0 {
 		p.numbers.put(port.number, p.clock())
 	}
 	p.mu.Unlock()
@@ -293,7 +324,13 @@ func (p *Pool) gone(port *Port) {
 }
 
 // nextSource names a stream towards the outputs; 0 is never given.
-func (p *Pool) nextSource() uint64 { return p.sources.Add(1) }
+func (p *Pool) nextSource() uint64 {
+	for {
+		if n := p.sources.Add(1); n != 0 {
+			return n
+		}
+	}
+}
 
 // clock is the time since the start in nanoseconds, beginning at one second so
 // that 0 can mean never.

@@ -28,6 +28,7 @@ type Port struct {
 	target   atomic.Pointer[Port] // who hears this port's peer
 	feeder   atomic.Pointer[Port] // whose peer this port's peer hears
 	playing  atomic.Pointer[playing]
+	tap      atomic.Pointer[tap]
 	keying   atomic.Bool // key presses wait or are being sent
 	silent   atomic.Bool // Silent was told
 	toldAt   int64       // when it was told last; the pacer's alone
@@ -40,7 +41,10 @@ type Port struct {
 	control control
 	drops   drops
 
-	mu sync.Mutex // one Apply or Close at a time
+	receiving sync.Once
+
+	mu   sync.Mutex // one Apply, Hold or Close at a time
+	held bool       // Config.Sockets has copies of the sockets; under mu
 }
 
 var _ media.Port = (*Port)(nil)
@@ -87,12 +91,14 @@ func (p *Port) Hear(to media.Port) {
 	if next != nil {
 		next.feeder.Store(p)
 	}
+	p.receive()
 }
 
 // Play implements media.Port. The source belongs to the port from now on.
 func (p *Port) Play(s media.Source) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.receive()
 	if s == nil || p.closed.Load() {
 		p.playing.Store(nil)
 		return
@@ -138,10 +144,19 @@ func (p *Port) Close() {
 	p.mu.Unlock()
 	p.Hear(nil)
 	p.playing.Store(nil)
+	p.tap.Store(nil)
 	p.pool.leave(p)
 	past := time.Unix(1, 0)
 	_ = p.rtp.SetReadDeadline(past) // fails only on a closed socket
 	_ = p.rtcp.SetReadDeadline(past)
+}
+
+// receive starts the readers, once.
+func (p *Port) receive() {
+	p.receiving.Do(func() {
+		go p.read(p.rtp, p.handle)
+		go p.read(p.rtcp, p.handleControl)
+	})
 }
 
 // read hands each packet of one socket over until the port is closed.
@@ -172,11 +187,12 @@ func (p *Port) readerLeft() {
 	if p.readers.Add(-1) > 0 {
 		return
 	}
-	if p.closed.Load() {
+	if p.closed.Load() && !p.pool.leaving.Load() {
 		p.report(p.pool.clock(), true)
 	}
 	_ = p.rtp.Close()
 	_ = p.rtcp.Close()
+	p.letGo()
 	p.pool.gone(p)
 }
 
@@ -194,3 +210,6 @@ func (p *Port) send(b []byte, to netip.AddrPort) {
 
 // duration turns timestamp units of 8 kHz into time.
 func duration(units uint32) time.Duration { return time.Duration(units) * (time.Second / 8000) }
+
+// samples is the other way round.
+func samples(t time.Duration) uint32 { return units(int64(t)) }

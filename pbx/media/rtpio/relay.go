@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
 )
@@ -36,6 +37,9 @@ func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 	}
 	if !p.file(&h, f, now) {
 		return
+	}
+	if f.kind == audioKind {
+		p.tap.Load().hear(media.Said, tapped(f.law, f.name), h.timestamp, now, b[start:end])
 	}
 	q := p.target.Load()
 	if f.kind == eventKind {
@@ -147,12 +151,13 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 		return
 	}
 	ok := p.rewrite(s, source, &h, f, len(b)-headerSize, now)
+	if ok && f.kind == audioKind { // while the stream is ours, so that a tap is told of one packet at a time
+		codec.Transcoder(f.law, s.law).Apply(b[headerSize:])
+		p.tap.Load().hear(media.Heard, tapped(s.law, f.name), h.timestamp, now, b[headerSize:])
+	}
 	p.output.release()
 	if !ok {
 		return
-	}
-	if f.kind == audioKind {
-		codec.Transcoder(f.law, s.law).Apply(b[headerSize:])
 	}
 	h.put(b)
 	p.send(b, d.rtp)

@@ -212,6 +212,15 @@ func (w *memnet) Allocate(_ netip.Addr, n media.Notices) (media.Port, error) {
 	return p, nil
 }
 
+// Restore implements media.Allocator.
+func (w *memnet) Restore(s media.PortState, n media.Notices) (media.Port, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := &fakePort{w: w, n: n, local: s.Local}
+	w.ports = append(w.ports, p)
+	return p, nil
+}
+
 func (p *fakePort) Local() netip.AddrPort { return p.local }
 func (p *fakePort) Apply(s media.Stream) {
 	p.mu.Lock()
@@ -225,6 +234,9 @@ func (p *fakePort) SendDigit(d rune, _ time.Duration) bool {
 	p.digits += string(d)
 	return p.takes
 }
+func (p *fakePort) Tap(media.Tap)        {}
+func (p *fakePort) Hold()                {}
+func (p *fakePort) Save() media.PortState { return media.PortState{Local: p.local} }
 func (p *fakePort) Quality() pbx.Quality { return pbx.Quality{} }
 func (p *fakePort) Close() {
 	p.mu.Lock()

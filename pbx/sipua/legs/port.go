@@ -18,5 +18,8 @@ func (noPort) Hear(media.Port)                    {}
 func (noPort) Play(media.Source)                  {}
 func (noPort) SendDigit(rune, time.Duration) bool { return false }
 func (noPort) TakesKeys() bool                    { return false }
+func (noPort) Tap(media.Tap)                      {}
+func (noPort) Hold()                              {}
+func (noPort) Save() media.PortState              { return media.PortState{} }
 func (noPort) Quality() pbx.Quality               { return pbx.Quality{} }
 func (noPort) Close()                             {}

@@ -1,0 +1,108 @@
+package rtpio
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+)
+
+// Sockets keeps descriptors for the process that comes after this one. A nil
+// one keeps nothing.
+type Sockets interface {
+	// Take returns the descriptors that an earlier process left under the
+	// name, nil if there are none. They belong to the caller.
+	Take(name string) []*os.File
+	// Keep leaves copies of the descriptors; the files stay the caller's.
+	Keep(name string, files ...*os.File)
+	// Drop lets go of what was kept.
+	Drop(name string)
+}
+
+// keptName is the name that the sockets of an RTP port are kept by.
+func keptName(port uint16) string { return "rtp/" + strconv.Itoa(int(port)) }
+
+// Hold implements media.Port.
+func (p *Port) Hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pool.sockets == nil || p.held || p.closed.Load() {
+		return
+	}
+	files, err := copies(p.rtp, p.rtcp)
+	if err != nil {
+		p.pool.log.Error("rtp sockets cannot be held for the next process; the port is bound anew then", "local", p.local, "error", err)
+		return
+	}
+	p.held = true
+	p.pool.sockets.Keep(keptName(p.local.Port()), files...)
+	closeAll(files)
+}
+
+// letGo ends what Hold began, so that the number is free.
+func (p *Port) letGo() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held && !p.pool.leaving.Load() {
+		p.held = false
+		p.pool.sockets.Drop(keptName(p.local.Port()))
+	}
+}
+
+func copies(conns ...*net.UDPConn) (files []*os.File, err error) {
+	for _, c := range conns {
+		f, err := c.File()
+		if err != nil {
+			closeAll(files)
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
+}
+
+// reopen returns the sockets of a saved port: those that were held for it, or
+// new ones on the same numbers.
+func (p *Pool) reopen(f *family, number uint16) (rtp, rtcp *net.UDPConn, held bool, err error) {
+	if p.sockets == nil {
+		rtp, rtcp, err = f.pair(number)
+		return rtp, rtcp, false, err
+	}
+	files := p.sockets.Take(keptName(number))
+	defer closeAll(files)
+	if len(files) != 2 {
+		rtp, rtcp, err = f.pair(number)
+		return rtp, rtcp, false, err
+	}
+	if rtp, err = adopt(files[0], number); err != nil {
+		return nil, nil, false, err
+	}
+	if rtcp, err = adopt(files[1], number+1); err != nil {
+		return nil, nil, false, errors.Join(err, rtp.Close())
+	}
+	return rtp, rtcp, true, nil
+}
+
+// adopt makes a connection of a descriptor, which must be what it is named.
+func adopt(file *os.File, number uint16) (*net.UDPConn, error) {
+	c, err := net.FilePacketConn(file)
+	if err != nil {
+		return nil, fmt.Errorf("held socket: %w", err)
+	}
+	udp, ok := c.(*net.UDPConn)
+	if ok {
+		bound, _ := udp.LocalAddr().(*net.UDPAddr)
+		ok = bound != nil && bound.Port == int(number)
+	}
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("held socket: is %v, want UDP port %d", c.LocalAddr(), number), c.Close())
+	}
+	return udp, nil
+}
