@@ -60,6 +60,11 @@ type Drain struct {
 	EndCallsAfter Duration `json:"endCallsAfter,omitempty"`
 	// Hold is how long new calls are refused; 1s..24h.
 	Hold Duration `json:"hold"`
+	// Final says that no process takes this PBX's place: while the drain is in
+	// force SIGTERM lets the calls end, for at most the program's --drain, and
+	// ends what is left with its BYE. Otherwise SIGTERM hands the calls over to
+	// the next process.
+	Final bool `json:"final,omitempty"`
 }
 
 // Validate reports a duration out of its range.

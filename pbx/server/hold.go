@@ -36,7 +36,8 @@ type holder struct {
 
 	mu    sync.Mutex // held while calls, edge and the fields below change
 	stop  context.CancelFunc
-	final bool
+	final bool // the process ends
+	gone  bool // the drain in force is conf.Drain.Final
 	wg    sync.WaitGroup
 }
 
@@ -55,9 +56,10 @@ func (h *holder) begin(d conf.Drain) error {
 	}
 	h.edge.Drain()
 	h.replace()
+	h.gone = d.Final
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
-	h.log.Info("new calls are refused", "for", d.Hold, "calls end after", d.EndCallsAfter)
+	h.log.Info("new calls are refused", "for", d.Hold, "calls end after", d.EndCallsAfter, "final", d.Final)
 	h.wg.Go(func() { h.keep(ctx, d) })
 	return nil
 }
@@ -98,6 +100,7 @@ func (h *holder) release() {
 	if h.final {
 		return
 	}
+	h.gone = false
 	h.calls.Resume()
 	h.edge.Resume()
 	h.log.Info("new calls are taken again")
@@ -110,6 +113,13 @@ func (h *holder) resume() {
 	if h.stop != nil {
 		h.release()
 	}
+}
+
+// goesForGood reports whether nobody takes the place of this PBX.
+func (h *holder) goesForGood() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gone
 }
 
 // end refuses new calls for good and waits for the goroutine.

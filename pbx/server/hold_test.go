@@ -185,3 +185,28 @@ func TestReportsDoNotWaitForADeadDatabaseEachTime(t *testing.T) {
 		}
 	})
 }
+
+func TestFinalDrainIsTakenBack(t *testing.T) {
+	held(t, 1, func(t *testing.T, h *holder, _ *switchboard) {
+		final := conf.Drain{Final: true, Hold: conf.Duration(time.Minute)}
+		begin(t, h, final)
+		if !h.goesForGood() {
+			t.Error("a final drain is not final")
+		}
+		begin(t, h, conf.Drain{Hold: conf.Duration(time.Minute)})
+		if h.goesForGood() {
+			t.Error("the drain in its place is final, too")
+		}
+		begin(t, h, final)
+		h.resume()
+		if h.goesForGood() {
+			t.Error("a drain that was taken back is final")
+		}
+		begin(t, h, final)
+		pass(time.Minute)
+		synctest.Wait()
+		if h.goesForGood() {
+			t.Error("a drain that has run out is final")
+		}
+	})
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/call"
 	"github.com/dipcast/dipcast/pbx/cdr"
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/audiofile"
 	"github.com/dipcast/dipcast/pbx/media/rtpio"
@@ -49,7 +50,9 @@ type Options struct {
 	// CallTiming changes how long calls wait in each situation; zero fields
 	// keep the defaults.
 	CallTiming call.Timing
-	Log        *slog.Logger // nil = silent
+	// Keeper holds the sockets while the process restarts; nil = nobody does.
+	Keeper keeper.Keeper
+	Log    *slog.Logger // nil = silent
 }
 
 // Server is one tenant's PBX.
@@ -88,6 +91,9 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Keeper == nil {
+		o.Keeper = keeper.None{}
 	}
 	tenant := o.Document.Tenant
 	s = &Server{opts: o, log: o.Log.With("tenant", tenant.Namespace+"/"+tenant.Name)}
@@ -270,7 +276,8 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 	return err
 }
 
-// Run serves until ctx ends, drains, and returns when everything has ended.
+// Run serves until ctx ends and returns when everything has ended. The calls
+// are drained, or handed over if the cause is ErrHandOver.
 func (s *Server) Run(ctx context.Context) error {
 	s.ran = true
 	defer s.close()
@@ -288,7 +295,9 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
-			s.drain(ctx)
+			if !s.handsOver(ctx) {
+				s.drain(ctx)
+			}
 			s.engine.Close()
 			stop()
 		case <-inner.Done():
