@@ -62,7 +62,7 @@ type (
 	}
 
 	// emit tells an event.
-	emit struct{ Event pbx.Event }
+	emit struct{ Event *pbx.Event }
 	// reply answers a command; a nil Err is success.
 	reply struct {
 		Ticket int

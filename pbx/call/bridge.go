@@ -92,7 +92,7 @@ func (m *machine) connect(l *Leg) {
 	}
 	if s.Answered.IsZero() {
 		s.Answered, s.LongestAt = m.now, m.now.Add(s.Timing.Longest)
-		m.emit(pbx.EventAnswered, ofLeg(l.ID))
+		m.emit(pbx.Event{Type: pbx.EventAnswered, Leg: l.ID})
 	}
 }
 

@@ -22,7 +22,7 @@ func (e *Engine) Pull(ctx context.Context, p pbx.Pull) error {
 		Phone: dialplan.Phone{Extension: p.Extension, Name: ext.DisplayName, AutoAnswer: ext.AutoAnswer, Person: true},
 	}
 	if p.To == pbx.ToMobile {
-		in.Out, in.Diverted, in.Refused = mobile(r.doc, ext, r.state.Load().From, e.cfg.Now())
+		in.Out, in.Diverted, in.Refused = mobile(r.doc, ext, r.snapshot().From, e.cfg.Now())
 	}
 	return r.ask(ctx, in)
 }
@@ -90,7 +90,7 @@ func (e *Engine) Calls(context.Context) ([]pbx.Call, error) {
 	e.mu.Lock()
 	calls := make([]pbx.Call, 0, len(e.calls))
 	for _, r := range e.calls {
-		calls = append(calls, r.state.Load().snapshot())
+		calls = append(calls, r.snapshot())
 	}
 	e.mu.Unlock()
 	slices.SortFunc(calls, func(a, b pbx.Call) int { return a.Started.Compare(b.Started) })
@@ -103,7 +103,7 @@ func (e *Engine) Call(_ context.Context, id pbx.CallID) (pbx.Call, error) {
 	if !ok {
 		return pbx.Call{}, pbx.ErrGone
 	}
-	return r.state.Load().snapshot(), nil
+	return r.snapshot(), nil
 }
 
 func (e *Engine) find(id pbx.CallID) (*run, bool) {

@@ -15,7 +15,7 @@ func (in start) apply(m *machine) {
 		return
 	}
 	s.SetupAt = m.now.Add(s.Timing.Setup)
-	m.emit(pbx.EventStarted)
+	m.emit(pbx.Event{Type: pbx.EventStarted})
 	switch {
 	case in.Refusal != nil:
 		m.finish(in.Refusal.Cause)
@@ -55,7 +55,7 @@ func (m *machine) beginStage() {
 		extensions = append(extensions, p.Extension)
 		if !slices.Contains(s.Offered, p.Extension) {
 			s.Offered = append(s.Offered, p.Extension)
-			m.emit(pbx.EventOffered, ofExtension(p.Extension))
+			m.emit(pbx.Event{Type: pbx.EventOffered, Extension: p.Extension})
 		}
 	}
 	m.ask(forStage, extensions, nil)
@@ -285,7 +285,7 @@ func (m *machine) rang(l *Leg, media bool) {
 		m.alert()
 	}
 	if first {
-		m.emit(pbx.EventRinging, ofLeg(l.ID))
+		m.emit(pbx.Event{Type: pbx.EventRinging, Leg: l.ID})
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package call is the engine: it decides what happens in a call.
 //
 // One goroutine owns one call. It reads inputs (a leg rings, a deadline
-// passed, a button was pressed), hands each to the pure function step, and
+// passed, a button was pressed), hands each to the function step, and
 // executes the actions that step returns. step does no input or output, reads
 // no clock and keeps nothing outside its State, so a call can be tested edge
 // by edge, replayed and written down. The goroutine never blocks: legs, sinks

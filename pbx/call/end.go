@@ -32,7 +32,7 @@ func (m *machine) finish(cause pbx.Cause) {
 	}
 	for _, x := range s.Offered {
 		if !slices.Contains(s.Declined, x) {
-			m.emit(pbx.EventUnanswered, ofExtension(x))
+			m.emit(pbx.Event{Type: pbx.EventUnanswered, Extension: x})
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (m *machine) close(l *Leg, cause pbx.Cause, q pbx.Quality) {
 	if l.Metered {
 		m.do(meter{Leg: l.ID})
 	}
-	m.emit(pbx.EventLegEnded, ofLeg(l.ID))
+	m.emit(pbx.Event{Type: pbx.EventLegEnded, Leg: l.ID})
 }
 
 // abandon closes legs that never told their end.
@@ -95,7 +95,7 @@ func (m *machine) over() {
 	s.StageAt, s.PullAt, s.SetupAt = time.Time{}, time.Time{}, time.Time{}
 	s.LongestAt, s.LingerAt = time.Time{}, time.Time{}
 	s.Asks = nil
-	m.emit(pbx.EventEnded)
+	m.emit(pbx.Event{Type: pbx.EventEnded})
 }
 
 func (in legOver) apply(m *machine) {

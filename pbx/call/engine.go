@@ -149,7 +149,7 @@ func (e *Engine) room(doc *conf.Document) int {
 // whoever runs the company wants to know that callers found no line.
 func (e *Engine) refused(s State, cause pbx.Cause) {
 	m := machine{s: &s, now: s.Started}
-	m.emit(pbx.EventStarted)
+	m.emit(pbx.Event{Type: pbx.EventStarted})
 	s.Cause = cause
 	for i := range s.Legs {
 		m.close(&s.Legs[i], cause, pbx.Quality{})
@@ -157,7 +157,7 @@ func (e *Engine) refused(s State, cause pbx.Cause) {
 	m.over()
 	for _, a := range m.out {
 		if a, ok := a.(emit); ok {
-			e.cfg.Sink.Handle(a.Event)
+			e.cfg.Sink.Handle(*a.Event)
 		}
 	}
 }

@@ -191,7 +191,7 @@ func BenchmarkStep(b *testing.B) {
 	m.feed(start{})
 	b.ReportAllocs()
 	for b.Loop() {
-		step(m.s, m.now, legRinging{"c-1"})
+		step(&m.s, m.now, legRinging{"c-1"})
 	}
 }
 

@@ -84,7 +84,7 @@ func (m *model) take(in input) {
 		m.asked[c.Ticket] = false
 	}
 	before, now := m.s, m.now
-	s, actions := step(before, now, in)
+	s, actions := after(before, now, in)
 	if err := sameAfterJSON(before, now, in, s, actions); err != nil {
 		m.t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func (m *model) book(a action) {
 		}
 		m.asked[a.Ticket] = true
 	case emit:
-		m.event(a.Event)
+		m.event(*a.Event)
 	}
 }
 

@@ -179,7 +179,7 @@ func (m *machine) acceptPull(limit time.Duration) {
 	m.do(reply{Ticket: p.Ticket})
 	p.Ticket = 0
 	m.s.PullAt = m.now.Add(limit)
-	m.emit(pbx.EventPulling, ofExtension(p.Phone.Extension), ofPull(p.To))
+	m.emit(pbx.Event{Type: pbx.EventPulling, Extension: p.Phone.Extension, PullTo: p.To})
 }
 
 // refusePull answers the presser before anything has changed. The presser may
@@ -212,7 +212,7 @@ func (m *machine) pulled(l *Leg) {
 		s.Legs[i].Pulled = false
 	}
 	m.connect(l)
-	m.emit(pbx.EventPulled, ofLeg(l.ID), ofExtension(s.PulledBy), ofPull(s.PulledTo))
+	m.emit(pbx.Event{Type: pbx.EventPulled, Leg: l.ID, Extension: s.PulledBy, PullTo: s.PulledTo})
 }
 
 // pullLegGone goes on after a leg of the pull ended by itself.
@@ -280,7 +280,7 @@ func (m *machine) dropPull(err *pbx.Error, cause pbx.Cause) *Pull {
 		m.do(reply{p.Ticket, err})
 		return p
 	}
-	m.emit(pbx.EventPullFailed, ofExtension(p.Phone.Extension), ofPull(p.To), withError(err))
+	m.emit(pbx.Event{Type: pbx.EventPullFailed, Extension: p.Phone.Extension, PullTo: p.To, Err: err})
 	return p
 }
 

@@ -244,7 +244,7 @@ func TestPullToTheMobileFails(t *testing.T) {
 			for _, run = range r.e.calls {
 			}
 			r.e.mu.Unlock()
-			run.LegOver(run.state.Load().Caller, pbx.Cause{SIP: 487}, pbx.Quality{})
+			run.LegOver(run.state.Caller, pbx.Cause{SIP: 487}, pbx.Quality{})
 			synctest.Wait()
 		}, pbx.CodeGone},
 	} {

@@ -3,7 +3,7 @@ package call
 import (
 	"context"
 	"runtime/debug"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
@@ -26,12 +26,13 @@ type envelope struct {
 }
 
 // run is the goroutine around one call's State. Other goroutines touch box
-// and state only.
+// only, and look at the state through snapshot.
 type run struct {
 	e       *Engine
 	doc     *conf.Document
 	box     *mailbox.Box[envelope]
-	state   atomic.Pointer[State] // the State that it points to never changes
+	mu      sync.Mutex // held while state changes, and by who looks from outside
+	state   State      // only the goroutine changes it
 	legs    map[pbx.LegID]leg.Leg
 	replies map[int]chan *pbx.Error
 	ticket  int
@@ -43,12 +44,24 @@ type run struct {
 var _ leg.Listener = (*run)(nil)
 
 func newRun(e *Engine, doc *conf.Document, s State) *run {
-	r := &run{
-		e: e, doc: doc, box: mailbox.New[envelope](),
+	return &run{
+		e: e, doc: doc, box: mailbox.New[envelope](), state: s,
 		legs: make(map[pbx.LegID]leg.Leg, 2), replies: make(map[int]chan *pbx.Error),
 	}
-	r.state.Store(&s)
-	return r
+}
+
+// snapshot is the call as it stands, for other goroutines.
+func (r *run) snapshot() pbx.Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.snapshot()
+}
+
+// change runs f, which changes the state.
+func (r *run) change(f func(*State)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(&r.state)
 }
 
 // loop owns the call until it is over.
@@ -56,13 +69,13 @@ func (r *run) loop() {
 	defer r.leave()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for r.state.Load().Phase != pbx.CallOver {
+	for r.state.Phase != pbx.CallOver {
 		if env, ok := r.box.Take(); ok {
 			r.handle(env)
 			continue
 		}
 		wait := time.Hour
-		if at := r.state.Load().next(); !at.IsZero() {
+		if at := r.state.next(); !at.IsZero() {
 			wait = at.Sub(r.e.cfg.Now())
 		}
 		timer.Reset(wait)
@@ -85,7 +98,7 @@ func (r *run) leave() {
 		reply <- pbx.ErrGone
 	}
 	r.e.legs.Add(-int64(len(r.legs))) // what a fault has left
-	r.e.forget(r.state.Load().ID)
+	r.e.forget(r.state.ID)
 }
 
 // handle feeds one input and what follows from it. A panic, which only a bug
@@ -94,7 +107,7 @@ func (r *run) handle(env envelope) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.e.cfg.Log.Error("call ends by a fault in the PBX",
-				"call", r.state.Load().ID, "panic", v, "stack", string(debug.Stack()))
+				"call", r.state.ID, "panic", v, "stack", string(debug.Stack()))
 			r.crash()
 		}
 	}()
@@ -107,12 +120,16 @@ func (r *run) handle(env envelope) {
 	r.front = append(r.front, in)
 	for len(r.front) > 0 {
 		in, r.front = r.front[0], r.front[1:]
-		s, actions := step(*r.state.Load(), r.e.cfg.Now(), in)
-		r.state.Store(&s)
-		for _, a := range actions {
+		for _, a := range r.step(in) {
 			r.execute(a)
 		}
 	}
+}
+
+func (r *run) step(in input) []action {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return step(&r.state, r.e.cfg.Now(), in)
 }
 
 // ticketed returns the command with the ticket under which it is answered.
@@ -131,8 +148,6 @@ func ticketed(in input, ticket int) input {
 
 // crash ends the call without step: all legs end, the record is written.
 func (r *run) crash() {
-	s := r.state.Load().clone()
-	now := r.e.cfg.Now()
 	cause := pbx.Cause{SIP: 500, Q850: 41, Text: "Fault in the PBX"}
 	for _, l := range r.legs {
 		func() {
@@ -140,16 +155,17 @@ func (r *run) crash() {
 			l.End(cause)
 		}()
 	}
-	m := machine{s: &s, now: now}
-	for i := range s.Legs {
-		m.close(&s.Legs[i], cause, pbx.Quality{})
-	}
-	if s.Cause == (pbx.Cause{}) {
-		s.Cause = cause
-	}
-	m.over()
+	m := machine{s: &r.state, now: r.e.cfg.Now()}
+	r.change(func(s *State) {
+		for i := range s.Legs {
+			m.close(&s.Legs[i], cause, pbx.Quality{})
+		}
+		if s.Cause == (pbx.Cause{}) {
+			s.Cause = cause
+		}
+		m.over()
+	})
 	r.front = nil
-	r.state.Store(&s)
 	for _, a := range m.out {
 		switch a.(type) {
 		case emit, meter:
@@ -189,7 +205,7 @@ func (r *run) execute(a action) {
 	case lookUp:
 		r.front = append(r.front, r.lookUp(a))
 	case replan:
-		s := r.state.Load()
+		s := &r.state
 		r.front = append(r.front, replanned{Ask: a.Ask, Plan: dialplan.Resolve(r.doc, dialplan.Query{
 			Dialled: a.Number, From: s.From, By: a.By, Visited: s.Visited, Now: r.e.cfg.Now(),
 		})})
@@ -209,13 +225,14 @@ func (r *run) on(id pbx.LegID, do func(leg.Leg)) {
 	}
 }
 
-// named writes the new leg's Call-ID into a fresh state.
+// named writes the new leg's Call-ID into the state.
 func (r *run) named(id pbx.LegID) {
-	s := r.state.Load().clone()
-	if l := s.leg(id); l != nil {
-		l.SIPCallID = r.legs[id].SIPCallID()
-	}
-	r.state.Store(&s)
+	sipCallID := r.legs[id].SIPCallID()
+	r.change(func(s *State) {
+		if l := s.leg(id); l != nil {
+			l.SIPCallID = sipCallID
+		}
+	})
 }
 
 func (r *run) hear(a hear) {
@@ -274,7 +291,7 @@ func (r *run) lookUp(a lookUp) found {
 	return f
 }
 
-func (r *run) emit(ev pbx.Event) {
+func (r *run) emit(ev *pbx.Event) {
 	switch ev.Type {
 	case pbx.EventLegEnded:
 		if _, ok := r.legs[ev.Leg]; ok {
@@ -285,7 +302,7 @@ func (r *run) emit(ev pbx.Event) {
 		r.e.cfg.Log.Info("call ends", "call", ev.Call.ID, "sip", ev.Call.Cause.SIP,
 			"q850", ev.Call.Cause.Q850, "cause", ev.Call.Cause.Text)
 	}
-	r.e.cfg.Sink.Handle(ev)
+	r.e.cfg.Sink.Handle(*ev)
 }
 
 // ask puts a command to the call and waits for its answer.

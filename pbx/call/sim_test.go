@@ -54,8 +54,8 @@ func (m *sim) feed(in input) []action {
 	queue := []input{in}
 	m.out = nil
 	for len(queue) > 0 {
-		s, actions := step(m.s, m.now, queue[0])
-		m.s, queue = s, queue[1:]
+		actions := step(&m.s, m.now, queue[0])
+		queue = queue[1:]
 		m.out = append(m.out, actions...)
 		for _, a := range actions {
 			answer := m.answer(a)
@@ -159,6 +159,18 @@ func asJSON(s *State) []byte {
 	return b
 }
 
+// after returns what becomes of a copy of the state.
+func after(s State, now time.Time, in input) (State, []action) {
+	s.Stages, s.Visited, s.Up = slices.Clone(s.Stages), slices.Clone(s.Visited), slices.Clone(s.Up)
+	s.Legs, s.Asks = slices.Clone(s.Legs), slices.Clone(s.Asks)
+	s.Offered, s.Declined = slices.Clone(s.Offered), slices.Clone(s.Declined)
+	if s.Pull != nil {
+		p := *s.Pull
+		s.Pull = &p
+	}
+	return s, step(&s, now, in)
+}
+
 // again returns the state after it was written down and read.
 func again(s *State) State {
 	var out State
@@ -170,7 +182,8 @@ func again(s *State) State {
 
 // sameAfterJSON reports whether the step from the written state is the same.
 func sameAfterJSON(before State, now time.Time, in input, after State, actions []action) error {
-	s, out := step(again(&before), now, in)
+	s := again(&before)
+	out := step(&s, now, in)
 	if got, want := asJSON(&s), asJSON(&after); !bytes.Equal(got, want) {
 		return fmt.Errorf("the state differs after JSON:\n%s\n%s", got, want)
 	}

@@ -39,8 +39,7 @@ func (t Timing) withDefaults() Timing {
 }
 
 // State is everything that is known of one call. It is plain data: it can be
-// written as JSON at any moment and taken up again, and step changes nothing
-// but its own copy.
+// written as JSON between any two steps and taken up again.
 //
 //	routing ──► ringing ──► active ──► over
 //	   └───────────┴──────────┴─ Ending: every leg is told to end ─┘
@@ -144,22 +143,6 @@ const (
 	forPull  = "pull"
 	forMoved = "moved"
 )
-
-// clone returns a copy that shares nothing that step changes.
-func (s State) clone() State {
-	s.Stages = slices.Clone(s.Stages) // what is inside a stage never changes
-	s.Visited = slices.Clone(s.Visited)
-	s.Up = slices.Clone(s.Up)
-	s.Legs = slices.Clone(s.Legs)
-	s.Asks = slices.Clone(s.Asks)
-	s.Offered = slices.Clone(s.Offered)
-	s.Declined = slices.Clone(s.Declined)
-	if s.Pull != nil {
-		p := *s.Pull
-		s.Pull = &p
-	}
-	return s
-}
 
 // snapshot is the call as the world sees it.
 func (s *State) snapshot() pbx.Call {

@@ -1,8 +1,8 @@
 package call
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
@@ -30,27 +30,29 @@ func newState(id pbx.CallID, now time.Time, dialled string, plan dialplan.Plan) 
 // begin adds the leg that an incoming call came on.
 func (s *State) begin(id pbx.LegID, sipCallID string) {
 	s.Caller = id
-	s.Legs = append(s.Legs, Leg{Leg: pbx.Leg{
+	s.Legs = append(make([]Leg, 0, 2), Leg{Leg: pbx.Leg{
 		ID: id, Role: pbx.RoleCaller, State: pbx.LegTrying, Party: s.From, Created: s.Started, SIPCallID: sipCallID,
 	}})
 }
 
 // step is the transition: what becomes of the call by the input, and what is
-// to be done. It is pure. Deadlines that have passed come before the input,
-// so that it makes no difference who was first to tell the time.
-func step(s State, now time.Time, in input) (State, []action) {
-	c := s.clone()
-	m := machine{s: &c, now: now}
-	if c.Phase != pbx.CallOver {
+// to be done. It depends on its arguments alone and changes nothing but s.
+// Deadlines that have passed come before the input, so that it makes no
+// difference who was first to tell the time.
+func step(s *State, now time.Time, in input) []action {
+	m := machine{s: s, now: now, out: make([]action, 0, usualActions)}
+	if s.Phase != pbx.CallOver {
 		m.deadlines()
 	}
 	in.apply(&m)
 	m.settle()
-	return c, m.out
+	return m.out
 }
 
-// machine is one step under way: the private copy of the state and the
-// actions so far.
+// usualActions is how many actions a step has room for before it must grow.
+const usualActions = 8
+
+// machine is one step under way: the state and the actions so far.
 type machine struct {
 	s   *State
 	now time.Time
@@ -59,18 +61,11 @@ type machine struct {
 
 func (m *machine) do(a action) { m.out = append(m.out, a) }
 
-func (m *machine) emit(t pbx.EventType, change ...func(*pbx.Event)) {
-	e := pbx.Event{Type: t, Time: m.now, Call: m.s.snapshot()}
-	for _, c := range change {
-		c(&e)
-	}
-	m.do(emit{e})
+// emit tells an event, whose time and call it fills in.
+func (m *machine) emit(e pbx.Event) {
+	e.Time, e.Call = m.now, m.s.snapshot()
+	m.do(emit{&e})
 }
-
-func ofLeg(id pbx.LegID) func(*pbx.Event)       { return func(e *pbx.Event) { e.Leg = id } }
-func ofExtension(x string) func(*pbx.Event)     { return func(e *pbx.Event) { e.Extension = x } }
-func ofPull(to pbx.PullTo) func(*pbx.Event)     { return func(e *pbx.Event) { e.PullTo = to } }
-func withError(err *pbx.Error) func(*pbx.Event) { return func(e *pbx.Event) { e.Err = err } }
 
 // running reports whether the call still takes part in life.
 func (m *machine) running() bool { return m.s.Phase != pbx.CallOver && !m.s.Ending }
@@ -173,7 +168,7 @@ func (m *machine) newLeg(role pbx.LegRole, party pbx.Party) *Leg {
 	s := m.s
 	s.Made++
 	s.Legs = append(s.Legs, Leg{Leg: pbx.Leg{
-		ID:   pbx.LegID(fmt.Sprintf("%s-%d", s.ID, s.Made)),
+		ID:   pbx.LegID(string(s.ID) + "-" + strconv.Itoa(s.Made)),
 		Role: role, State: pbx.LegTrying, Party: party, Created: m.now,
 	}})
 	return &s.Legs[len(s.Legs)-1]

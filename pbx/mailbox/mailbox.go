@@ -13,9 +13,13 @@ import (
 type Box[T any] struct {
 	mu     sync.Mutex
 	items  []T
+	taken  int // how many of items are gone already
 	closed bool
 	ready  chan struct{}
 }
+
+// kept is how much room an empty box keeps for the next items.
+const kept = 16
 
 // New returns an empty box.
 func New[T any]() *Box[T] {
@@ -30,8 +34,13 @@ func (b *Box[T]) Put(v T) bool { return b.PutBelow(math.MaxInt, v) }
 func (b *Box[T]) PutBelow(most int, v T) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || len(b.items) >= most {
+	if b.closed || len(b.items)-b.taken >= most {
 		return false
+	}
+	if len(b.items) == cap(b.items) && b.taken > len(b.items)/2 {
+		n := copy(b.items, b.items[b.taken:])
+		clear(b.items[n:])
+		b.items, b.taken = b.items[:n], 0
 	}
 	b.items = append(b.items, v)
 	select {
@@ -45,15 +54,18 @@ func (b *Box[T]) PutBelow(most int, v T) bool {
 func (b *Box[T]) Take() (v T, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.items) == 0 {
+	if b.taken == len(b.items) {
 		return v, false
 	}
-	v = b.items[0]
+	v = b.items[b.taken]
 	var zero T
-	b.items[0] = zero
-	b.items = b.items[1:]
-	if len(b.items) == 0 {
-		b.items = nil
+	b.items[b.taken] = zero
+	b.taken++
+	if b.taken == len(b.items) {
+		b.items, b.taken = b.items[:0], 0
+		if cap(b.items) > kept {
+			b.items = nil
+		}
 	}
 	return v, true
 }
@@ -66,14 +78,14 @@ func (b *Box[T]) Ready() <-chan struct{} { return b.ready }
 func (b *Box[T]) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.items)
+	return len(b.items) - b.taken
 }
 
 // Close refuses further items and returns those that were not taken.
 func (b *Box[T]) Close() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	rest := b.items
-	b.items, b.closed = nil, true
+	rest := b.items[b.taken:]
+	b.items, b.taken, b.closed = nil, 0, true
 	return rest
 }

@@ -93,3 +93,25 @@ func TestTakingAllocatesNothing(t *testing.T) {
 		t.Errorf("%.1f allocations", n)
 	}
 }
+
+// TestABoxThatIsNeverEmptyDoesNotGrow: what was taken gives its room back.
+func TestABoxThatIsNeverEmptyDoesNotGrow(t *testing.T) {
+	b := New[int]()
+	b.Put(0)
+	for i := range 10_000 {
+		b.Put(i + 1)
+		if v, ok := b.Take(); !ok || v != i {
+			t.Fatalf("took %d, %t, want %d", v, ok, i)
+		}
+	}
+	if b.Len() != 1 || cap(b.items) > kept {
+		t.Errorf("%d items wait in room for %d", b.Len(), cap(b.items))
+	}
+}
+
+func TestPuttingIntoAnEmptyBoxCostsNothing(t *testing.T) {
+	b := New[int]()
+	if n := testing.AllocsPerRun(100, func() { b.Put(1); b.Take() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
