@@ -6,25 +6,33 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 )
 
-// The encoding names of RFC 3551 and RFC 4733 as they stand in SDP.
+// The encoding names of RFC 3551, RFC 7587 and RFC 4733 as they stand in SDP.
 const (
 	PCMU           = "PCMU"
 	PCMA           = "PCMA"
+	G722           = "G722"
+	Opus           = "opus"
 	TelephoneEvent = "telephone-event"
 	ComfortNoise   = "CN"
 )
 
 // Static payload types (RFC 3551 §6, RFC 3389 §4) and the customary dynamic
-// one of telephone events.
+// ones of Opus and of telephone events.
 const (
 	PayloadPCMU           uint8 = 0
 	PayloadPCMA           uint8 = 8
+	PayloadG722           uint8 = 9
 	PayloadComfortNoise   uint8 = 13
 	PayloadTelephoneEvent uint8 = 101
+	PayloadOpus           uint8 = 107
 )
 
-// ClockRate is the RTP clock of every format here, in Hz.
+// ClockRate is the RTP clock of every format here but Opus, in Hz. That of
+// G.722 is 8000 although it is 16 kHz audio (RFC 3551 §4.5.2).
 const ClockRate = 8000
+
+// OpusClockRate is the RTP clock of Opus in Hz, whatever is in the packets.
+const OpusClockRate = 48000
 
 // FrameSamples is the number of samples in 20 ms.
 const FrameSamples = ClockRate / 50
@@ -49,13 +57,19 @@ func LawOf(name string) (Law, bool) {
 	return 0, false
 }
 
-// Named returns the codec of that name with its static payload type.
+// Named returns the codec of that name, case-insensitively, with its customary
+// payload type.
 func Named(name string) (media.Codec, bool) {
-	law, ok := LawOf(name)
-	if !ok {
-		return media.Codec{}, false
+	if law, ok := LawOf(name); ok {
+		return law.Codec(), true
 	}
-	return law.Codec(), true
+	switch {
+	case strings.EqualFold(name, G722):
+		return media.Codec{Name: G722, PayloadType: PayloadG722, ClockRate: ClockRate}, true
+	case strings.EqualFold(name, Opus):
+		return media.Codec{Name: Opus, PayloadType: PayloadOpus, ClockRate: OpusClockRate}, true
+	}
+	return media.Codec{}, false
 }
 
 // Static returns the codec that owns a static payload type.
@@ -65,6 +79,8 @@ func Static(payloadType uint8) (media.Codec, bool) {
 		return ULaw.Codec(), true
 	case PayloadPCMA:
 		return ALaw.Codec(), true
+	case PayloadG722:
+		return Named(G722)
 	}
 	return media.Codec{}, false
 }

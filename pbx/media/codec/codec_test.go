@@ -161,7 +161,7 @@ func TestSignalToNoise(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for name, want := range map[string]uint8{"PCMA": 8, "pcma": 8, "PCMU": 0, "Pcmu": 0} {
+	for name, want := range map[string]uint8{"PCMA": 8, "pcma": 8, "PCMU": 0, "Pcmu": 0, "G722": 9, "g722": 9} {
 		c, ok := Named(name)
 		if !ok || c.PayloadType != want || c.ClockRate != 8000 {
 			t.Errorf("%s: %+v %v", name, c, ok)
@@ -170,11 +170,14 @@ func TestNames(t *testing.T) {
 			t.Errorf("payload type %d: %+v %v, want %+v", want, s, ok, c)
 		}
 	}
-	if c, ok := Named("G722"); ok {
-		t.Errorf("G722 is %+v", c)
+	if c, ok := Named("OPUS"); !ok || c.Name != Opus || c.ClockRate != 48000 {
+		t.Errorf("Opus is %+v", c)
 	}
-	if c, ok := Static(9); ok {
-		t.Errorf("payload type 9 is %+v", c)
+	if c, ok := Named("G729"); ok {
+		t.Errorf("G729 is %+v", c)
+	}
+	if c, ok := Static(PayloadOpus); ok {
+		t.Errorf("payload type %d is %+v: it is dynamic", PayloadOpus, c)
 	}
 	if got := Law(0).String(); got != "none" {
 		t.Errorf("no law is %q", got)

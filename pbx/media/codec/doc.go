@@ -1,6 +1,7 @@
 // Package codec knows the audio formats that the PBX speaks: their SDP names,
-// their static RTP payload types (RFC 3551 §6) and ITU-T G.711 itself: A-law
-// and µ-law to and from linear samples, and directly from one to the other.
+// their RTP payload types (RFC 3551 §6) and ITU-T G.711 itself: A-law and µ-law
+// to and from linear samples, and directly from one to the other. The codecs
+// that need a state are packages of their own.
 //
 // Everything here is a pure function over tables that are made once and never
 // written again. The package starts no goroutine and knows nothing of RTP

@@ -33,6 +33,7 @@ type Packet struct {
 	Seq       uint16
 	Timestamp uint32
 	Span      uint32 // how much audio is in it, in clock units; 0 is not taken
+	Tag       uint8  // comes out as it was put
 	Payload   []byte
 }
 
@@ -54,6 +55,7 @@ const (
 type Piece struct {
 	Kind    Kind
 	Span    uint32 // in clock units
+	Tag     uint8  // of Audio
 	Payload []byte // of Audio; valid until the next call
 }
 

@@ -22,7 +22,7 @@ func (b *Buffer) Take(want uint32) Piece {
 	p := b.shift()
 	b.play, b.seq = p.Timestamp+p.Span, p.Seq
 	b.counts.Played++
-	return Piece{Kind: Audio, Span: p.Span, Payload: p.Payload}
+	return Piece{Kind: Audio, Span: p.Span, Tag: p.Tag, Payload: p.Payload}
 }
 
 // begin waits until the delay is built up: until so much lies here, or the
