@@ -108,6 +108,20 @@ type Call struct {
 	Answered   time.Time `json:"answered,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
 	Cause      Cause     `json:"cause,omitzero"`
+	Recording  Recording `json:"recording,omitzero"`
+}
+
+// Recording is where a call was recorded. The zero value: it was not.
+type Recording struct {
+	// File is the recording's path below the tenant's folder of recordings: a
+	// stereo WAV, left the caller, right what the caller hears.
+	File    string    `json:"file"`
+	Started time.Time `json:"started"`
+	// Duration is known when the recording has ended.
+	Duration time.Duration `json:"duration,omitempty"`
+	// Missing is how much of it could not be written, as far as that was known
+	// at its end; it is silent there.
+	Missing time.Duration `json:"missing,omitempty"`
 }
 
 // Leg returns the leg with that ID.
