@@ -154,8 +154,12 @@ type Quality struct {
 	JitterOut  time.Duration `json:"jitterOut"` // from the peer's receiver reports
 	RoundTrip  time.Duration `json:"roundTrip"` // from LSR/DLSR, 0 = unknown
 	Codec      string        `json:"codec,omitempty"`
-	Foreign    uint64        `json:"foreign"`   // packets from a source that is not the learnt one, dropped
-	Malformed  uint64        `json:"malformed"` // packets that are no RTP, dropped
+	// MOSIn and MOSOut estimate what is heard of each direction (see MOS),
+	// once the leg is over; 0 = no packet passed.
+	MOSIn     float64 `json:"mosIn,omitempty"`
+	MOSOut    float64 `json:"mosOut,omitempty"`
+	Foreign   uint64  `json:"foreign"`   // packets from a source that is not the learnt one, dropped
+	Malformed uint64  `json:"malformed"` // packets that are no RTP, dropped
 }
 
 // Contact is one registered binding of an address of record: where one phone

@@ -63,7 +63,7 @@ func (m *machine) close(l *Leg, cause pbx.Cause, q pbx.Quality) {
 		return
 	}
 	m.silence(l)
-	l.State, l.Ended, l.Cause, l.Quality = pbx.LegEnded, m.now, cause, q
+	l.State, l.Ended, l.Cause, l.Quality = pbx.LegEnded, m.now, cause, q.Rated()
 	if l.Metered {
 		m.do(meter{Leg: l.ID})
 	}

@@ -21,6 +21,15 @@ func lossBuckets() []float64 { return []float64{0, .001, .005, .01, .02, .05, .1
 // jitterBuckets are seconds.
 func jitterBuckets() []float64 { return []float64{.001, .005, .01, .02, .04, .08, .16, .32} }
 
+// tripBuckets are seconds of a round trip. Half of it, and the jitter buffer, is
+// what G.114 wants below 150 ms.
+func tripBuckets() []float64 { return []float64{.005, .01, .025, .05, .1, .15, .2, .3, .5, 1} }
+
+// mosBuckets are mean opinion scores: G.107 Annex B puts the borders of what
+// users call very satisfied, satisfied, some, many and nearly all dissatisfied
+// at 4.34, 4.03, 3.60, 3.10 and 2.58.
+func mosBuckets() []float64 { return []float64{2, 2.58, 3.1, 3.6, 3.8, 4.03, 4.2, 4.34, 4.4, 4.5} }
+
 // The metrics. What is counted elsewhere and only read here is in gauges.go.
 type table struct {
 	calls       *prometheus.GaugeVec   // dipcast_calls{state}
@@ -30,6 +39,8 @@ type table struct {
 	pulls       *prometheus.CounterVec // dipcast_pulls_total{target,result}
 	loss        *prometheus.HistogramVec
 	jitter      *prometheus.HistogramVec
+	trip        prometheus.Histogram
+	mos         *prometheus.HistogramVec
 	rtpPackets  *prometheus.CounterVec
 	rtpRefused  *prometheus.CounterVec
 	card        prometheus.Histogram
@@ -52,6 +63,8 @@ func newTable() *table {
 		pulls:       counter("pulls_total", "Pulls of calls by target and result (pulled, or the reason of the failure).", "target", "result"),
 		loss:        histograms("rtp_loss_ratio", "Share of lost RTP packets of each leg, by direction (in: towards the PBX).", lossBuckets(), "direction"),
 		jitter:      histograms("rtp_jitter_seconds", "Interarrival jitter of each leg at its end, by direction.", jitterBuckets(), "direction"),
+		trip:        histogram("rtp_round_trip_seconds", "Round trip between the PBX and the peer of each leg at its end, as RTCP measures it.", tripBuckets()),
+		mos:         histograms("rtp_mos", "Estimated opinion (E-model, 1 to 4.5) of what is heard of each leg, by direction.", mosBuckets(), "direction"),
 		rtpPackets:  counter("rtp_packets_total", "RTP packets of ended legs, by direction.", "direction"),
 		rtpRefused:  counter("rtp_refused_total", "RTP packets of ended legs that were dropped, by reason (foreign, malformed).", "reason"),
 		card:        histogram("bot_card_seconds", "Time from the call's arrival to the request that sends its card.", ownBuckets()),
@@ -68,7 +81,7 @@ func newTable() *table {
 
 func (t *table) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		t.calls, t.ended, t.setup, t.talk, t.pulls, t.loss, t.jitter, t.rtpPackets, t.rtpRefused,
+		t.calls, t.ended, t.setup, t.talk, t.pulls, t.loss, t.jitter, t.trip, t.mos, t.rtpPackets, t.rtpRefused,
 		t.card, t.press, t.works, t.worksTime, t.applied, t.applyErrors, t.dropped, t.presses, t.callbacks,
 	}
 }

@@ -126,6 +126,15 @@ func (s *Set) quality(q pbx.Quality) {
 		s.loss.WithLabelValues("out").Observe(share(q.LostOut, q.PacketsOut))
 		s.jitter.WithLabelValues("out").Observe(q.JitterOut.Seconds())
 	}
+	if q.RoundTrip > 0 {
+		s.trip.Observe(q.RoundTrip.Seconds())
+	}
+	if q.MOSIn > 0 {
+		s.mos.WithLabelValues("in").Observe(q.MOSIn)
+	}
+	if q.MOSOut > 0 {
+		s.mos.WithLabelValues("out").Observe(q.MOSOut)
+	}
 }
 
 func share(part, whole uint64) float64 { return float64(part) / float64(whole) }

@@ -19,7 +19,8 @@ func event(typ pbx.EventType, state pbx.CallState, after time.Duration) pbx.Even
 			ID: "c", Direction: pbx.Inbound, State: state, Started: start,
 			Legs: []pbx.Leg{{ID: "b", Quality: pbx.Quality{
 				PacketsIn: 98, LostIn: 2, PacketsOut: 100, LostOut: 10, Foreign: 3, Malformed: 4,
-				JitterIn: 3 * time.Millisecond, JitterOut: 30 * time.Millisecond,
+				JitterIn: 3 * time.Millisecond, JitterOut: 30 * time.Millisecond, RoundTrip: 70 * time.Millisecond,
+				MOSIn: 4.25, MOSOut: 3.5,
 			}}},
 		},
 	}
@@ -75,6 +76,9 @@ func TestACallFromStartToEnd(t *testing.T) {
 		`dipcast_rtp_loss_ratio_sum{direction="in",TENANT} 0.02`,
 		`dipcast_rtp_loss_ratio_sum{direction="out",TENANT} 0.1`,
 		`dipcast_rtp_jitter_seconds_sum{direction="out",TENANT} 0.03`,
+		`dipcast_rtp_round_trip_seconds_sum{TENANT} 0.07`,
+		`dipcast_rtp_mos_sum{direction="in",TENANT} 4.25`,
+		`dipcast_rtp_mos_bucket{direction="out",TENANT,le="3.6"} 1`,
 		`dipcast_rtp_refused_total{reason="foreign",TENANT} 3`,
 		`dipcast_rtp_refused_total{reason="malformed",TENANT} 4`,
 		`dipcast_rtp_packets_total{direction="in",TENANT} 98`)
