@@ -34,6 +34,7 @@ type CDR struct {
 	PulledBy    string      `json:"pulledBy,omitempty"`
 	PulledTo    PullTo      `json:"pulledTo,omitempty"`
 	Offered     []string    `json:"offered,omitempty"`
+	Recording   Recording   `json:"recording,omitzero"`
 	Legs        []Leg       `json:"legs"`
 }
 

@@ -1,6 +1,8 @@
 package call
 
 import (
+	"time"
+
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/dialplan"
 	"github.com/dipcast/dipcast/pbx/leg"
@@ -46,6 +48,18 @@ type (
 		Running bool
 	}
 
+	// record begins to record what the leg's peer says and hears, or goes on with
+	// it; recording answers it.
+	record struct {
+		Leg   pbx.LegID
+		Since time.Time
+	}
+	// endRecording answers with recorded.
+	endRecording struct {
+		Leg pbx.LegID
+		At  time.Time
+	}
+
 	// lookUp asks who is reachable: the contacts of the extensions, and which
 	// of the trunks are up and may be used; found answers it.
 	lookUp struct {
@@ -70,17 +84,19 @@ type (
 	}
 )
 
-func (dial) action()      {}
-func (ring) action()      {}
-func (progress) action()  {}
-func (answer) action()    {}
-func (end) action()       {}
-func (present) action()   {}
-func (sendDigit) action() {}
-func (hear) action()      {}
-func (play) action()      {}
-func (meter) action()     {}
-func (lookUp) action()    {}
-func (replan) action()    {}
-func (emit) action()      {}
-func (reply) action()     {}
+func (dial) action()         {}
+func (ring) action()         {}
+func (progress) action()     {}
+func (answer) action()       {}
+func (end) action()          {}
+func (present) action()      {}
+func (sendDigit) action()    {}
+func (hear) action()         {}
+func (play) action()         {}
+func (meter) action()        {}
+func (record) action()       {}
+func (endRecording) action() {}
+func (lookUp) action()       {}
+func (replan) action()       {}
+func (emit) action()         {}
+func (reply) action()        {}

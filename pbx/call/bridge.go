@@ -92,6 +92,7 @@ func (m *machine) connect(l *Leg) {
 	}
 	if s.Answered.IsZero() {
 		s.Answered, s.LongestAt = m.now, m.now.Add(s.Timing.Longest)
+		m.record()
 		m.emit(pbx.Event{Type: pbx.EventAnswered, Leg: l.ID})
 	}
 }

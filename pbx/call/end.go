@@ -18,6 +18,7 @@ func (m *machine) finish(cause pbx.Cause) {
 		return
 	}
 	s.Ending, s.Cause = true, cause
+	m.endRecording()
 	s.StageAt, s.PullAt, s.SetupAt, s.LongestAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	s.LingerAt = m.now.Add(s.Timing.Linger)
 	s.Waiting = false
@@ -77,10 +78,11 @@ func (m *machine) abandon() {
 	}
 }
 
-// settle ends the call when the last leg of an ending call is over.
+// settle ends the call when the last leg of an ending call is over, and its
+// recording: the record says how long that is.
 func (m *machine) settle() {
 	s := m.s
-	if !s.Ending || s.Phase == pbx.CallOver {
+	if !s.Ending || s.Phase == pbx.CallOver || s.Taping {
 		return
 	}
 	if slices.ContainsFunc(s.Legs, func(l Leg) bool { return l.State != pbx.LegEnded }) {

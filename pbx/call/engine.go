@@ -44,6 +44,8 @@ type Config struct {
 	NewID    func() pbx.CallID // nil: 130 random bits
 	Log      *slog.Logger      // nil: no log
 	Timing   Timing
+	// Recordings records the calls of companies that want it; nil: none.
+	Recordings Recordings
 }
 
 // retryAfter is what a refused caller is told to wait, in seconds.
@@ -119,6 +121,7 @@ func (e *Engine) launch(doc *conf.Document, s State, emergency bool, prepare fun
 	case len(e.calls) >= limit && !emergency:
 		return nil, pbx.Errorf(pbx.CodeLimit, "all %d calls of the product's limit are in use", limit)
 	}
+	s.Record = e.records(doc)
 	r := newRun(e, doc, s)
 	r.emergency = emergency
 	prepare(r)

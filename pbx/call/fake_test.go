@@ -136,6 +136,7 @@ type fakeLeg struct {
 	digits  []rune
 	events  bool // its peer takes RFC 4733 events
 	shown   []pbx.Party
+	tap     media.Tap
 }
 
 func (f *fakeLeg) ID() pbx.LegID     { return f.id }
@@ -221,7 +222,6 @@ type fakePort fakeLeg
 
 func (*fakePort) Local() netip.AddrPort              { return netip.AddrPort{} }
 func (*fakePort) Apply(media.Stream)                 {}
-func (*fakePort) Tap(media.Tap)                      {}
 func (*fakePort) Hold()                              {}
 func (*fakePort) Save() media.PortState              { return media.PortState{} }
 func (*fakePort) Quality() pbx.Quality               { return pbx.Quality{} }
@@ -229,6 +229,12 @@ func (*fakePort) SendDigit(rune, time.Duration) bool { return true }
 func (*fakePort) Close()                             {}
 
 func (p *fakePort) TakesKeys() bool { return p.events }
+
+func (p *fakePort) Tap(t media.Tap) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tap = t
+}
 
 func (p *fakePort) Hear(to media.Port) {
 	p.mu.Lock()

@@ -31,6 +31,11 @@ type (
 		Plan dialplan.Plan
 	}
 
+	// recording answers record; an empty File: the call is not recorded.
+	recording struct{ File string }
+	// recorded answers endRecording.
+	recorded struct{ Recording pbx.Recording }
+
 	// The reports of a leg, as in leg.Listener.
 	legRinging  struct{ Leg pbx.LegID }
 	legProgress struct{ Leg pbx.LegID }

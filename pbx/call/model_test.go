@@ -23,6 +23,7 @@ type model struct {
 	ended   map[pbx.LegID]int // end actions
 	meters  map[pbx.LegID]bool
 	answers int
+	taping  int          // recordings that run
 	asked   map[int]bool // commands: answered?
 	events  map[pbx.EventType]int
 	last    pbx.EventType
@@ -67,6 +68,7 @@ func newModel(t *rapid.T) *model {
 		s.s.Back = &Back{Phone: dialplan.Phone{Extension: "103"}}
 	}
 	s.later = rapid.Bool().Draw(t, "late answers")
+	s.s.Record, s.noDisk = rapid.Bool().Draw(t, "record"), rapid.IntRange(0, 4).Draw(t, "disk") == 0
 	m := &model{
 		sim: s, t: t, hears: map[pbx.LegID]pbx.LegID{}, plays: map[pbx.LegID]string{}, dialled: map[pbx.LegID]bool{},
 		ended: map[pbx.LegID]int{}, meters: map[pbx.LegID]bool{}, asked: map[int]bool{}, events: map[pbx.EventType]int{},
@@ -120,6 +122,14 @@ func (m *model) book(a action) {
 	case answer:
 		if m.answers++; m.answers > 1 {
 			m.t.Fatal("the caller was answered twice")
+		}
+	case record:
+		if m.taping++; m.taping != 1 || a.Leg != m.s.Caller {
+			m.t.Fatalf("%d recordings, one of leg %s", m.taping, a.Leg)
+		}
+	case endRecording:
+		if m.taping--; m.taping != 0 || m.noDisk {
+			m.t.Fatal("a recording that does not run was ended")
 		}
 	case reply:
 		if done, ok := m.asked[a.Ticket]; done || !ok {
@@ -314,10 +324,24 @@ func (m *model) windUp() {
 	if m.events[pbx.EventLegEnded] != len(m.s.Legs) || m.events[pbx.EventEnded] != 1 {
 		m.t.Fatalf("%d legs, events %v", len(m.s.Legs), m.events)
 	}
+	m.recordingEnded()
 	if m.events[pbx.EventPulling] != m.events[pbx.EventPulled]+m.events[pbx.EventPullFailed] {
 		m.t.Fatalf("a pull has no outcome: %v", m.events)
 	}
 	if (m.events[pbx.EventAnswered] == 1) == m.s.Answered.IsZero() || !m.s.Answered.IsZero() && m.events[pbx.EventUnanswered] > 0 {
 		m.t.Fatalf("answered and missed: %v", m.events)
+	}
+}
+
+// recordingEnded: an answered call of a company that records has a recording
+// as long as both could talk, any other has none.
+func (m *model) recordingEnded() {
+	s := &m.s
+	want := s.Record && !m.noDisk && !s.Answered.IsZero()
+	if has := s.Recording.File != ""; has != want || s.Taping || want && m.taping != 0 {
+		m.t.Fatalf("recording %+v, want one: %t; it runs: %t", s.Recording, want, s.Taping)
+	}
+	if want && (!s.Recording.Started.Equal(s.Answered) || s.Recording.Duration > s.Ended.Sub(s.Answered)) {
+		m.t.Fatalf("recording %+v of a call from %v to %v", s.Recording, s.Answered, s.Ended)
 	}
 }

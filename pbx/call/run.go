@@ -157,6 +157,9 @@ func (r *run) crash() {
 	}
 	m := machine{s: &r.state, now: r.e.cfg.Now()}
 	r.change(func(s *State) {
+		if s.Taping {
+			r.endRecording(endRecording{Leg: s.Caller, At: m.now}).apply(&m)
+		}
 		for i := range s.Legs {
 			m.close(&s.Legs[i], cause, pbx.Quality{})
 		}
@@ -168,7 +171,7 @@ func (r *run) crash() {
 	r.front = nil
 	for _, a := range m.out {
 		switch a.(type) {
-		case emit, meter:
+		case emit, meter, hear, play:
 			func() {
 				defer func() { _ = recover() }()
 				r.execute(a)
@@ -202,6 +205,10 @@ func (r *run) execute(a action) {
 		r.on(a.Leg, func(l leg.Leg) { l.Media().Play(r.sound(a.Sound)) })
 	case meter:
 		r.e.meter(r.doc, a)
+	case record:
+		r.front = append(r.front, r.record(a))
+	case endRecording:
+		r.front = append(r.front, r.endRecording(a))
 	case lookUp:
 		r.front = append(r.front, r.lookUp(a))
 	case replan:

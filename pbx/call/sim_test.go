@@ -23,6 +23,7 @@ type sim struct {
 	contacts map[string][]pbx.Contact
 	up       []string
 	closed   bool    // the tap
+	noDisk   bool    // no recording can be begun
 	later    bool    // questions wait in due instead of being answered at once
 	due      []input // answers that wait
 	out      []action
@@ -61,7 +62,7 @@ func (m *sim) feed(in input) []action {
 			answer := m.answer(a)
 			switch {
 			case answer == nil:
-			case m.later:
+			case m.later && !ofRecording(answer):
 				m.due = append(m.due, answer)
 			default:
 				queue = append(queue, answer)
@@ -69,6 +70,16 @@ func (m *sim) feed(in input) []action {
 		}
 	}
 	return m.out
+}
+
+// ofRecording reports whether it is the recorder that answers, which does so at
+// once.
+func ofRecording(in input) bool {
+	switch in.(type) {
+	case recording, recorded:
+		return true
+	}
+	return false
 }
 
 func (m *sim) answer(a action) input {
@@ -89,6 +100,13 @@ func (m *sim) answer(a action) input {
 			f.Refused = &dialplan.Refusal{Code: pbx.CodeLimit, Cause: pbx.Cause{SIP: 503, Text: "tap"}}
 		}
 		return f
+	case record:
+		if m.noDisk {
+			return recording{}
+		}
+		return recording{File: "2026/11/c.wav"}
+	case endRecording:
+		return recorded{pbx.Recording{File: "2026/11/c.wav", Started: m.s.Recording.Started, Duration: a.At.Sub(m.s.Recording.Started)}}
 	case replan:
 		return replanned{a.Ask, dialplan.Resolve(document(), dialplan.Query{
 			Dialled: a.Number, From: m.s.From, By: a.By, Visited: m.s.Visited, Now: m.now,

@@ -79,6 +79,10 @@ type State struct {
 	PulledBy   string     `json:"pulledBy,omitempty"`
 	PulledTo   pbx.PullTo `json:"pulledTo,omitempty"`
 
+	Record    bool          `json:"record,omitempty"` // the company wants it
+	Recording pbx.Recording `json:"recording,omitzero"`
+	Taping    bool          `json:"taping,omitempty"` // it runs; the call is not over before it has ended
+
 	Started  time.Time `json:"started"`
 	Answered time.Time `json:"answered,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
@@ -150,12 +154,16 @@ func (s *State) snapshot() pbx.Call {
 	for i := range s.Legs {
 		legs[i] = s.Legs[i].Leg
 	}
-	return pbx.Call{
+	c := pbx.Call{
 		ID: s.ID, Direction: s.Direction, State: s.Phase, From: s.From, To: s.To, Dialled: s.Dialled,
 		Legs: legs, Offered: slices.Clone(s.Offered), AnsweredBy: s.AnsweredBy,
 		PulledBy: s.PulledBy, PulledTo: s.PulledTo,
 		Started: s.Started, Answered: s.Answered, Ended: s.Ended, Cause: s.Cause,
 	}
+	if s.Recording.File != "" {
+		c.Recording = s.Recording
+	}
+	return c
 }
 
 // leg returns the leg with that ID, nil if there is none.

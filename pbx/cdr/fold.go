@@ -28,6 +28,7 @@ func Fold(e pbx.Event) (record pbx.CDR, ok bool) {
 		PulledBy:    c.PulledBy,
 		PulledTo:    c.PulledTo,
 		Offered:     slices.Clone(c.Offered),
+		Recording:   c.Recording,
 		Legs:        slices.Clone(c.Legs),
 	}
 	if !c.Answered.IsZero() {

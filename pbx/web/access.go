@@ -43,5 +43,6 @@ func recordOf(c pbx.Call) pbx.CDR {
 	return pbx.CDR{
 		ID: c.ID, Direction: c.Direction, From: c.From, To: c.To, Dialled: c.Dialled, Started: c.Started, Answered: c.Answered,
 		Ended: c.Ended, Cause: c.Cause, AnsweredBy: c.AnsweredBy, PulledBy: c.PulledBy, PulledTo: c.PulledTo, Offered: c.Offered, Legs: c.Legs,
+		Recording: c.Recording,
 	}
 }
