@@ -47,7 +47,7 @@ func rules() []rule {
 	return []rule{
 		{
 			reason: "the nouns and the contracts stand at the bottom, so that everybody can share them",
-			who:    own("pbx", "pbx/conf", "pbx/works", "pbx/works/number", "pbx/text", "pbx/mailbox", "pbx/journal", "pbx/keeper", "controllers/hostport", "api/..."),
+			who:    own("pbx", "pbx/conf", "pbx/works", "pbx/works/number", "pbx/text", "pbx/mailbox", "pbx/journal", "pbx/keeper", "pbx/load", "controllers/hostport", "api/..."),
 			what:   ours,
 		},
 		{

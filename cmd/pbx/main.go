@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dipcast/dipcast/pbx/filewatch"
+	"github.com/dipcast/dipcast/pbx/load"
 	"github.com/dipcast/dipcast/pbx/server"
 )
 
@@ -49,6 +50,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if *check {
 		return try(*path, stderr)
 	}
+	load.LimitMemory(os.DirFS("/"))
 	o := server.Options{DataDir: *data, Node: *node, Program: version, DrainFor: *drain}
 	if *internal != "" {
 		var err error

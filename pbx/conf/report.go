@@ -30,6 +30,9 @@ type Report struct {
 	// Restart lists parts of the document that only a new process takes over.
 	Restart  []string `json:"restart,omitempty"`
 	Draining bool     `json:"draining,omitempty"` // new calls are refused
+	// Overload says which new calls are refused since there is too much to do,
+	// and what there is too much of: stable text, no number in it.
+	Overload string `json:"overload,omitempty"`
 	// ActiveCalls are all calls that have not ended; Registrations count every
 	// registered phone.
 	ActiveCalls   int           `json:"activeCalls"`

@@ -44,7 +44,6 @@ type Result struct {
 	Reason     string
 	Contacts   []pbx.Contact // all bindings of the extension after it
 	MinExpires time.Duration // with 423
-	RetryAfter time.Duration // with 503
 }
 
 // Register carries out a REGISTER and calls done with the answer: at once if
@@ -57,7 +56,7 @@ func (r *Registrar) Register(q *Request, done func(Result)) {
 	if _, flying := r.flying[q.Extension]; r.cfg.Store != nil && (changed || flying || r.dirty[q.Extension]) {
 		if len(r.waiting) >= r.cfg.Waiting {
 			// The binding stays; the phone asks again and finds it there.
-			res = Result{Status: 503, Reason: "Service Unavailable", RetryAfter: 5 * time.Second}
+			res = Result{Status: 503, Reason: "Service Unavailable"}
 		} else {
 			r.waiting = append(r.waiting, func() { done(res) })
 			later = true
@@ -73,6 +72,29 @@ func (r *Registrar) Register(q *Request, done func(Result)) {
 	if !later {
 		done(res)
 	}
+}
+
+// Renews reports whether a REGISTER makes no new binding: it renews those that
+// are there, removes some or all, or asks for them.
+func (r *Registrar) Renews(q *Request) bool {
+	now := r.cfg.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range q.Bindings {
+		b := &q.Bindings[i]
+		gone := b.Expires == 0 || b.Expires < 0 && q.Expires == 0
+		if !gone && !slices.ContainsFunc(r.aors[q.Extension], func(c pbx.Contact) bool { return c.Expires.After(now) && matches(&c, b) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// Waiting returns how many answers wait for the store.
+func (r *Registrar) Waiting() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting)
 }
 
 // register computes the new bindings; r.mu is held.

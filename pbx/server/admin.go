@@ -21,6 +21,7 @@ func (s *Server) Report() conf.Report {
 		Version: conf.ReportVersion, Tenant: tenant.Namespace + "/" + tenant.Name, Program: s.opts.Program,
 		Generation: now.generation, Refused: now.refused, RefusedGeneration: now.refusedGeneration,
 		Draining: s.engine.Draining(), ActiveCalls: s.engine.Active(), DatabaseUp: s.database.up(),
+		Overload: s.load.text(),
 	}
 	for _, part := range now.restarts {
 		r.Restart = append(r.Restart, string(part))

@@ -48,6 +48,28 @@ func (s *Server) observe() {
 	})
 	s.observeEdge()
 	s.observeDrops()
+	s.observeLoad()
+}
+
+// observeLoad shows what is measured, and who is refused for it.
+func (s *Server) observeLoad() {
+	s.metrics.Gauge("load_level", "Who may begin calls: 0 everybody, 1 not phones, 2 nor trunks, 3 emergency calls alone.", func() float64 {
+		if state := s.load.state.Load(); state != nil {
+			return float64(state.level)
+		}
+		return 0
+	})
+	s.metrics.Gauge("load_cpu_ratio", "Share of the processors that this process may use.", func() float64 { return s.load.last().CPU })
+	s.metrics.Gauge("load_memory_ratio", "Share of the memory limit in use; 0 without a limit.", func() float64 { return s.load.last().Memory })
+	s.metrics.Gauge("load_media_late_seconds", "The most by which the media ran late in the last half second.", func() float64 { return s.load.last().Late.Seconds() })
+	s.metrics.Gauge("load_wait_seconds", "How long 99 % of what was to run waited for a processor at most.", func() float64 { return s.load.last().Wait.Seconds() })
+	shed := s.agent.Shed()
+	for what, n := range map[string]*atomic.Uint64{
+		"phone": &shed.Phones, "trunk": &shed.Trunks, "registration": &shed.Registrations, "user": &shed.Users,
+	} {
+		s.metrics.Counter("shed_total", "Requests answered with 503 for overload, by kind (user: one extension asked too often).",
+			map[string]string{"kind": what}, func() float64 { return float64(n.Load()) })
+	}
 }
 
 // observeDrops shows the packets of calls that were not passed on.

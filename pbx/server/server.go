@@ -77,6 +77,7 @@ type Server struct {
 	admin    []net.Listener
 	hold     *holder
 	database watchedDatabase
+	load     overload
 
 	apply   sync.Mutex // one Apply at a time
 	ran     bool
@@ -286,6 +287,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g, inner := errgroup.WithContext(inner)
 	g.Go(func() error { return s.agent.Run(inner) })
 	g.Go(func() error { return s.bot.Run(inner) })
+	g.Go(func() error { return s.watchLoad(inner) })
 	g.Go(func() error { return serveHTTP(inner, s.http, web.NewHTTPServer(s.web.Handler(), s.log)) })
 	admin := web.NewHTTPServer(s.web.AdminHandler(s.metrics.Handler(), s.private()), s.log)
 	for _, l := range s.admin {

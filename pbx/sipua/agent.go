@@ -17,6 +17,7 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/load"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/registrar"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
@@ -241,6 +242,16 @@ func (a *Agent) Registrar() *registrar.Registrar { return a.registrar }
 
 // Counters returns what happened to messages so far.
 func (a *Agent) Counters() *gate.Counters { return a.edge.Counters() }
+
+// Shed returns what was refused for overload so far.
+func (a *Agent) Shed() *edge.Shed { return a.edge.Shed() }
+
+// SetLoad says who may begin a call from now on; calls that are up and
+// registrations are not touched.
+func (a *Agent) SetLoad(l load.Level) { a.edge.SetLoad(l) }
+
+// Full is the used share of the places for server transactions.
+func (a *Agent) Full() float64 { return a.edge.Full() }
 
 // Transactions returns how many server and client transactions are live.
 func (a *Agent) Transactions() (server, client int) { return a.edge.Transactions() }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/load"
 	"github.com/dipcast/dipcast/pbx/sipua/digest"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
 	"github.com/dipcast/dipcast/pbx/sipua/txn"
@@ -105,12 +106,14 @@ func (e *Edge) inDialog(m *gate.Message, f *gate.Flow) {
 func (e *Edge) outside(m *gate.Message, f *gate.Flow) {
 	idx := e.look()
 	trunk, isTrunk := e.cfg.Trunk(f.Remote.Addr())
+	fromTrunk := isTrunk && m.Method == "INVITE" && !e.claimsExtension(idx, m)
 	switch {
 	case m.Method == string(sip.OPTIONS):
-		e.options(m, f)
+		e.options(m, f, isTrunk)
 	case m.Method == "BYE" || m.Method == "PRACK" || m.Method == "UPDATE" || m.Method == "INFO" || m.Method == "NOTIFY":
 		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
-	case isTrunk && m.Method == "INVITE" && !e.claimsExtension(idx, m):
+	case e.shed(idx, m, f, fromTrunk):
+	case fromTrunk:
 		e.invite(idx, m, f, Identity{Trunk: trunk, Source: f.Remote, Transport: f.Transport})
 	default:
 		e.phone(idx, m, f)
@@ -152,6 +155,7 @@ func (e *Edge) phone(idx *index, m *gate.Message, f *gate.Flow) {
 	switch {
 	case !ok || from.User != ext.Number:
 		e.answer(m, f, 403, "Forbidden (From is not the authenticated extension)")
+	case (m.Method == "REGISTER" || m.Method == "INVITE" && !idx.emergencyCall(m)) && !e.allowed(ext.Number, m, f):
 	case m.Method == "REGISTER":
 		e.register(ext, m, f)
 	case m.Method == "INVITE":
@@ -256,8 +260,7 @@ const retryAfter = "10"
 
 // invite gives a call attempt its transaction.
 func (e *Edge) invite(idx *index, m *gate.Message, f *gate.Flow, id Identity) {
-	uri, _ := gate.ParseURI(m.URI)
-	emergency := idx.emergency[uri.User]
+	emergency := idx.emergencyCall(m)
 	if e.ending.Load() || e.draining.Load() && !emergency {
 		e.answer(m, f, 503, "Service Unavailable (no new calls)", gate.Header{Name: "Retry-After", Value: retryAfter})
 		return
@@ -276,7 +279,7 @@ func (e *Edge) begin(m *gate.Message, f *gate.Flow, important bool, serve func(*
 	err = e.txns.Begin(m, req, f, important, func(tx sip.ServerTransaction) { serve(req, tx) })
 	if errors.Is(err, txn.ErrFull) {
 		e.gate.Counters.Overloaded.Add(1)
-		e.answer(m, f, 503, "Service Unavailable", gate.Header{Name: "Retry-After", Value: retryAfter})
+		e.busy(m, f, "Service Unavailable", e.jitter(m, callWait, callWait))
 	}
 }
 
@@ -299,9 +302,10 @@ func clean(s string) string {
 
 // options answers OPTIONS (RFC 3261 §11.2). Phones use it as a keep-alive and
 // trunks to see whether we live; it says what every SIP server serves and
-// nothing of who runs here.
-func (e *Edge) options(m *gate.Message, f *gate.Flow) {
-	if e.draining.Load() {
+// nothing of who runs here. A trunk that must not call now is told so, and may
+// send its calls elsewhere.
+func (e *Edge) options(m *gate.Message, f *gate.Flow, trunk bool) {
+	if e.draining.Load() || trunk && e.level() >= load.ShedTrunks {
 		e.answer(m, f, 503, "Service Unavailable (no new calls)", gate.Header{Name: "Retry-After", Value: retryAfter})
 		return
 	}

@@ -59,9 +59,13 @@ type Config struct {
 	// Transactions bounds live server transactions, a quarter of them kept
 	// for trunks, emergency calls and live dialogs; 0 = 10000.
 	Transactions int
-	Now          func() time.Time
-	Rand         io.Reader
-	Log          *slog.Logger
+	// UserRate and UserBurst limit what one extension begins, calls and
+	// registrations, per second and at once; 0 = 50 and 500, as much as one
+	// source may send that has proven nothing.
+	UserRate, UserBurst float64
+	Now                 func() time.Time
+	Rand                io.Reader
+	Log                 *slog.Logger
 }
 
 // Edge is the SIP edge of one tenant.
@@ -71,6 +75,10 @@ type Edge struct {
 	txns     *txn.Layer
 	auth     *digest.Authority
 	quota    *gate.Quota // of requests inside each dialog
+	users    *gate.Quota // of what each extension begins
+	shedded  Shed
+	storm    storm
+	load     atomic.Int32 // a load.Level
 	branches maphash.Seed
 	draining atomic.Bool // only emergency calls may begin
 	ending   atomic.Bool // no call may begin
@@ -105,6 +113,12 @@ func New(cfg Config) (*Edge, error) {
 	if cfg.Transactions == 0 {
 		cfg.Transactions = 10000
 	}
+	if cfg.UserRate == 0 {
+		cfg.UserRate = 50
+	}
+	if cfg.UserBurst == 0 {
+		cfg.UserBurst = 500
+	}
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
 	}
@@ -114,7 +128,8 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e := &Edge{
 		cfg: cfg, auth: auth, branches: maphash.MakeSeed(), quota: gate.NewQuota(dialogRate, dialogBurst),
-		txns: txn.New(cfg.Transactions, cfg.Transactions/4, cfg.Now),
+		users: gate.NewQuota(cfg.UserRate, cfg.UserBurst),
+		txns:  txn.New(cfg.Transactions, cfg.Transactions/4, cfg.Now),
 	}
 	g := cfg.Gate
 	g.Handler, g.Ours, g.Now, g.Log = e, e.ours, cfg.Now, cfg.Log
@@ -127,6 +142,15 @@ func New(cfg Config) (*Edge, error) {
 
 // Counters returns what the gate counted.
 func (e *Edge) Counters() *gate.Counters { return &e.gate.Counters }
+
+// Shed returns what was refused for overload.
+func (e *Edge) Shed() *Shed { return &e.shedded }
+
+// Full is the used share of the places for transactions.
+func (e *Edge) Full() float64 {
+	server, _ := e.txns.Len()
+	return float64(server) / float64(e.cfg.Transactions)
+}
 
 // Transactions returns how many server and client transactions are live.
 func (e *Edge) Transactions() (server, client int) { return e.txns.Len() }
@@ -154,6 +178,12 @@ func (e *Edge) Close() {
 	}
 	e.txns.Close()
 	e.gate.Wait()
+}
+
+// emergencyCall reports whether a request is for an emergency number.
+func (i *index) emergencyCall(m *gate.Message) bool {
+	uri, ok := gate.ParseURI(m.URI)
+	return ok && i.emergency[uri.User]
 }
 
 // look returns the index of the document in force.

@@ -33,6 +33,8 @@ const domain = "acme.example"
 type bed struct {
 	*edge.Edge
 	reg    *registrar.Registrar
+	store  *memory
+	cfg    edge.Config
 	addr   netip.AddrPort
 	trunks map[netip.Addr]string
 
@@ -43,12 +45,26 @@ type bed struct {
 }
 
 type memory struct {
+	hold  chan struct{} // nil, or what a write waits for
 	mu    sync.Mutex
 	saved map[string][]pbx.Contact
 	saves int
 }
 
+// stand makes writes wait for the channel.
+func (s *memory) stand(hold chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hold = hold
+}
+
 func (s *memory) Save(_ context.Context, extension string, contacts []pbx.Contact) error {
+	s.mu.Lock()
+	hold := s.hold
+	s.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saves++
@@ -90,8 +106,10 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 	doc := document()
 	b := &bed{known: make(map[string]edge.Identity), trunks: make(map[netip.Addr]string)}
 	log := slog.New(slog.DiscardHandler)
-	b.reg = registrar.New(registrar.Config{Store: &memory{}, Now: time.Now, Log: log, Limits: func() (int, int) {
-		return doc.Limits.RegistrationsOperating, doc.Limits.RegistrationsMaximum
+	b.store = &memory{}
+	b.reg = registrar.New(registrar.Config{Store: b.store, Now: time.Now, Log: log, Limits: func() (int, int) {
+		limits := b.cfg.Document().Limits
+		return limits.RegistrationsOperating, limits.RegistrationsMaximum
 	}})
 	cfg := edge.Config{
 		Document: func() *conf.Document { return doc }, Registrar: b.reg,
@@ -129,6 +147,7 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 	if change != nil {
 		change(&cfg)
 	}
+	b.cfg = cfg
 	e, err := edge.New(cfg)
 	if err != nil {
 		t.Fatal(err)

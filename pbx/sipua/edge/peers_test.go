@@ -159,7 +159,7 @@ Content-Length: 0
 // REGISTER, 200) over UDP. The client is in the same process, so the figure
 // contains the cost of both sides.
 func BenchmarkRegister(b *testing.B) {
-	bed := newBed(b, func(c *edge.Config) { c.Gate.Rate, c.Gate.Burst = 1e9, 1e9 })
+	bed := newBed(b, func(c *edge.Config) { c.Gate.Rate, c.Gate.Burst, c.UserRate, c.UserBurst = 1e9, 1e9, 1e9, 1e9 })
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(bed.addr))
 	if err != nil {
 		b.Fatal(err)

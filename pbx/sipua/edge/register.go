@@ -37,7 +37,15 @@ func (e *Edge) register(ext *conf.Extension, m *gate.Message, f *gate.Flow) {
 		return
 	}
 	q.Source, q.Transport = f.Remote, f.Transport
+	if !e.room(e.cfg.Registrar.Renews(q)) {
+		e.refuse(m, f)
+		return
+	}
 	answer := func(res registrar.Result) {
+		if res.Status == 503 {
+			e.refuse(m, f)
+			return
+		}
 		f.Answer(m, &gate.Reply{
 			Status: res.Status, Reason: res.Reason, Headers: e.registered(q, &res), Tag: e.gate.Tag(m),
 		})
@@ -148,9 +156,6 @@ func (e *Edge) registered(q *registrar.Request, res *registrar.Result) []gate.He
 	var out []gate.Header
 	if res.MinExpires > 0 {
 		out = append(out, gate.Header{Name: "Min-Expires", Value: strconv.Itoa(int(res.MinExpires / time.Second))})
-	}
-	if res.RetryAfter > 0 {
-		out = append(out, gate.Header{Name: "Retry-After", Value: strconv.Itoa(int(res.RetryAfter / time.Second))})
 	}
 	if res.Status != 200 {
 		return out

@@ -1,0 +1,9 @@
+// Package load judges how near the PBX is to what it can carry, so that new
+// calls are refused before those that are up suffer.
+//
+//	Meter ─ Sample ─► Judge ─ Level ─► who may begin a call (sipua/edge)
+//
+// The Judge is pure: it sees samples, one each Interval, and nothing else. A
+// Meter takes them from the process, its control group and the media; it needs
+// no rights. The package knows nothing of SIP, calls or packets.
+package load
