@@ -1,7 +1,7 @@
 package dialog
 
 import (
-	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,9 +40,17 @@ func Unknown(require []string) []string {
 	return out
 }
 
-// Methods are the methods that we take inside a dialog.
-func Methods() []string {
-	return []string{"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO"}
+// Methods are the methods that we take inside a dialog, as an Allow header
+// names them.
+const Methods = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
+
+func serves(method string) bool {
+	for m := range strings.SplitSeq(Methods, ", ") {
+		if m == method {
+			return true
+		}
+	}
+	return false
 }
 
 // OnRequest judges a request inside the dialog and, if it may be taken, counts
@@ -61,7 +69,7 @@ func (d *Dialog) OnRequest(in Incoming, pick func(n int) int) Verdict {
 		return Verdict{Status: 500}
 	}
 	d.RemoteSeq = in.Seq
-	if !slices.Contains(Methods(), in.Method) {
+	if !serves(in.Method) {
 		return Verdict{Status: refusal(in.Method)}
 	}
 	if u := Unknown(in.Require); len(u) > 0 {

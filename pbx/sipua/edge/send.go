@@ -38,10 +38,10 @@ func (e *Edge) Transact(ctx context.Context, req *sip.Request, to Hop) (sip.Clie
 // there. Phones are reached through the hole in their NAT that they opened
 // with datagrams, so they get datagrams, whatever the size.
 func (e *Edge) widen(ctx context.Context, req *sip.Request, f *gate.Flow) *gate.Flow {
-	if f.Transport != "UDP" || len(req.String()) < largeRequest {
+	if f.Transport != "UDP" {
 		return f
 	}
-	if _, ok := e.cfg.Trunk(f.Remote.Addr()); !ok {
+	if _, ok := e.cfg.Trunk(f.Remote.Addr()); !ok || len(req.String()) < largeRequest {
 		return f
 	}
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
@@ -97,7 +97,8 @@ func drain(tx sip.ClientTransaction) {
 	}
 }
 
-// Send writes a request outside any transaction: the ACK of a 2xx.
+// Send writes a request outside any transaction: the ACK of a 2xx. Sent again
+// it gets a new Via.
 func (e *Edge) Send(req *sip.Request, to Hop) error {
 	ctx, done := e.context(streamTimeout)
 	defer done()
@@ -108,7 +109,7 @@ func (e *Edge) Send(req *sip.Request, to Hop) error {
 	if err := e.addVia(req, f); err != nil {
 		return err
 	}
-	return f.Send([]byte(req.String()))
+	return e.txns.Send(req, f)
 }
 
 // flow returns the way to a hop: the UDP socket of its family, the TCP
@@ -144,7 +145,11 @@ func (e *Edge) addVia(req *sip.Request, f *gate.Flow) error {
 	}
 	via.Params.Add("branch", branch)
 	via.Params.Add("rport", "")
-	req.PrependHeader(via)
+	if req.Via() != nil {
+		req.ReplaceHeader(via)
+	} else {
+		req.PrependHeader(via)
+	}
 	if req.ContentLength() == nil {
 		req.SetBody(req.Body()) // a stream has no other way to end a message (RFC 3261 §18.3)
 	}

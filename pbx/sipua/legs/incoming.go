@@ -74,7 +74,7 @@ func (l *sipLeg) reply(req *sip.Request, status int, body []byte) *sip.Response 
 	res := sip.NewResponseFromRequest(req, status, message.StatusText(status), nil)
 	if status > 100 && status < 300 && (req.Method == sip.INVITE || req.Method == sip.UPDATE) {
 		res.AppendHeader(&sip.ContactHeader{Address: l.t.cfg.Sender.Contact(l.hop)})
-		res.AppendHeader(sip.NewHeader("Allow", strings.Join(dialog.Methods(), ", ")))
+		res.AppendHeader(sip.NewHeader("Allow", dialog.Methods))
 		res.AppendHeader(sip.NewHeader("Supported", message.Supported))
 	}
 	if len(body) > 0 {
@@ -97,7 +97,7 @@ func (l *sipLeg) verdict(in *incoming, v dialog.Verdict) {
 		res.AppendHeader(sip.NewHeader("Unsupported", strings.Join(v.Unsupported, ", ")))
 	}
 	if v.Status == 405 || v.Status == 501 {
-		res.AppendHeader(sip.NewHeader("Allow", strings.Join(dialog.Methods(), ", ")))
+		res.AppendHeader(sip.NewHeader("Allow", dialog.Methods))
 	}
 	if v.Status == 415 {
 		res.AppendHeader(sip.NewHeader("Accept", message.AcceptTypes))
@@ -161,7 +161,7 @@ func (l *sipLeg) serve(d *dialog.Dialog, in *incoming, body []byte) {
 		l.byed(d, in)
 	default: // OPTIONS
 		res := l.reply(in.req, 200, nil)
-		res.AppendHeader(sip.NewHeader("Allow", strings.Join(dialog.Methods(), ", ")))
+		res.AppendHeader(sip.NewHeader("Allow", dialog.Methods))
 		res.AppendHeader(sip.NewHeader("Accept", message.AcceptTypes))
 		res.AppendHeader(sip.NewHeader("Supported", message.Supported))
 		_ = in.respond(res) // as in verdict

@@ -33,7 +33,6 @@ type sipLeg struct {
 	trunk    string   // empty for a phone
 	phone    string   // the phone's extension
 	doc      *conf.Document
-	log      *slog.Logger
 	box      *mailbox.Box
 	port     media.Port
 	done     chan struct{} // closed when the goroutine ends
@@ -69,8 +68,13 @@ func (t *Table) newLeg(id pbx.LegID, callID, localTag string) *sipLeg {
 		box: mailbox.New(), done: make(chan struct{}), port: noPort{}, release: func() {},
 	}
 	l.refresh.Box, l.expiry.Box, l.retry.Box = l.box, l.box, l.box
-	l.log = t.cfg.Log.With("leg", string(id), "sipCallID", callID)
 	return l
+}
+
+// log is the log with the leg's names. It is made only when there is something
+// to say.
+func (l *sipLeg) log() *slog.Logger {
+	return l.t.cfg.Log.With("leg", string(l.id), "sipCallID", l.callID)
 }
 
 // notices brings what the media plane says to the leg's goroutine.

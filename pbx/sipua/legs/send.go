@@ -139,7 +139,7 @@ func (l *sipLeg) sendBye(d *dialog.Dialog, c pbx.Cause) {
 func (l *sipLeg) sendACK(d *dialog.Dialog, to edge.Hop, auth sip.Header) *sip.Request {
 	ack, err := message.NewRequest(d, d.Request("ACK"), l.t.cfg.Sender.Contact(to))
 	if err != nil {
-		l.log.Warn("no ACK can be sent", "error", err)
+		l.log().Warn("no ACK can be sent", "error", err)
 		return nil
 	}
 	if auth != nil {
@@ -153,8 +153,8 @@ func (l *sipLeg) resendACK(ack *sip.Request, to edge.Hop) {
 	if ack == nil {
 		return
 	}
-	if err := l.t.cfg.Sender.Send(ack.Clone(), to); err != nil {
-		l.log.Warn("an ACK was not sent", "error", err)
+	if err := l.t.cfg.Sender.Send(ack, to); err != nil {
+		l.log().Warn("an ACK was not sent", "error", err)
 	}
 }
 

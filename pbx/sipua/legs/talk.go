@@ -111,7 +111,7 @@ func (l *sipLeg) onACK(req *sip.Request) {
 // lateFailed ends a call whose ACK brought no usable answer; after a
 // re-INVITE the session goes on as it was.
 func (l *sipLeg) lateFailed(again bool, err error) {
-	l.log.Info("the ACK carried no usable answer", "error", err)
+	l.log().Info("the ACK carried no usable answer", "error", err)
 	l.sdp.Withdraw()
 	l.dlg.Offer.Refused()
 	if !again {
@@ -309,7 +309,7 @@ func (l *sipLeg) takeAnswer(res *sip.Response) {
 		_, err = l.sdp.Accept(body)
 	}
 	if err != nil {
-		l.log.Info("the answer to a re-INVITE is of no use", "error", err)
+		l.log().Info("the answer to a re-INVITE is of no use", "error", err)
 		l.sdp.Withdraw()
 		return
 	}
@@ -357,7 +357,7 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 		again(0)
 		return
 	default:
-		l.log.Info("the peer refused an UPDATE or re-INVITE", "status", strconv.Itoa(res.StatusCode))
+		l.log().Info("the peer refused an UPDATE or re-INVITE", "status", strconv.Itoa(res.StatusCode))
 		c.refresh = false
 	}
 	c.tries = 0

@@ -76,7 +76,7 @@ func (l *sipLeg) hopsOf(h trunk.Host, uri sip.Uri) []edge.Hop {
 	defer cancel()
 	out, err := l.t.cfg.Sender.Resolve(ctx, &uri, transport)
 	if err != nil {
-		l.log.Warn("a host of the trunk has no address", "host", h.Host, "error", err)
+		l.log().Warn("a host of the trunk has no address", "host", h.Host, "error", err)
 	}
 	return out
 }
@@ -99,14 +99,14 @@ func (l *sipLeg) trunkCredentials(req *sip.Request, res *sip.Response, to edge.H
 		return nil, false
 	}
 	if owner, ok := l.t.cfg.Trunks.Match(to.Addr.Addr()); !ok || owner != l.trunk {
-		l.log.Warn("a challenge from outside of the trunk was not answered", "from", to.Addr.String())
+		l.log().Warn("a challenge from outside of the trunk was not answered", "from", to.Addr.String())
 		return nil, false
 	}
 	h, ok := message.Credentials(req, res, tr.Username, tr.Password.Reveal(), l.t.cfg.NewID(), func(realm string) bool {
 		return l.t.cfg.Trunks.PermitRealm(l.trunk, realm)
 	})
 	if !ok {
-		l.log.Warn("a challenge for another realm than the trunk's was not answered")
+		l.log().Warn("a challenge for another realm than the trunk's was not answered")
 	}
 	return h, ok
 }
@@ -183,8 +183,11 @@ func (l *sipLeg) incoming(req *sip.Request, id edge.Identity) leg.Incoming {
 	in := leg.Incoming{Leg: l, Codec: l.sdp.Stream.Codec.Name, MaxForwards: message.MaxForwards(req)}
 	if id.Extension != "" {
 		in.From = pbx.Party{Number: id.Extension, Extension: id.Extension}
-		if i := slices.IndexFunc(l.doc.Extensions, func(e conf.Extension) bool { return e.Number == id.Extension }); i >= 0 {
-			in.From.Name = l.doc.Extensions[i].DisplayName
+		for i := range l.doc.Extensions {
+			if e := &l.doc.Extensions[i]; e.Number == id.Extension {
+				in.From.Name = e.DisplayName
+				break
+			}
 		}
 		in.Dialled = message.Called(req, "")
 	} else {

@@ -93,7 +93,7 @@ func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 // start finds out where to go and sends the first INVITE.
 func (l *sipLeg) start(portErr error) {
 	if portErr != nil {
-		l.log.Warn("no port for an outgoing call", "error", portErr)
+		l.log().Warn("no port for an outgoing call", "error", portErr)
 		l.over(pbx.Cause{SIP: 503, Q850: 34, Text: "no media port is free"})
 		return
 	}
@@ -222,7 +222,7 @@ func (l *sipLeg) cancel(a *attempt) {
 	}
 	a.cancelled = true
 	if err := l.t.cfg.Sender.Cancel(a.req, a.at.to, a.reason); err != nil {
-		l.log.Warn("a CANCEL was not sent", "error", err)
+		l.log().Warn("a CANCEL was not sent", "error", err)
 	}
 }
 
@@ -340,7 +340,7 @@ func (l *sipLeg) earlyMedia(f *fork, res *sip.Response, reliable bool) bool {
 	s := l.sdp
 	stream, err := s.Accept(body)
 	if err != nil {
-		l.log.Info("a provisional response carries no usable answer", "error", err)
+		l.log().Info("a provisional response carries no usable answer", "error", err)
 		return false
 	}
 	f.sdp = s
@@ -404,7 +404,7 @@ func (l *sipLeg) finalAnswer(f *fork, res *sip.Response) bool {
 		}
 	}
 	if !f.sdp.Settled {
-		l.log.Info("a call was answered without usable audio", "error", err)
+		l.log().Info("a call was answered without usable audio", "error", err)
 		return false
 	}
 	l.sdp = f.sdp

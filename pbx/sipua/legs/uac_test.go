@@ -21,10 +21,10 @@ func TestOutgoingCallToAPhone(t *testing.T) {
 		if got := inv.request().From().String(); !strings.Contains(got, `"Hong \"G\"" <sip:01012345678@acme.example.com>`) {
 			t.Errorf("From is %s", got)
 		}
-		if got := message.Value(inv, "Supported"); got != "100rel, timer" {
+		if got := message.Value(inv.Message, "Supported"); got != "100rel, timer" {
 			t.Errorf("Supported is %q", got)
 		}
-		if got := message.Value(inv, "Session-Expires"); got != "1800" {
+		if got := message.Value(inv.Message, "Session-Expires"); got != "1800" {
 			t.Errorf("Session-Expires is %q", got)
 		}
 		w.reply(inv, 100, "", "")
@@ -76,7 +76,7 @@ func TestOutgoingIdentity(t *testing.T) {
 			inBubble(t, func(w *memnet) {
 				_, inv := w.dialTrunk(tt.dial)
 				for name, want := range tt.want {
-					if got := message.Value(inv, name); got != want {
+					if got := message.Value(inv.Message, name); got != want {
 						t.Errorf("%s is %q, want %q", name, got, want)
 					}
 				}
@@ -173,12 +173,12 @@ func TestTheTrunksChallengeIsAnswered(t *testing.T) {
 		w.reply(inv, 401, "x", "", strings.ReplaceAll(challengeFor, "%", "carrier.example"))
 		w.expect("ACK ")
 		inv = w.expect("INVITE ")
-		auth := message.Value(inv, "Authorization")
+		auth := message.Value(inv.Message, "Authorization")
 		if !strings.Contains(auth, `username="0255501"`) || !strings.Contains(auth, `realm="carrier.example"`) || inv.request().CSeq().SeqNo != 2 {
 			t.Errorf("INVITE is\n%s", inv)
 		}
 		w.reply(inv, 200, "a", phoneSDP)
-		if ack := w.expect("ACK "); message.Value(ack, "Authorization") != auth {
+		if ack := w.expect("ACK "); message.Value(ack.Message, "Authorization") != auth {
 			t.Error("the ACK lacks the credentials of the INVITE")
 		}
 		w.told("answered")
@@ -242,7 +242,7 @@ func TestTheSessionIntervalIsRaised(t *testing.T) {
 		w.reply(inv, 422, "x", "", "Min-SE: 3600")
 		w.expect("ACK ")
 		inv = w.expect("INVITE ")
-		if message.Value(inv, "Session-Expires") != "3600" || message.Value(inv, "Min-SE") != "3600" {
+		if message.Value(inv.Message, "Session-Expires") != "3600" || message.Value(inv.Message, "Min-SE") != "3600" {
 			t.Errorf("INVITE is\n%s", inv)
 		}
 		w.reply(inv, 491, "x", "")
@@ -287,7 +287,7 @@ func TestPRACKForReliableResponses(t *testing.T) {
 		w.reply(inv, 183, "a", phoneSDP, rel...)
 		w.told("progress")
 		p := w.expect("PRACK ")
-		if message.Value(p, "RAck") != "7 1 INVITE" {
+		if message.Value(p.Message, "RAck") != "7 1 INVITE" {
 			t.Errorf("PRACK is\n%s", p)
 		}
 		w.reply(p, 200, "", "")
@@ -324,7 +324,7 @@ func TestCancelWithReason(t *testing.T) {
 		w.told("ringing")
 		l.End(pbx.Cause{Elsewhere: true})
 		c := w.expect("CANCEL ")
-		if got := message.Value(c, "Reason"); got != `SIP;cause=200;text="Call completed elsewhere"` {
+		if got := message.Value(c.Message, "Reason"); got != `SIP;cause=200;text="Call completed elsewhere"` {
 			t.Errorf("Reason is %q", got)
 		}
 		w.toldNothing()

@@ -153,7 +153,7 @@ func (l *sipLeg) drop() { l.over(pbx.Cause{}) }
 func (l *sipLeg) openMedia(peer netip.Addr) bool {
 	port, err := l.t.cfg.Media.Allocate(peer, l.notices())
 	if err != nil {
-		l.log.Warn("no port for an incoming call", "error", err)
+		l.log().Warn("no port for an incoming call", "error", err)
 		l.refuseEarly(503, sip.NewHeader("Retry-After", "10"))
 		return false
 	}

@@ -173,7 +173,7 @@ func TestTheEngineRefuses(t *testing.T) {
 		w.calls.refusal = &leg.Refusal{Cause: pbx.Cause{SIP: 503, Text: "draining"}, RetryAfter: 30}
 		w.phone().invite(phoneSDP)
 		m := w.expect("503 ")
-		if got := message.Value(m, "Retry-After"); got != "30" {
+		if got := message.Value(m.Message, "Retry-After"); got != "30" {
 			t.Errorf("Retry-After is %q", got)
 		}
 		if w.calls.in.Leg.Media() == nil || !w.ports[0].isClosed() {
@@ -200,7 +200,7 @@ func TestReliableProvisionalAndPRACK(t *testing.T) {
 		l := w.calls.in.Leg
 		l.Progress()
 		m := p.learn(w.expect("183 "))
-		if message.Value(m, "Require") != "100rel" || message.Value(m, "RSeq") != "1" || len(m.Body()) == 0 {
+		if message.Value(m.Message, "Require") != "100rel" || message.Value(m.Message, "RSeq") != "1" || len(m.Body()) == 0 {
 			t.Fatalf("183 is\n%s", m)
 		}
 		l.Ring()
@@ -341,7 +341,7 @@ func TestUpdateHoldsAndMovesTheTarget(t *testing.T) {
 		if bye.to.Addr != phoneAddr {
 			t.Errorf("BYE went to %v, not to the packet source", bye.to)
 		}
-		if got := message.Value(bye, "Reason"); got != `Q.850;cause=17;text="busy"` {
+		if got := message.Value(bye.Message, "Reason"); got != `Q.850;cause=17;text="busy"` {
 			t.Errorf("Reason is %q", got)
 		}
 		w.reply(bye, 200, "", "")
@@ -357,7 +357,7 @@ func TestGlare(t *testing.T) {
 		// Without UPDATE a name is shown by re-INVITE.
 		l.Present(pbx.Party{Number: "103", Name: "Lee", Extension: "103"})
 		ours := w.expect("INVITE ")
-		if message.Value(ours, "P-Asserted-Identity") != `"Lee" <sip:103@acme.example.com>` {
+		if message.Value(ours.Message, "P-Asserted-Identity") != `"Lee" <sip:103@acme.example.com>` {
 			t.Errorf("re-INVITE is\n%s", ours)
 		}
 		p.do("INVITE", phoneSDP)
@@ -438,7 +438,7 @@ func TestSessionTimerOfThePeer(t *testing.T) {
 		p, _ := w.talk("Supported: timer", "Session-Expires: 120;refresher=uac")
 		start := time.Now()
 		time.AfterFunc(60*time.Second, func() { p.do("UPDATE", "", "Supported: timer", "Session-Expires: 120;refresher=uac") })
-		if m := w.expect("200 "); message.Value(m, "Session-Expires") != "120;refresher=uac" || message.Value(m, "Require") != "timer" {
+		if m := w.expect("200 "); message.Value(m.Message, "Session-Expires") != "120;refresher=uac" || message.Value(m.Message, "Require") != "timer" {
 			t.Errorf("answer is\n%s", m)
 		}
 		w.expect("BYE ")
@@ -457,12 +457,12 @@ func TestSessionTimerOfOurs(t *testing.T) {
 		if got := time.Since(start); got != 500*time.Second {
 			t.Errorf("refreshed after %v, want half of the interval", got)
 		}
-		if message.Value(m, "Session-Expires") != "1000;refresher=uac" {
+		if message.Value(m.Message, "Session-Expires") != "1000;refresher=uac" {
 			t.Errorf("UPDATE is\n%s", m)
 		}
 		w.reply(m, 422, "", "", "Min-SE: 1200")
 		m = w.expect("UPDATE ")
-		if message.Value(m, "Session-Expires") != "1200;refresher=uac" || message.Value(m, "Min-SE") != "1200" {
+		if message.Value(m.Message, "Session-Expires") != "1200;refresher=uac" || message.Value(m.Message, "Min-SE") != "1200" {
 			t.Errorf("UPDATE is\n%s", m)
 		}
 		w.reply(m, 200, "", "", "Session-Expires: 1200;refresher=uac")

@@ -24,6 +24,9 @@ func SDP(m sip.Message) ([]byte, error) {
 	if enc := Value(m, "Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		return nil, ErrMediaType
 	}
+	if strings.EqualFold(ContentType(m), "application/sdp") {
+		return body, nil // what nearly every message says
+	}
 	kind, params, err := mime.ParseMediaType(ContentType(m))
 	if err != nil {
 		return nil, ErrMediaType
@@ -52,12 +55,7 @@ func SDP(m sip.Message) ([]byte, error) {
 
 // ContentType returns the Content-Type header.
 func ContentType(m sip.Message) string {
-	for _, n := range []string{"Content-Type", "c"} {
-		if hs := m.GetHeaders(n); len(hs) > 0 {
-			return hs[0].Value()
-		}
-	}
-	return ""
+	return Value(m, "Content-Type")
 }
 
 // SetSDP puts a session description into a request.

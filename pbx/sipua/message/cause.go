@@ -31,7 +31,7 @@ func Reason(c pbx.Cause) string {
 // ReadReason takes a peer's Reason headers into a cause. The text is not taken
 // over: it is the peer's.
 func ReadReason(m sip.Message, c pbx.Cause) pbx.Cause {
-	for _, h := range m.GetHeaders("Reason") {
+	for h := range all(m, "Reason") {
 		for v := range strings.SplitSeq(h.Value(), ",") {
 			parts := strings.Split(v, ";")
 			n := 0

@@ -1,6 +1,8 @@
 package message
 
 import (
+	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,26 +18,52 @@ const (
 	AcceptTypes = "application/sdp, application/dtmf-relay, application/dtmf"
 )
 
-// names returns a header's name and, where sipgo leaves it as it is, its short
-// one (RFC 3261 §7.3.3, RFC 4028).
-func names(name string) []string {
-	switch strings.ToLower(name) {
-	case "supported":
-		return []string{name, "k"}
-	case "session-expires":
-		return []string{name, "x"}
-	case "content-encoding":
-		return []string{name, "e"}
+// short returns the short name of a header where sipgo leaves it as it is (RFC
+// 3261 §7.3.3, RFC 4028).
+func short(name string) string {
+	switch name {
+	case "Supported":
+		return "k"
+	case "Session-Expires":
+		return "x"
+	case "Content-Encoding":
+		return "e"
+	case "Content-Type":
+		return "c"
 	}
-	return []string{name}
+	return ""
+}
+
+// all ranges over the headers of that name, which is in its usual writing, in
+// the message's order.
+func all(m sip.Message, name string) iter.Seq[sip.Header] {
+	other := short(name)
+	return func(yield func(sip.Header) bool) {
+		for _, h := range headers(m) {
+			n := h.Name()
+			if (strings.EqualFold(n, name) || other != "" && strings.EqualFold(n, other)) && !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// headers are all headers of a message. sipgo's interface has them not, and its
+// look-up by name makes garbage.
+func headers(m sip.Message) []sip.Header {
+	switch m := m.(type) {
+	case *sip.Request:
+		return m.Headers()
+	case *sip.Response:
+		return m.Headers()
+	}
+	return nil
 }
 
 // Value returns the first value of a header, empty if there is none.
 func Value(m sip.Message, name string) string {
-	for _, n := range names(name) {
-		if hs := m.GetHeaders(n); len(hs) > 0 {
-			return strings.TrimSpace(hs[0].Value())
-		}
+	for h := range all(m, name) {
+		return strings.TrimSpace(h.Value())
 	}
 	return ""
 }
@@ -43,16 +71,28 @@ func Value(m sip.Message, name string) string {
 // Tokens returns the comma-separated tokens of all headers of that name.
 func Tokens(m sip.Message, name string) []string {
 	var out []string
-	for _, n := range names(name) {
-		for _, h := range m.GetHeaders(n) {
-			for t := range strings.SplitSeq(h.Value(), ",") {
-				if t = strings.TrimSpace(t); t != "" {
-					out = append(out, t)
-				}
+	for h := range all(m, name) {
+		v := h.Value()
+		out = slices.Grow(out, 1+strings.Count(v, ","))
+		for t := range strings.SplitSeq(v, ",") {
+			if t = strings.TrimSpace(t); t != "" {
+				out = append(out, t)
 			}
 		}
 	}
 	return out
+}
+
+// hasToken reports whether a header of that name has the token.
+func hasToken(m sip.Message, name, token string) bool {
+	for h := range all(m, name) {
+		for t := range strings.SplitSeq(h.Value(), ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Seconds reads a header like Retry-After: 5 (text);duration=3.
@@ -70,10 +110,7 @@ func Seconds(m sip.Message, name string) time.Duration {
 
 // SessionExpires reads the headers of session timers (RFC 4028).
 func SessionExpires(m sip.Message) dialog.SessionExpires {
-	timer := false
-	for _, t := range append(Tokens(m, "Supported"), Tokens(m, "Require")...) {
-		timer = timer || strings.EqualFold(t, "timer")
-	}
+	timer := hasToken(m, "Supported", "timer") || hasToken(m, "Require", "timer")
 	return dialog.ParseSessionExpires(Value(m, "Session-Expires"), Value(m, "Min-SE"), timer)
 }
 
@@ -92,7 +129,7 @@ func ContactURI(m interface{ Contact() *sip.ContactHeader }) string {
 // RecordRoutes returns the Record-Route values in the order of the message.
 func RecordRoutes(m sip.Message) []string {
 	var out []string
-	for _, h := range m.GetHeaders("Record-Route") {
+	for h := range all(m, "Record-Route") {
 		out = append(out, h.Value())
 	}
 	return out

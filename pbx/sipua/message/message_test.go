@@ -165,7 +165,7 @@ func TestHeadersOfSessionTimersAndLists(t *testing.T) {
 	if got := SessionExpires(req); got != want {
 		t.Errorf("session timer: %+v", got)
 	}
-	if got := Tokens(req, "Supported"); !reflect.DeepEqual(got, []string{"timer", "replaces", "100rel"}) || !Has(got, "TIMER") || Has(got, "path") {
+	if got := Tokens(req, "Supported"); !reflect.DeepEqual(got, []string{"100rel", "timer", "replaces"}) || !Has(got, "TIMER") || Has(got, "path") {
 		t.Errorf("supported: %q", got)
 	}
 	if Seconds(req, "Retry-After") != 5*time.Second || Seconds(req, "Expires") != 0 || RSeq(req) != 7 {

@@ -2,7 +2,6 @@ package message
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -36,7 +35,7 @@ func NewRequest(d *dialog.Dialog, r dialog.Request, contact sip.Uri) (*sip.Reque
 	req.AppendHeader(&forwards)
 	if req.Method == sip.INVITE || req.Method == sip.UPDATE {
 		req.AppendHeader(&sip.ContactHeader{Address: contact})
-		req.AppendHeader(sip.NewHeader("Allow", strings.Join(dialog.Methods(), ", ")))
+		req.AppendHeader(sip.NewHeader("Allow", dialog.Methods))
 		req.AppendHeader(sip.NewHeader("Supported", Supported))
 		if se, minSE := d.Timer.Ask(); se != "" {
 			req.AppendHeader(sip.NewHeader("Session-Expires", se))

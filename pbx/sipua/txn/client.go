@@ -31,7 +31,7 @@ func (l *Layer) Request(req *sip.Request, f *gate.Flow) (sip.ClientTransaction, 
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
-	tx := sip.NewClientTx(key, req, &conn{flow: f}, l.log)
+	tx := sip.NewClientTx(key, req, &conn{flow: f, buffers: &l.buffers}, l.log)
 	c := &client{tx: tx}
 	if err := l.addClient(key, c); err != nil {
 		return nil, err

@@ -37,6 +37,8 @@ type Layer struct {
 	settled settled
 	client  map[string]*client
 	wg      sync.WaitGroup
+
+	buffers sync.Pool // of *bytes.Buffer, in which messages are written
 }
 
 // New returns an empty table with room for limit server transactions, of which
@@ -48,7 +50,13 @@ func New(limit, reserve int, now func() time.Time) *Layer {
 		// What sipgo logs holds packets and addresses of strangers.
 		log:    slog.New(slog.DiscardHandler),
 		server: make(map[string]*sip.ServerTx), client: make(map[string]*client),
+		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
+}
+
+// Send writes a request outside any transaction.
+func (l *Layer) Send(req *sip.Request, f *gate.Flow) error {
+	return (&conn{flow: f, buffers: &l.buffers}).WriteMsg(req)
 }
 
 // Len returns how many server and client transactions are live; settled ones
@@ -136,7 +144,7 @@ func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, important
 	case len(l.server) >= limit:
 		return ErrFull
 	}
-	c := &conn{flow: f.For(m)}
+	c := &conn{flow: f.For(m), buffers: &l.buffers, keep: m.Method != "INVITE"}
 	tx := sip.NewServerTx(key, req, c, l.log)
 	if err := tx.Init(); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
@@ -222,8 +230,10 @@ func Parse(m *gate.Message, f *gate.Flow) (*sip.Request, error) {
 
 // conn is a flow in sipgo's eyes. It remembers the final response.
 type conn struct {
-	flow  *gate.Flow
-	final atomic.Pointer[final]
+	flow    *gate.Flow
+	buffers *sync.Pool
+	keep    bool // the final response's bytes are repeated when it is settled
+	final   atomic.Pointer[final]
 }
 
 type final struct {
@@ -238,10 +248,19 @@ func (c *conn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.flow.Loca
 // limit of 1300 bytes: the kernel cuts it into fragments, which a response
 // must be sent in (RFC 3261 §18.2.2 leaves no other transport).
 func (c *conn) WriteMsg(m sip.Message) error {
-	var b bytes.Buffer
-	m.StringWrite(&b)
+	b, ok := c.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		b = new(bytes.Buffer)
+	}
+	b.Reset()
+	defer c.buffers.Put(b)
+	m.StringWrite(b)
 	if res, ok := m.(*sip.Response); ok && res.StatusCode >= 200 {
-		c.final.Store(&final{success: res.IsSuccess(), text: b.Bytes()})
+		f := &final{success: res.IsSuccess()}
+		if c.keep {
+			f.text = bytes.Clone(b.Bytes())
+		}
+		c.final.Store(f)
 	}
 	return c.flow.Send(b.Bytes())
 }
