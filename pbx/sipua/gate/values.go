@@ -9,6 +9,14 @@ import (
 // Param is one parameter of a header or a URI; Name is lower case.
 type Param struct{ Name, Value string }
 
+// Quoted returns the value as it is written, in quotes where it must be.
+func (p Param) Quoted() string {
+	if p.Value == "" || isToken(p.Value) || isHostValue(p.Value) {
+		return p.Value
+	}
+	return string(appendParam(nil, p.Value))
+}
+
 // Params are parameters in their order.
 type Params []Param
 
@@ -119,6 +127,14 @@ type Addr struct {
 	URI     string // as it came
 	Params  Params
 	Tag     string
+}
+
+// Quotable returns the display name as it is written between quotes.
+func (a *Addr) Quotable() string {
+	if !strings.ContainsAny(a.Display, `"\`) {
+		return a.Display
+	}
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(a.Display)
 }
 
 // ParseAddr reads one address.
@@ -263,9 +279,18 @@ func cutList(s string) (first, rest string) {
 	return strings.TrimSpace(first), strings.TrimSpace(rest)
 }
 
+// CutList cuts the first element off a comma-separated list.
+func CutList(s string) (first, rest string) { return cutList(s) }
+
 // SplitList returns the elements of a comma-separated list; empty ones are
 // left out.
 func SplitList(s string) []string {
+	if !strings.Contains(s, ",") {
+		if s = strings.TrimSpace(s); s == "" {
+			return nil
+		}
+		return []string{s}
+	}
 	var out []string
 	for s != "" {
 		var first string

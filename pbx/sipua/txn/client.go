@@ -102,12 +102,8 @@ func (l *Layer) Response(m *gate.Message, f *gate.Flow) bool {
 	if c == nil {
 		return false
 	}
-	msg, err := parse(m.Text())
+	res, err := response(m)
 	if err != nil {
-		return false
-	}
-	res, ok := msg.(*sip.Response)
-	if !ok || res.CSeq() == nil || res.To() == nil || res.From() == nil || res.CallID() == nil {
 		return false
 	}
 	res.SetTransport(f.Transport)

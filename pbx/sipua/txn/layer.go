@@ -208,21 +208,18 @@ func serverKey(m *gate.Message, method string) string {
 		"|" + v.Host + "|" + strconv.Itoa(v.Port) + "|" + v.Branch
 }
 
-// parse reads a message with the parser of sipgo.
-func parse(text string) (sip.Message, error) { return sip.NewParser().ParseSIP([]byte(text)) }
-
 // Parse makes sipgo's form of a request; f is where it came from, nil if that
 // does not matter.
 func Parse(m *gate.Message, f *gate.Flow) (*sip.Request, error) {
-	req, err := read(m)
+	req, err := request(m)
 	if err != nil {
 		return nil, err
 	}
 	if f != nil {
 		req.SetTransport(f.Transport)
 		req.SetSource(f.Remote.String())
-		if ip := f.Remote.Addr().String(); req.Via().Host != ip {
-			req.Via().Params.Add("received", ip)
+		if a, err := netip.ParseAddr(m.Via.Host); err != nil || a != f.Remote.Addr() {
+			req.Via().Params.Add("received", f.Remote.Addr().String())
 		}
 	}
 	return req, nil
