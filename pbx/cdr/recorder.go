@@ -21,7 +21,7 @@ const (
 	// atOnce is how many records one write takes, gather how long a record
 	// waits for others: a write costs the same for one as for many.
 	atOnce = 100
-	gather = 50 * time.Millisecond
+	gather = 200 * time.Millisecond
 )
 
 // batcher is a store that writes several records in one transaction.

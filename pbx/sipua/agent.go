@@ -1,6 +1,7 @@
 package sipua
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -87,7 +88,7 @@ func New(cfg Config) (*Agent, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.Rand == nil {
-		cfg.Rand = rand.Reader
+		cfg.Rand = &buffered{from: bufio.NewReaderSize(rand.Reader, randomAhead)}
 	}
 	a := &Agent{cfg: cfg}
 	a.doc.Store(cfg.Document)
@@ -116,6 +117,23 @@ func New(cfg Config) (*Agent, error) {
 
 // startTimeout bounds what New does.
 const startTimeout = 30 * time.Second
+
+// randomAhead is how many random bytes are read from the system at once: each
+// call needs some two hundred, eight or sixteen at a time.
+const randomAhead = 1024
+
+// buffered reads randomness for many goroutines.
+type buffered struct {
+	mu   sync.Mutex
+	from *bufio.Reader
+}
+
+// Read implements io.Reader.
+func (b *buffered) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return io.ReadFull(b.from, p)
+}
 
 // build makes the parts, which know each other through functions.
 func (a *Agent) build() error {

@@ -45,7 +45,11 @@ func Scan(packet []byte) *Message {
 	if !ok || !m.startLine(line) {
 		return nil
 	}
-	m.Headers = make([]Header, 0, 20)
+	head := rest
+	if end := strings.Index(rest, "\r\n\r\n"); end >= 0 {
+		head = rest[:end]
+	}
+	m.Headers = make([]Header, 0, min(maxHeaders, 1+strings.Count(head, "\r\n")))
 	body, complete := m.scanHeaders(rest)
 	if !complete {
 		m.fault("the header section has no end")

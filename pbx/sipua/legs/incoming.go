@@ -71,7 +71,7 @@ func (l *sipLeg) attend(in *incoming) {
 
 // reply builds a response with the headers that all of ours have.
 func (l *sipLeg) reply(req *sip.Request, status int, body []byte) *sip.Response {
-	res := sip.NewResponseFromRequest(req, status, message.StatusText(status), nil)
+	res := message.Response(req, status)
 	if status > 100 && status < 300 && (req.Method == sip.INVITE || req.Method == sip.UPDATE) {
 		res.AppendHeader(&sip.ContactHeader{Address: l.t.cfg.Sender.Contact(l.hop)})
 		res.AppendHeader(sip.NewHeader("Allow", dialog.Methods))

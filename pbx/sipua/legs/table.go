@@ -239,7 +239,7 @@ func (t *Table) InDialog(req *sip.Request, tx sip.ServerTransaction) {
 // reject answers a request that reaches no leg. An error means that the peer
 // is gone, which changes nothing.
 func reject(req *sip.Request, tx sip.ServerTransaction, status int, headers ...sip.Header) {
-	res := sip.NewResponseFromRequest(req, status, message.StatusText(status), nil)
+	res := message.Response(req, status)
 	for _, h := range headers {
 		res.AppendHeader(h)
 	}

@@ -42,8 +42,15 @@ type provisional struct {
 // returned before the final response.
 func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
 	callID, from, to, seq := req.CallID(), req.From(), req.To(), req.CSeq()
-	if callID == nil || from == nil || to == nil || seq == nil || message.ContactURI(req) == "" {
-		reject(req, tx, 400, message.Warning(399, "Call-ID, From, To, CSeq and Contact are needed"))
+	if callID == nil || from == nil || to == nil || seq == nil {
+		return
+	}
+	// All responses have our tag, sipgo's own 487, too: they belong to the
+	// same dialog as our 18x.
+	tag := t.cfg.NewID()
+	to.Params.Add("tag", tag)
+	if message.ContactURI(req) == "" {
+		reject(req, tx, 400, message.Warning(399, "a Contact is needed"))
 		return
 	}
 	if m := req.MaxForwards(); m != nil && m.Val() == 0 {
@@ -59,10 +66,6 @@ func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Ident
 		reject(req, tx, 482)
 		return
 	}
-	// sipgo's own 487 copies the To header of the request: with our tag in
-	// it, it belongs to the same dialog as our 18x.
-	tag := t.cfg.NewID()
-	to.Params.Add("tag", tag)
 	receiver := t.cfg.Receiver()
 	if receiver == nil {
 		reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))

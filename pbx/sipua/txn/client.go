@@ -17,7 +17,8 @@ const responsesWaiting = 32
 // goroutine hands them over as long as there are any: most of its life a
 // transaction only waits for a timer.
 type client struct {
-	tx *sip.ClientTx
+	tx     *sip.ClientTx
+	invite bool
 
 	mu    sync.Mutex
 	queue []*sip.Response
@@ -32,7 +33,7 @@ func (l *Layer) Request(req *sip.Request, f *gate.Flow) (sip.ClientTransaction, 
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	tx := sip.NewClientTx(key, req, &conn{flow: f, buffers: &l.buffers}, l.log)
-	c := &client{tx: tx}
+	c := &client{tx: tx, invite: req.IsInvite()}
 	if err := l.addClient(key, c); err != nil {
 		return nil, err
 	}
@@ -89,6 +90,11 @@ func (c *client) deliver() {
 		c.queue = c.queue[1:]
 		c.mu.Unlock()
 		c.tx.Receive(res)
+		if res.StatusCode >= 200 && !c.invite {
+			// What Timer K is for (RFC 3261 §17.1.2.2), that the response sent
+			// again disturbs nobody, is so without the transaction.
+			c.tx.Terminate()
+		}
 	}
 }
 
@@ -107,7 +113,6 @@ func (l *Layer) Response(m *gate.Message, f *gate.Flow) bool {
 		return false
 	}
 	res.SetTransport(f.Transport)
-	res.SetSource(f.Remote.String())
 	start, ok := c.put(res)
 	if start {
 		l.Go(c.deliver)

@@ -97,10 +97,11 @@ func (l *Layer) find(m *gate.Message) (tx *sip.ServerTx, a answer, ok bool) {
 	if method == "ACK" || method == "CANCEL" {
 		method = "INVITE"
 	}
-	key := serverKey(m, method)
+	var room [keyRoom]byte
+	key := serverKey(room[:0], m, method)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if tx = l.server[key]; tx == nil && m.Method != "ACK" {
+	if tx = l.server[string(key)]; tx == nil && m.Method != "ACK" {
 		a, ok = l.settled.find(key, l.now())
 	}
 	return tx, a, ok
@@ -129,7 +130,7 @@ func (l *Layer) Receive(m *gate.Message) bool {
 // Begin starts a server transaction and runs serve in a goroutine of its own;
 // when serve returns without a final response the transaction is dropped.
 func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, important bool, serve func(sip.ServerTransaction)) error {
-	key := serverKey(m, m.Method)
+	key := string(serverKey(nil, m, m.Method))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limit := l.max
@@ -197,15 +198,23 @@ func (l *Layer) Close() {
 	l.wg.Wait()
 }
 
-// serverKey names a server transaction (RFC 3261 §17.2.3), with the rule of
-// RFC 2543 for branches without the magic cookie.
-func serverKey(m *gate.Message, method string) string {
+// keyRoom is room for a usual key: it need not be on the heap to be looked up.
+const keyRoom = 192
+
+// serverKey appends the name of a server transaction (RFC 3261 §17.2.3), with
+// the rule of RFC 2543 for branches without the magic cookie.
+func serverKey(b []byte, m *gate.Message, method string) []byte {
 	v := &m.Via
+	b = append(append(b, method...), '|')
+	host := v.Host
 	if rest, ok := strings.CutPrefix(v.Branch, sip.RFC3261BranchMagicCookie); ok && rest != "" {
-		return method + "|" + v.Branch + "|" + strings.ToLower(v.Host) + "|" + strconv.Itoa(v.Port)
+		host = strings.ToLower(host)
+	} else {
+		b = append(append(append(b, m.CallID...), '|'), m.From.Tag...)
+		b = append(strconv.AppendUint(append(b, '|'), uint64(m.CSeq), 10), '|')
 	}
-	return method + "|" + m.CallID + "|" + m.From.Tag + "|" + strconv.FormatUint(uint64(m.CSeq), 10) +
-		"|" + v.Host + "|" + strconv.Itoa(v.Port) + "|" + v.Branch
+	b = append(append(append(b, v.Branch...), '|'), host...)
+	return strconv.AppendInt(append(b, '|'), int64(v.Port), 10)
 }
 
 // Parse makes sipgo's form of a request; f is where it came from, nil if that
@@ -218,8 +227,12 @@ func Parse(m *gate.Message, f *gate.Flow) (*sip.Request, error) {
 	if f != nil {
 		req.SetTransport(f.Transport)
 		req.SetSource(f.Remote.String())
-		if a, err := netip.ParseAddr(m.Via.Host); err != nil || a != f.Remote.Addr() {
-			req.Via().Params.Add("received", f.Remote.Addr().String())
+		via := req.Via()
+		if m.Via.RPort { // RFC 3581 §4
+			via.Params.Add("rport", strconv.Itoa(int(f.Remote.Port())))
+		}
+		if a, err := netip.ParseAddr(m.Via.Host); m.Via.RPort || err != nil || a != f.Remote.Addr() {
+			via.Params.Add("received", f.Remote.Addr().String())
 		}
 	}
 	return req, nil

@@ -43,11 +43,11 @@ func (s *settled) keep(key string, a answer, now time.Time) bool {
 	return true
 }
 
-func (s *settled) find(key string, now time.Time) (answer, bool) {
+func (s *settled) find(key []byte, now time.Time) (answer, bool) {
 	s.turn(now)
-	a, ok := s.young[key]
+	a, ok := s.young[string(key)]
 	if !ok {
-		a, ok = s.old[key]
+		a, ok = s.old[string(key)]
 	}
 	return a, ok
 }
