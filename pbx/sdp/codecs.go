@@ -33,7 +33,7 @@ func formats(raw []string, maps map[uint8]Format) []Format {
 func (l Line) codecs() []media.Codec {
 	var out []media.Codec
 	for _, f := range l.Formats {
-		c, ok := codec.Named(strings.ToUpper(f.Name))
+		c, ok := codec.Named(f.Name)
 		if !ok || c.ClockRate != f.ClockRate {
 			continue
 		}

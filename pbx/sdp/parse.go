@@ -12,6 +12,7 @@ import (
 	pion "github.com/pion/sdp/v3"
 
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/codec"
 )
 
 // What can be wrong with a peer's description.
@@ -291,7 +292,8 @@ func rtpmap(v string) (Format, bool) {
 		return Format{}, false
 	}
 	parts := strings.Split(f[1], "/")
-	if len(parts) < 2 || (len(parts) > 2 && parts[2] != "1") {
+	// Opus is always written as two channels (RFC 7587 §4.1).
+	if len(parts) < 2 || len(parts) > 2 && parts[2] != "1" && (parts[2] != "2" || !strings.EqualFold(parts[0], codec.Opus)) {
 		return Format{}, false
 	}
 	rate, err := strconv.Atoi(parts[1])

@@ -28,6 +28,13 @@ type Session struct {
 	Stream  media.Stream `json:"stream,omitzero"` // of the last settled exchange
 	Offered bool         `json:"offered,omitempty"`
 	before  *Session     // to go back to when our offer is refused
+	asked   *question    // the first offer, until its answer is told
+}
+
+// question is an offer of the peer and what we were before it.
+type question struct {
+	offer []byte
+	was   Session
 }
 
 // Offer returns a full offer: every codec that we allow, the current or the
@@ -47,13 +54,10 @@ func (s *Session) Offer() []byte {
 		c, _ := codec.Named(name)
 		if s.Settled && name == s.Stream.Codec.Name {
 			c.PayloadType = s.Stream.Codec.PayloadType
-			if dtmf == c.PayloadType {
-				dtmf++ // the peer gave the codec the number that we use for events
-			}
 		}
-		audio.add(c.PayloadType, name, c.ClockRate)
+		audio.add(audio.free(c.PayloadType), name, c.ClockRate)
 	}
-	audio.add(dtmf, codec.TelephoneEvent, codec.ClockRate)
+	audio.add(audio.free(dtmf), codec.TelephoneEvent, codec.ClockRate)
 	return s.offer(audio)
 }
 
@@ -129,9 +133,35 @@ func (s *Session) Answer(offer []byte) ([]byte, media.Stream, error) {
 		mine.add(pt, codec.TelephoneEvent, codec.ClockRate)
 	}
 	lines[at] = mine
+	var asked *question
+	if !s.Settled {
+		asked = &question{offer: offer, was: *s}
+	}
 	s.settle(remote, chosen)
+	s.asked = asked
 	return s.write(lines), s.Stream, nil
 }
+
+// Prefer answers the peer's first offer once more, with the named codec if it
+// is allowed and was offered; nil if that changes nothing. It is for an answer
+// that has not been told yet, when it turns out what the other side of the call
+// speaks.
+func (s *Session) Prefer(name string) []byte {
+	if s.asked == nil || name == "" || name == s.Stream.Codec.Name || !contains(s.Codecs, name) {
+		return nil
+	}
+	next := s.asked.was
+	next.First = name
+	answer, stream, err := next.Answer(s.asked.offer)
+	if err != nil || stream.Codec.Name != name {
+		return nil
+	}
+	*s = next
+	return answer
+}
+
+// Told says that the answer is on its way: Prefer does nothing any more.
+func (s *Session) Told() { s.asked = nil }
 
 // Accept takes the peer's answer to our offer and returns what they settle.
 // On an error our offer stays open; call Withdraw to drop it.
@@ -236,6 +266,18 @@ func (s *Session) audioLine() int {
 func (l *Line) add(pt uint8, name string, rate int) {
 	l.Formats = append(l.Formats, Format{PayloadType: pt, Name: name, ClockRate: rate})
 	l.Raw = append(l.Raw, strconv.Itoa(int(pt)))
+}
+
+// free returns a payload type that the line does not use yet: the wanted one,
+// or the next above it (the peer may have given one number to a codec, and we
+// another codec the same).
+func (l *Line) free(pt uint8) uint8 {
+	for slices.ContainsFunc(l.Formats, func(f Format) bool { return f.PayloadType == pt }) {
+		if pt++; pt > 127 {
+			pt = 96
+		}
+	}
+	return pt
 }
 
 func (l *Line) names() []string {

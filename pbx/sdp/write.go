@@ -42,16 +42,24 @@ func (l *Line) write(b *strings.Builder) {
 		return
 	}
 	for _, f := range l.Formats {
-		fmt.Fprintf(b, "a=rtpmap:%d %s/%d\r\n", f.PayloadType, f.Name, f.ClockRate)
-		if f.Name == codec.TelephoneEvent {
-			fmt.Fprintf(b, "a=fmtp:%d 0-16\r\n", f.PayloadType)
-		}
+		f.write(b)
 	}
 	b.WriteString("a=ptime:20\r\n")
 	if l.Mux {
 		b.WriteString("a=rtcp-mux\r\n")
 	}
 	b.WriteString("a=" + directionName(l.Direction) + "\r\n")
+}
+
+func (f Format) write(b *strings.Builder) {
+	fmt.Fprintf(b, "a=rtpmap:%d %s/%d", f.PayloadType, f.Name, f.ClockRate)
+	switch f.Name {
+	case codec.TelephoneEvent:
+		fmt.Fprintf(b, "\r\na=fmtp:%d 0-16", f.PayloadType)
+	case codec.Opus: // RFC 7587: two channels by name; we say and want wideband speech in one
+		fmt.Fprintf(b, "/2\r\na=fmtp:%d maxplaybackrate=16000;sprop-maxcapturerate=16000", f.PayloadType)
+	}
+	b.WriteString("\r\n")
 }
 
 func directionName(d media.Direction) string {
