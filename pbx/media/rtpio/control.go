@@ -53,10 +53,10 @@ func newName(random func() uint64) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-func (c *control) quality(q *pbx.Quality) {
+func (c *control) quality(q *pbx.Quality, khz uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	q.LostOut, q.JitterOut, q.RoundTrip = c.lostOut, duration(c.jitter), c.rtt
+	q.LostOut, q.JitterOut, q.RoundTrip = c.lostOut, duration(c.jitter, khz), c.rtt
 }
 
 // schedule draws the time of the next report.

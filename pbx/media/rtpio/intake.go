@@ -87,17 +87,17 @@ const (
 	forged // another SSRC that has not proven itself
 )
 
-// take files one packet of the peer and publishes the figures. audio is false
-// for events, whose timestamps stand still.
-func (in *intake) take(h *header, audio bool, now int64, nextSource func() uint64) place {
+// take files one packet of the peer and publishes the figures. khz is the clock
+// of audio, 0 for events, whose timestamps stand still.
+func (in *intake) take(h *header, khz uint32, now int64, nextSource func() uint64) place {
 	where := in.place(h, now, nextSource)
 	if where == forged {
 		return where
 	}
 	in.last = now
 	in.got++
-	if audio {
-		in.time(h.timestamp, now)
+	if khz > 0 {
+		in.time(h.timestamp, now, khz)
 	}
 	in.publish(now)
 	return where
@@ -167,14 +167,14 @@ func (in *intake) missing() uint32 {
 }
 
 // time is the estimate of RFC 3550 Appendix A.8.
-func (in *intake) time(timestamp uint32, now int64) {
-	transit := units(now) - timestamp
+func (in *intake) time(timestamp uint32, now int64, khz uint32) {
+	transit := units(now, khz) - timestamp
 	if in.timed {
 		d := int32(transit - in.transit)
 		if d < 0 {
 			d = -d
 		}
-		if d < 8000 { // more than a second is a new time base, not jitter
+		if d < int32(1000*khz) { // more than a second is a new time base, not jitter
 			in.jitter += uint32(d) - (in.jitter+8)>>4
 		}
 	}

@@ -49,7 +49,7 @@ func TestIntake(t *testing.T) {
 			for i, p := range tt.packets {
 				now += int64(p.after)
 				h := header{seq: p.seq, ssrc: p.ssrc}
-				if got := in.take(&h, false, now, func() uint64 { sources++; return sources }); got != p.want {
+				if got := in.take(&h, 0, now, func() uint64 { sources++; return sources }); got != p.want {
 					t.Fatalf("packet %d: %d, want %d", i, got, p.want)
 				}
 			}
@@ -72,7 +72,7 @@ func TestJitter(t *testing.T) {
 	source := func() uint64 { return 1 }
 	for range 100 { // as regular as can be
 		h.seq, h.timestamp, now = h.seq+1, h.timestamp+160, now+int64(20*time.Millisecond)
-		in.take(&h, true, now, source)
+		in.take(&h, 8, now, source)
 	}
 	if got := in.figures.jitter.Load(); got != 0 {
 		t.Errorf("jitter %d of a regular stream, want 0", got)
@@ -80,13 +80,13 @@ func TestJitter(t *testing.T) {
 	for i := range 2000 { // each second packet 10 ms late: every difference is 80 units
 		h.seq, h.timestamp, now = h.seq+1, h.timestamp+160, now+int64(20*time.Millisecond)
 		late := int64(i%2) * int64(10*time.Millisecond)
-		in.take(&h, true, now+late, source)
+		in.take(&h, 8, now+late, source)
 	}
 	if got := in.figures.jitter.Load(); got < 78 || got > 80 {
 		t.Errorf("jitter %d units, want 80", got)
 	}
 	h.timestamp += 1 << 30 // another time base
-	in.take(&h, true, now, source)
+	in.take(&h, 8, now, source)
 	if got := in.figures.jitter.Load(); got > 80 {
 		t.Errorf("jitter %d after the time base changed, want 80 or less", got)
 	}

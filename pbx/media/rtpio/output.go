@@ -15,8 +15,10 @@ type output struct {
 	started bool
 	highest uint32 // the extended sequence number of the newest packet
 	ts      uint32 // the timestamp of that packet
-	span    uint32 // how many samples it covers
+	span    uint32 // how many timestamp units it covers
+	khz     uint32 // timestamp units in a millisecond, 0 = 8
 	at      int64  // when it was sent, in nanoseconds
+	keysTil int64  // audio that we make ourselves is left out until then: a key press goes by
 	guessed bool   // restored: highest, ts and at are not behind, but may be ahead
 
 	source uint64 // whose packets the mapping below is for, 0 = nobody's
@@ -38,8 +40,16 @@ func (o *output) claim() bool { return o.busy.CompareAndSwap(false, true) }
 
 func (o *output) release() { o.busy.Store(false) }
 
+// rate takes the clock of the codec that is sent from now on.
+func (o *output) rate(s *settings) {
+	if o.khz != s.khz {
+		o.span = o.span * s.khz / max(o.khz, 1)
+		o.khz = s.khz
+	}
+}
+
 // relay maps an incoming header of the source to the outgoing stream; span is
-// the number of samples in the packet. The first packet of another source
+// how many timestamp units are in the packet. The first packet of another source
 // continues where the last one ended, with the marker bit set. It reports
 // false for a packet from before the switch.
 func (o *output) relay(source uint64, h *header, span uint32, now int64) bool {
@@ -83,7 +93,7 @@ func (o *output) swallow(source uint64, seq uint16) {
 }
 
 // own returns the header of a packet of ours (a played source) of span
-// samples; the first of each source carries the marker bit.
+// timestamp units; the first of each source carries the marker bit.
 func (o *output) own(source uint64, span uint32, now int64) header {
 	h := header{ssrc: o.ssrc, marker: o.source != source}
 	if h.marker {
@@ -109,7 +119,7 @@ func (o *output) begin(now int64) (timestamp uint32) {
 // span samples.
 func (o *output) event(timestamp, span uint32, first bool, now int64) header {
 	o.highest++
-	o.ts, o.span, o.at, o.source = timestamp, span, now, 0
+	o.ts, o.span, o.at, o.source = timestamp, span*max(o.khz, 8)/8, now, 0
 	return header{ssrc: o.ssrc, seq: uint16(o.highest), timestamp: timestamp, marker: first}
 }
 
@@ -119,8 +129,14 @@ func (o *output) next(now int64) uint32 {
 	if !o.started {
 		return o.ts
 	}
-	return o.ts + max(o.span, units(now-o.at))
+	return o.ts + max(o.span, units(now-o.at, o.khz))
 }
 
-// units turns nanoseconds into timestamp units of 8 kHz.
-func units(ns int64) uint32 { return uint32(ns / int64(time.Second/8000)) }
+// units turns nanoseconds into timestamp units of so many in a millisecond;
+// 0 = 8.
+func units(ns int64, khz uint32) uint32 {
+	if khz == 0 {
+		khz = 8
+	}
+	return uint32(ns * int64(khz) / int64(time.Millisecond))
+}

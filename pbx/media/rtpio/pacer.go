@@ -7,6 +7,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
+	"github.com/dipcast/dipcast/pbx/media/voice"
 )
 
 // frameTime is the length of a frame that we send ourselves.
@@ -29,8 +30,10 @@ const remindEvery = int64(5 * time.Second)
 type playing struct {
 	source media.Source
 	id     uint64
-	frame  [codec.FrameSamples]int16
-	packet [headerSize + codec.FrameSamples]byte
+	// performed: a worker plays it, since the codec is costly.
+	performed bool
+	frame     [codec.FrameSamples]int16
+	packet    [headerSize + codec.FrameSamples]byte
 }
 
 // pace is the pacer goroutine. The first frame is due at next.
@@ -64,6 +67,9 @@ func (p *Pool) pace(ticks <-chan time.Time, next int64) {
 
 // pace sends what this port has to send by itself.
 func (p *Port) pace(now int64, frames int) {
+	if p.lacks.Load() != nothing {
+		p.askForConversion(now)
+	}
 	if p.playing.Load() == nil && !p.keying.Load() {
 		return
 	}
@@ -77,17 +83,17 @@ func (p *Port) pace(now int64, frames int) {
 // playFrame sends the next frame of the source. A source goes on while nothing
 // may be sent, so that it ends when it should.
 func (p *Port) playFrame(now int64) {
-	pl := p.playing.Load()
-	if pl == nil {
+	pl, s, d := p.playing.Load(), p.settings.Load(), p.dest.Load()
+	switch {
+	case pl == nil || pl.performed:
+		return
+	case s != nil && voice.Rate(s.stream.Codec) > codec.ClockRate:
+		p.perform(pl, s)
+		return
+	case !pl.source.Read(pl.frame[:]):
+		p.played(pl)
 		return
 	}
-	if !pl.source.Read(pl.frame[:]) {
-		if p.playing.CompareAndSwap(pl, nil) && p.notices.Played != nil {
-			p.notices.Played()
-		}
-		return
-	}
-	s, d := p.settings.Load(), p.dest.Load()
 	if s == nil || s.law == 0 || d == nil || !d.rtp.IsValid() || !s.stream.Direction.Sends() {
 		return
 	}
@@ -95,6 +101,7 @@ func (p *Port) playFrame(now int64) {
 		p.drops.switched.Add(1)
 		return
 	}
+	p.output.rate(s)
 	h := p.output.own(pl.id, frameSpan, now)
 	s.law.Encode(pl.packet[headerSize:], pl.frame[:])
 	p.tap.Load().hear(media.Heard, tapped(s.law, ""), h.timestamp, now, pl.packet[headerSize:])
@@ -168,7 +175,7 @@ func (p *Port) SendDigit(digit rune, length time.Duration) bool {
 	if len(p.keys.waiting) >= maxKeys {
 		return false
 	}
-	span := units(int64(min(max(length, minPress), maxPress)))
+	span := units(int64(min(max(length, minPress), maxPress)), 0)
 	p.keys.waiting = append(p.keys.waiting, press{code: code, span: span})
 	p.keying.Store(true)
 	return true
@@ -208,6 +215,7 @@ func (p *Port) paceKeys(now int64) bool {
 	if !p.output.claim() {
 		return true // the next frame takes its place
 	}
+	p.output.rate(s)
 	first := k.elapsed == 0
 	if first {
 		k.ts = p.output.begin(now)

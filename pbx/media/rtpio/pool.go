@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/convert"
 )
 
 // Defaults of Config.
@@ -66,6 +68,7 @@ type Pool struct {
 	log      *slog.Logger
 	sockets  Sockets // may be nil
 	sources  atomic.Uint64
+	crew     *convert.Crew // runs codecs; has no goroutine while nothing is converted
 
 	done   chan struct{}
 	ticker *time.Ticker // nil if the ticks were handed in
@@ -110,6 +113,7 @@ func NewPool(cfg Config) (*Pool, error) {
 		p.ticker = time.NewTicker(frameTime)
 		ticks = p.ticker.C
 	}
+	p.crew = convert.NewCrew(runtime.GOMAXPROCS(0), nil)
 	p.start = p.now()
 	p.sources.Store(p.random()) // no name of a stream that an earlier process gave comes again
 	p.wg.Add(1)
@@ -277,6 +281,7 @@ func (p *Pool) Close() {
 	for _, port := range ports {
 		port.Close()
 	}
+	p.crew.Close()
 	p.wg.Wait()
 }
 

@@ -29,11 +29,16 @@ type Port struct {
 	feeder   atomic.Pointer[Port] // whose peer this port's peer hears
 	playing  atomic.Pointer[playing]
 	tap      atomic.Pointer[tap]
-	keying   atomic.Bool // key presses wait or are being sent
-	silent   atomic.Bool // Silent was told
-	toldAt   int64       // when it was told last; the pacer's alone
-	closed   atomic.Bool
-	readers  atomic.Int32 // the reading goroutines that are left
+	// conversion carries audio to a target of another codec; lacks says that a
+	// packet came for which there is none.
+	conversion atomic.Pointer[conversion]
+	lacks      atomic.Uint32
+	lackedAt   int64       // when it was asked for last; the pacer's alone
+	keying     atomic.Bool // key presses wait or are being sent
+	silent     atomic.Bool // Silent was told
+	toldAt     int64       // when it was told last; the pacer's alone
+	closed     atomic.Bool
+	readers    atomic.Int32 // the reading goroutines that are left
 
 	intake  intake // the RTP reader's
 	output  output
@@ -60,7 +65,7 @@ func (p *Port) Apply(s media.Stream) {
 		return
 	}
 	law, _ := codec.LawOf(s.Codec.Name)
-	next := &settings{stream: s, law: law, at: p.pool.clock(), epoch: 1}
+	next := &settings{stream: s, law: law, khz: khz(s.Codec), at: p.pool.clock(), epoch: 1}
 	if old := p.settings.Load(); old != nil {
 		next.epoch = old.epoch
 		if old.stream.Remote != s.Remote || old.stream.TrustSource != s.TrustSource {
@@ -113,14 +118,15 @@ func (p *Port) Quality() pbx.Quality {
 		PacketsIn:  f.packets.Load(),
 		PacketsOut: p.output.packets.Load(),
 		LostIn:     f.lost.Load(),
-		JitterIn:   duration(f.jitter.Load()),
 		Foreign:    p.drops.foreign.Load() + p.drops.forged.Load(),
 		Malformed:  p.drops.malformed.Load(),
 	}
+	khz := uint32(0)
 	if s := p.settings.Load(); s != nil {
-		q.Codec = s.stream.Codec.Name
+		q.Codec, khz = s.stream.Codec.Name, s.khz
 	}
-	p.control.quality(&q)
+	q.JitterIn = duration(f.jitter.Load(), khz)
+	p.control.quality(&q, khz)
 	return q
 }
 
@@ -208,8 +214,11 @@ func (p *Port) send(b []byte, to netip.AddrPort) {
 	}
 }
 
-// duration turns timestamp units of 8 kHz into time.
-func duration(units uint32) time.Duration { return time.Duration(units) * (time.Second / 8000) }
-
-// samples is the other way round.
-func samples(t time.Duration) uint32 { return units(int64(t)) }
+// duration turns timestamp units into time, of which khz are in a millisecond;
+// 0 = 8.
+func duration(units, khz uint32) time.Duration {
+	if khz == 0 {
+		khz = codec.ClockRate / 1000
+	}
+	return time.Duration(units) * time.Millisecond / time.Duration(khz)
+}

@@ -51,6 +51,9 @@ func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 	if q == nil || !s.stream.Direction.Receives() || !q.hears(p) {
 		return
 	}
+	if f.kind == audioKind && p.convert(q, s, f, &h, b[start:end]) {
+		return
+	}
 	q.forward(p.intake.source, b[start-headerSize:end], h, f, now)
 }
 
@@ -94,7 +97,7 @@ func (p *Port) file(h *header, f format, now int64) bool {
 		p.drops.flood.Add(1)
 		return false
 	}
-	where := in.take(h, f.kind == audioKind, now, p.pool.nextSource)
+	where := in.take(h, f.khz, now, p.pool.nextSource)
 	if where == forged {
 		p.drops.forged.Add(1)
 		return false
@@ -150,7 +153,8 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 		p.drops.switched.Add(1)
 		return
 	}
-	ok := p.rewrite(s, source, &h, f, len(b)-headerSize, now)
+	p.output.rate(s)
+	ok := p.rewrite(s, source, &h, f, b[headerSize:], now)
 	if ok && f.kind == audioKind { // while the stream is ours, so that a tap is told of one packet at a time
 		codec.Transcoder(f.law, s.law).Apply(b[headerSize:])
 		p.tap.Load().hear(media.Heard, tapped(s.law, f.name), h.timestamp, now, b[headerSize:])
@@ -174,13 +178,14 @@ func (p *Port) pause() {
 
 // rewrite makes the packet one of the outgoing stream. It reports false for a
 // packet that the peer does not take.
-func (p *Port) rewrite(s *settings, source uint64, h *header, f format, payload int, now int64) bool {
+func (p *Port) rewrite(s *settings, source uint64, h *header, f format, payload []byte, now int64) bool {
 	span := uint32(0)
 	switch {
 	case f.kind == audioKind && s.takes(f):
-		h.payloadType, span = s.stream.Codec.PayloadType, uint32(payload)
+		h.payloadType, span = s.stream.Codec.PayloadType, s.span(f, payload)
 	case f.kind == eventKind && s.stream.DTMF != 0:
 		h.payloadType = s.stream.DTMF
+		p.output.keysTil = now + keyPause
 	default:
 		p.output.swallow(source, h.seq)
 		if f.kind == audioKind {

@@ -95,8 +95,9 @@ func (p *Pool) Restore(s media.PortState, n media.Notices) (media.Port, error) {
 func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 	p.local = s.Local
 	p.control.restore(s)
+	p.output.khz = khz(s.Stream.Codec)
 	p.output.restore(&s.Out, s.Quality.PacketsOut, now, ago)
-	p.intake.restore(&s.In, &s.Quality, now, ago)
+	p.intake.restore(&s.In, &s.Quality, khz(s.Stream.Codec), now, ago)
 	p.drops.foreign.Store(s.Quality.Foreign)
 	p.drops.malformed.Store(s.Quality.Malformed)
 	if !s.Applied {
@@ -112,7 +113,7 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 
 func (c *control) restore(s *media.PortState) {
 	c.cname, c.sent = s.Name, s.Quality.PacketsOut
-	c.lostOut, c.jitter, c.rtt = s.Quality.LostOut, samples(s.Quality.JitterOut), s.Quality.RoundTrip
+	c.lostOut, c.jitter, c.rtt = s.Quality.LostOut, units(int64(s.Quality.JitterOut), khz(s.Stream.Codec)), s.Quality.RoundTrip
 	if s.PeerRTCP.IsValid() {
 		c.source.Store(&s.PeerRTCP)
 	}
@@ -126,32 +127,33 @@ func (o *output) restore(s *media.Outgoing, packets uint64, now int64, ago time.
 	o.octets.Store(s.Octets)
 	if s.Started {
 		o.guessed = true
-		o.highest += since(ago, s.Span) + margin
+		o.highest += since(ago, s.Span, o.khz) + margin
 	}
 }
 
-func (in *intake) restore(s *media.Incoming, q *pbx.Quality, now int64, ago time.Duration) {
+func (in *intake) restore(s *media.Incoming, q *pbx.Quality, khz uint32, now int64, ago time.Duration) {
 	f := &in.figures
 	f.packets.Store(q.PacketsIn)
 	f.lost.Store(q.LostIn)
-	f.jitter.Store(samples(q.JitterIn))
-	in.lost, in.jitter = q.LostIn, samples(q.JitterIn)<<4
+	in.lost, in.jitter = q.LostIn, units(int64(q.JitterIn), khz)<<4
+	f.jitter.Store(in.jitter >> 4)
 	if s.Source == 0 {
 		return
 	}
 	in.have, in.guessed, in.last = true, true, now-int64(ago+s.Age)
-	in.ssrc, in.source, in.highest = s.SSRC, s.Source, s.Highest+since(ago+s.Age, 0)
+	in.ssrc, in.source, in.highest = s.SSRC, s.Source, s.Highest+since(ago+s.Age, 0, khz)
 	f.ssrc.Store(in.ssrc)
 	f.source.Store(in.source)
 	f.highest.Store(in.highest)
 	f.last.Store(now)
 }
 
-// since is how many packets of so many samples go by in a time; 0 = of 20 ms.
-func since(t time.Duration, span uint32) uint32 {
+// since is how many packets of so many timestamp units go by in a time; 0 = of
+// 20 ms.
+func since(t time.Duration, span, khz uint32) uint32 {
 	length := frameTime
 	if span > 0 {
-		length = duration(span)
+		length = duration(span, khz)
 	}
 	return uint32(t / length)
 }
