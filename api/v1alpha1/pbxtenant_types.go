@@ -165,7 +165,10 @@ const (
 
 // Media is what audio calls may use.
 type Media struct {
-	// Codecs in order of preference. Default: PCMA, PCMU.
+	// Codecs in order of preference. Default: PCMA, PCMU. A call takes one that
+	// both sides speak wherever there is one; between others audio is converted,
+	// which costs processor time: about 0.3 % of a core for a call with G722 on
+	// one side, 2 % with opus.
 	// +kubebuilder:default={PCMA,PCMU}
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4

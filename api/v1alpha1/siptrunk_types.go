@@ -74,7 +74,8 @@ type SIPTrunkSpec struct {
 	Numbers []string `json:"numbers,omitempty"`
 	// CallerID is which numbers may be presented; nothing else is.
 	CallerID CallerID `json:"callerID"`
-	// Codecs in order of preference. Default: PCMA, PCMU.
+	// Codecs in order of preference. Default: PCMA, PCMU. Calls of phones that
+	// speak none of them are converted.
 	// +kubebuilder:default={PCMA,PCMU}
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4

@@ -125,22 +125,20 @@ func (c *compiler) media(o Object) {
 	}
 }
 
-// codecs keeps those that this version speaks.
+// codecs are those that calls may use. A list without G.711 is served, but few
+// carriers and old phones can take a call then.
 func (c *compiler) codecs(o Object, path string, wanted []v1alpha1.Codec) []string {
 	if len(wanted) == 0 {
 		wanted = []v1alpha1.Codec{v1alpha1.CodecPCMA, v1alpha1.CodecPCMU}
 	}
 	var out []string
-	for i, codec := range wanted {
-		if codec == v1alpha1.CodecPCMA || codec == v1alpha1.CodecPCMU {
-			out = append(out, string(codec))
-			continue
-		}
-		c.warn(o, index(path, i), string(codec), v1alpha1.ReasonNotServed,
-			"this codec is not served yet: calls use PCMA or PCMU")
+	narrow := false
+	for _, codec := range wanted {
+		out = append(out, string(codec))
+		narrow = narrow || codec == v1alpha1.CodecPCMA || codec == v1alpha1.CodecPCMU
 	}
-	if len(out) == 0 {
-		c.errorf(o, path, "", v1alpha1.ReasonNotServed, "holds no codec that is served: add PCMA")
+	if !narrow {
+		c.warn(o, path, strings.Join(out, ","), v1alpha1.ReasonInsecure, "holds neither PCMA nor PCMU: a phone or carrier that knows nothing else cannot be called; add PCMA at the end")
 	}
 	return out
 }

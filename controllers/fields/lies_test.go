@@ -120,10 +120,9 @@ func tenantLies() []lie {
 			kind: kind, name: "emergency is an extension", set: m{"spec.numbering.emergency": []any{"112", "119", "101"}}, on: plan,
 			says: []string{"spec.extensions[0].number 101", "spec.numbering.emergency"},
 		},
-		{kind: kind, name: "no codec left", set: m{"spec.media.codecs": []any{"opus"}}, says: []string{"spec.media.codecs", "add PCMA"}},
 		{
-			kind: kind, name: "codec not served", set: m{"spec.media.codecs": []any{"PCMA", "PCMU", "G722"}}, status: warning,
-			says: []string{"spec.media.codecs[2] G722", "calls use PCMA or PCMU"},
+			kind: kind, name: "no codec that everybody knows", set: m{"spec.media.codecs": []any{"opus"}}, status: warning, follows: true,
+			says: []string{"spec.media.codecs opus", "add PCMA"},
 		},
 		{kind: kind, name: "encryption not served", set: m{"spec.media.srtp": "Required"}, says: []string{"spec.media.srtp Required", "set Optional or Disabled"}},
 		{
@@ -290,7 +289,10 @@ func trunkLies() []lie {
 		one("caller not permitted", "spec.callerID.default", "02-777-0000", "choose one of them"),
 		one("caller is no number", "spec.callerID.default", "company", "must hold digits"),
 		one("caller is everybody", "spec.callerID.permitted[0]", "0*", "at least two digits"),
-		one("no codec left", "spec.codecs", []any{"opus"}, "add PCMA"),
+		{
+			kind: kind, name: "no codec that every carrier knows", set: m{"spec.codecs": []any{"opus"}}, status: warning, follows: true,
+			says: []string{"spec.codecs opus", "add PCMA"},
+		},
 		{kind: kind, name: "fax not served", set: m{"spec.fax": "T38"}, status: warning, says: []string{"spec.fax T38", "not served yet"}},
 		{
 			kind: kind, name: "number that leads nowhere", set: m{"spec.numbers[2]": "02-555-0102"}, status: warning, follows: true,

@@ -16,9 +16,11 @@ type (
 	// dial begins an outgoing leg.
 	dial struct{ Dial leg.Dial }
 
-	ring     struct{ Leg pbx.LegID }
-	progress struct{ Leg pbx.LegID }
-	answer   struct{ Leg pbx.LegID }
+	ring struct{ Leg pbx.LegID }
+	// progress and answer say with whom the leg will talk, so that both take
+	// the same codec where they can.
+	progress struct{ Leg, With pbx.LegID }
+	answer   struct{ Leg, With pbx.LegID }
 	end      struct {
 		Leg   pbx.LegID
 		Cause pbx.Cause

@@ -63,7 +63,7 @@ func (m *machine) early(l *Leg) {
 	if !s.Early && c.State != pbx.LegConfirmed {
 		s.Early = true
 		c.State = pbx.LegRinging
-		m.do(progress{c.ID})
+		m.do(progress{c.ID, l.ID})
 	}
 	m.sound(c, "")
 	m.route(l, c.ID)
@@ -79,7 +79,7 @@ func (m *machine) connect(l *Leg) {
 	m.endOthers(func(o *Leg) bool { return o.ID == s.Caller || o.ID == s.Peer })
 	if c.State != pbx.LegConfirmed {
 		c.State, c.Answered = pbx.LegConfirmed, m.now
-		m.do(answer{c.ID})
+		m.do(answer{c.ID, l.ID})
 	}
 	s.Phase, s.AnsweredBy = pbx.CallActive, l.Party
 	s.StageAt, s.StageLeft, s.SetupAt, s.Waiting = time.Time{}, 0, time.Time{}, false

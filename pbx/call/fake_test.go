@@ -137,6 +137,8 @@ type fakeLeg struct {
 	events  bool // its peer takes RFC 4733 events
 	shown   []pbx.Party
 	tap     media.Tap
+	prefers []string
+	speaks  string // the codec that its peer and we settled
 }
 
 func (f *fakeLeg) ID() pbx.LegID     { return f.id }
@@ -145,6 +147,13 @@ func (f *fakeLeg) Media() media.Port { return (*fakePort)(f) }
 func (f *fakeLeg) Ring()             { f.note("ring") }
 func (f *fakeLeg) Progress()         { f.note("progress") }
 func (f *fakeLeg) Answer()           { f.note("answer") }
+
+func (f *fakeLeg) Prefer(codec string) {
+	f.note("prefer " + codec)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.prefers = append(f.prefers, codec)
+}
 
 func (f *fakeLeg) Present(p pbx.Party) {
 	f.mu.Lock()
@@ -224,7 +233,7 @@ func (*fakePort) Local() netip.AddrPort              { return netip.AddrPort{} }
 func (*fakePort) Apply(media.Stream)                 {}
 func (*fakePort) Hold()                              {}
 func (*fakePort) Save() media.PortState              { return media.PortState{} }
-func (*fakePort) Quality() pbx.Quality               { return pbx.Quality{} }
+func (f *fakePort) Quality() pbx.Quality             { return pbx.Quality{Codec: f.speaks} }
 func (*fakePort) SendDigit(rune, time.Duration) bool { return true }
 func (*fakePort) Close()                             {}
 

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"runtime/debug"
 	"sync"
@@ -184,14 +185,17 @@ func (r *run) crash() {
 func (r *run) execute(a action) {
 	switch a := a.(type) {
 	case dial:
+		a.Dial.Codec = r.codec(r.state.Caller, a.Dial.Codec)
 		r.legs[a.Dial.Leg] = r.e.cfg.Dialer.Dial(a.Dial, r)
 		r.e.legs.Add(1)
 		r.named(a.Dial.Leg)
 	case ring:
 		r.on(a.Leg, leg.Leg.Ring)
 	case progress:
+		r.prefer(a.Leg, a.With)
 		r.on(a.Leg, leg.Leg.Progress)
 	case answer:
+		r.prefer(a.Leg, a.With)
 		r.on(a.Leg, leg.Leg.Answer)
 	case end:
 		r.on(a.Leg, func(l leg.Leg) { l.End(a.Cause) })
@@ -223,6 +227,21 @@ func (r *run) execute(a action) {
 			delete(r.replies, a.Ticket)
 			ch <- a.Err
 		}
+	}
+}
+
+// codec is what a leg speaks, or the hint if that is not settled yet.
+func (r *run) codec(id pbx.LegID, hint string) string {
+	if l, ok := r.legs[id]; ok {
+		return cmp.Or(l.Media().Quality().Codec, hint)
+	}
+	return hint
+}
+
+// prefer has a leg that is not answered yet take the other's codec.
+func (r *run) prefer(id, with pbx.LegID) {
+	if codec := r.codec(with, ""); codec != "" {
+		r.on(id, func(l leg.Leg) { l.Prefer(codec) })
 	}
 }
 

@@ -243,10 +243,13 @@ func (c *checker) policies(d *Document) {
 
 func (c *checker) codecs(path string, codecs []string) {
 	if len(codecs) == 0 {
-		c.wrong(path, nil, "must hold PCMA or PCMU")
+		c.wrong(path, nil, "must hold one of PCMA, PCMU, G722, opus")
 	}
 	for i, codec := range codecs {
-		c.oneOf(fmt.Sprintf("%s[%d]", path, i), codec, "PCMA", "PCMU")
+		c.oneOf(fmt.Sprintf("%s[%d]", path, i), codec, "PCMA", "PCMU", "G722", "opus")
+		if slices.Contains(codecs[:i], codec) {
+			c.wrong(fmt.Sprintf("%s[%d]", path, i), codec, "must not be there twice")
+		}
 	}
 }
 

@@ -26,6 +26,10 @@ type Leg interface {
 	Ring()
 	// Progress opens early media towards an incoming leg's peer: 183 with SDP.
 	Progress()
+	// Prefer names the codec that the other side of the call speaks: SDP that
+	// this leg has not answered with yet takes it if the peer offered it, so
+	// that nothing must be converted.
+	Prefer(codec string)
 	// Answer accepts an incoming leg with 200.
 	Answer()
 	// End ends the leg in the way that its state asks for: a final response,

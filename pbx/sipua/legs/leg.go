@@ -167,6 +167,9 @@ func (l *sipLeg) Ring() { l.box.Post(func() { l.provisional(180, false) }) }
 // Progress implements leg.Leg.
 func (l *sipLeg) Progress() { l.box.Post(func() { l.provisional(183, true) }) }
 
+// Prefer implements leg.Leg.
+func (l *sipLeg) Prefer(codec string) { l.box.Post(func() { l.prefer(codec) }) }
+
 // Answer implements leg.Leg.
 func (l *sipLeg) Answer() { l.box.Post(l.answer) }
 

@@ -192,7 +192,7 @@ func (l *sipLeg) update(d *dialog.Dialog, in *incoming, body []byte) {
 }
 
 func (l *sipLeg) refuseSDP(in *incoming, err error) {
-	status, warn := sdpRefusal(err)
+	status, warn := l.sdpRefusal(err)
 	res := l.reply(in.req, status, nil)
 	res.AppendHeader(warn)
 	_ = in.respond(res) // as in verdict

@@ -183,7 +183,7 @@ func (l *sipLeg) takeOffer() bool {
 	}
 	answer, _, err := l.sdp.Answer(body)
 	if err != nil {
-		status, warn := sdpRefusal(err)
+		status, warn := l.sdpRefusal(err)
 		l.refuseEarly(status, warn)
 		return false
 	}
@@ -191,10 +191,20 @@ func (l *sipLeg) takeOffer() bool {
 	return l.dlg.Offer.Receive() == nil
 }
 
+// prefer is leg.Prefer.
+func (l *sipLeg) prefer(codec string) {
+	if l.uas == nil || l.told || l.dlg == nil || l.dlg.Offer.State != dialog.Remote {
+		return
+	}
+	if answer := l.sdp.Prefer(codec); answer != nil {
+		l.uas.answer = answer
+	}
+}
+
 // sdpRefusal is how a description that we cannot take is refused.
-func sdpRefusal(err error) (int, sip.Header) {
+func (l *sipLeg) sdpRefusal(err error) (int, sip.Header) {
 	if errors.Is(err, sdp.ErrNoAudio) {
-		return 488, message.Warning(305, "no audio that we speak: PCMA or PCMU over RTP/AVP")
+		return 488, message.Warning(305, "no audio that we speak: "+strings.Join(l.codecs(), ", ")+" over RTP/AVP")
 	}
 	return 400, message.Warning(399, "the session description cannot be read")
 }
@@ -218,6 +228,7 @@ func (l *sipLeg) provisional(status int, withSDP bool) {
 		_ = l.dlg.Offer.Send() // the state is stable, see the case
 	case withSDP && l.uas.answer != nil && l.dlg.Offer.State == dialog.Remote:
 		body = l.uas.answer
+		l.sdp.Told()
 		if reliable {
 			_ = l.dlg.Offer.Answer() // as above
 		}
@@ -275,7 +286,7 @@ func (l *sipLeg) prack(in *incoming, body []byte) {
 	case l.dlg.Offer.State == dialog.Local:
 		// RFC 3262 §5: our offer in the 18x is answered here and nowhere else.
 		if _, err := l.sdp.Accept(body); err != nil {
-			status, warn := sdpRefusal(err)
+			status, warn := l.sdpRefusal(err)
 			res := l.reply(in.req, status, nil)
 			res.AppendHeader(warn)
 			_ = in.respond(res) // as in verdict
@@ -287,7 +298,7 @@ func (l *sipLeg) prack(in *incoming, body []byte) {
 	case len(body) > 0:
 		a, s, err := l.sdp.Answer(body)
 		if err != nil {
-			status, warn := sdpRefusal(err)
+			status, warn := l.sdpRefusal(err)
 			res := l.reply(in.req, status, nil)
 			res.AppendHeader(warn)
 			_ = in.respond(res) // as in verdict
@@ -328,6 +339,7 @@ func (l *sipLeg) sendAnswer() {
 	switch {
 	case l.dlg.Offer.State == dialog.Remote:
 		body = l.uas.answer
+		l.sdp.Told()
 		_ = l.dlg.Offer.Answer() // the state is known from the case
 		l.port.Apply(l.sdp.Stream)
 	case !l.sdp.Settled:

@@ -50,6 +50,29 @@ func TestIncomingCallFromRingToBye(t *testing.T) {
 	})
 }
 
+// TestTheAnswerTakesTheOtherSidesCodec, as long as it is not told.
+func TestTheAnswerTakesTheOtherSidesCodec(t *testing.T) {
+	inBubble(t, func(w *memnet) {
+		p := w.phone()
+		p.invite(phoneSDP)
+		w.told("incoming 101 for 102 PCMA")
+		l := w.calls.in.Leg
+		l.Prefer("G729") // neither speaks it
+		l.Prefer("PCMU")
+		l.Answer()
+		ok := p.learn(w.expect("200 "))
+		if !strings.Contains(string(ok.Body()), "m=audio 40000 RTP/AVP 0 101\r\n") {
+			t.Errorf("answer is\n%s", ok.Body())
+		}
+		l.Prefer("PCMA") // too late
+		p.ack("")
+		w.told("answered")
+		if s := w.ports[0].last(); s.Codec.Name != "PCMU" {
+			t.Errorf("stream is %+v", s)
+		}
+	})
+}
+
 func TestTheAnswerIsRepeatedUntilTheACK(t *testing.T) {
 	inBubble(t, func(w *memnet) {
 		p := w.phone()
