@@ -233,7 +233,7 @@ func (*fakePort) Local() netip.AddrPort              { return netip.AddrPort{} }
 func (*fakePort) Apply(media.Stream)                 {}
 func (*fakePort) Hold()                              {}
 func (*fakePort) Save() media.PortState              { return media.PortState{} }
-func (f *fakePort) Quality() pbx.Quality             { return pbx.Quality{Codec: f.speaks} }
+func (p *fakePort) Quality() pbx.Quality             { return pbx.Quality{Codec: p.speaks} }
 func (*fakePort) SendDigit(rune, time.Duration) bool { return true }
 func (*fakePort) Close()                             {}
 

@@ -7,8 +7,8 @@ const slots = 64
 
 // The bounds of the delay that a Config without any gets.
 const (
-	DefaultMin = 40 * time.Millisecond
-	DefaultMax = 200 * time.Millisecond
+	Shortest = 40 * time.Millisecond
+	Longest = 200 * time.Millisecond
 )
 
 const (
@@ -22,7 +22,7 @@ type Config struct {
 	// Clock is the RTP clock in Hz.
 	Clock int
 	// Min is the delay that a stream begins with, Max the most that it grows
-	// to. 0 = DefaultMin, DefaultMax.
+	// to. 0 = Shortest, Longest.
 	Min, Max time.Duration
 	// Fixed keeps the delay at Min.
 	Fixed bool
@@ -41,13 +41,13 @@ type Packet struct {
 type Kind uint8
 
 const (
-	// Idle: nothing to play yet, or no longer.
+	// Idle says: nothing to play yet, or no longer.
 	Idle Kind = iota
-	// Audio: a packet.
+	// Audio is a packet.
 	Audio
-	// Lost: something was said that did not come.
+	// Lost is something was said that did not come.
 	Lost
-	// Pause: the sender said nothing.
+	// Pause says: the sender said nothing.
 	Pause
 )
 
@@ -90,10 +90,10 @@ type Buffer struct {
 // New returns an empty buffer.
 func New(cfg Config) *Buffer {
 	if cfg.Min == 0 {
-		cfg.Min = DefaultMin
+		cfg.Min = Shortest
 	}
 	if cfg.Max == 0 {
-		cfg.Max = DefaultMax
+		cfg.Max = Longest
 	}
 	units := func(d time.Duration) uint32 { return uint32(d * time.Duration(cfg.Clock) / time.Second) }
 	b := &Buffer{min: units(cfg.Min), max: units(max(cfg.Min, cfg.Max)), fixed: cfg.Fixed}

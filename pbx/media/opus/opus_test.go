@@ -88,7 +88,7 @@ func TestTones(t *testing.T) {
 func TestLostPacket(t *testing.T) {
 	e, d := pair(t)
 	in, packet, frame := tone(440, SampleRate), make([]byte, 400), make([]int16, MaxSamples)
-	for i := 0; i < 25; i++ {
+	for i := range 25 {
 		n, err := e.Encode(packet, in[i*320:][:320])
 		if err != nil {
 			t.Fatal(err)

@@ -204,7 +204,7 @@ func TestCodecChangesInACall(t *testing.T) {
 	_, py := connect(t, b, x, y)
 	talk(t, func() { x.say(); y.say() }, &wanted{who: x, hertz: 1000}, &wanted{who: y, hertz: 440})
 	law := newTalker(t, codec.PCMU, 700)
-	law.peer.rtp, law.peer.rtcp, law.to = y.rtp, y.rtcp, y.to
+	law.rtp, law.rtcp, law.to = y.rtp, y.rtcp, y.to
 	law.header = y.header
 	law.header.payloadType = codec.PayloadPCMU
 	py.Apply(law.stream())

@@ -37,9 +37,9 @@ func (b *inbox) put(p *Packet) bool {
 		return false
 	}
 	slot := &b.ring[head%places]
-	payload := append(slot.Payload[:0], p.Payload...)
+	room := slot.Payload[:0]
 	*slot = *p
-	slot.Payload = payload
+	slot.Payload = append(room, p.Payload...)
 	b.head.Store(head + 1)
 	return true
 }
