@@ -24,8 +24,8 @@ func (e *Edge) Known(m *gate.Message, f *gate.Flow) bool {
 }
 
 // Response implements gate.Handler.
-func (e *Edge) Response(m *gate.Message, f *gate.Flow) {
-	if !e.txns.Response(m, f) {
+func (e *Edge) Response(m *gate.Message, _ *gate.Flow) {
+	if !e.txns.Response(m) {
 		e.gate.Counters.Strays.Add(1)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
 // largeRequest is the size above which a request should not go as a datagram
@@ -20,9 +21,12 @@ const largeRequest = 1300
 // datagram after all.
 const streamTimeout = time.Second
 
+// Transaction is a client transaction that its user may end.
+type Transaction interface{ Terminate() }
+
 // Transact starts a client transaction towards the hop. The request comes
-// without Via.
-func (e *Edge) Transact(ctx context.Context, req *sip.Request, to Hop) (sip.ClientTransaction, error) {
+// without Via; what comes of it is told.
+func (e *Edge) Transact(ctx context.Context, req *sip.Request, to Hop, tell txn.Tell) (Transaction, error) {
 	f, err := e.flow(ctx, to)
 	if err != nil {
 		return nil, err
@@ -31,7 +35,11 @@ func (e *Edge) Transact(ctx context.Context, req *sip.Request, to Hop) (sip.Clie
 	if err := e.addVia(req, f); err != nil {
 		return nil, err
 	}
-	return e.txns.Request(req, f)
+	c, err := e.txns.Request(req, f, tell)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // widen takes a large request to a trunk over to TCP if the trunk listens
@@ -78,23 +86,8 @@ func (e *Edge) Cancel(invite *sip.Request, to Hop, reason string) error {
 	}
 	req.SetBody(nil)
 	req.SetTransport(f.Transport)
-	tx, err := e.txns.Request(req, f)
-	if err != nil {
-		return err
-	}
-	e.txns.Go(func() { drain(tx) })
-	return nil
-}
-
-// drain takes a transaction's responses when nobody wants to know them.
-func drain(tx sip.ClientTransaction) {
-	for {
-		select {
-		case <-tx.Responses():
-		case <-tx.Done():
-			return
-		}
-	}
+	_, err = e.txns.Request(req, f, func(*sip.Response, error, bool) {}) // nobody wants to know
+	return err
 }
 
 // Send writes a request outside any transaction: the ACK of a 2xx. Sent again

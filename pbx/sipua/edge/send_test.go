@@ -185,13 +185,14 @@ func TestLargeDatagram(t *testing.T) {
 		req.AppendHeader(h)
 	}
 	req.SetBody([]byte(strings.Repeat("a", 3000)))
-	tx, err := b.Transact(t.Context(), req, edge.Hop{Transport: "UDP", Addr: addr})
+	final := make(chan *sip.Response, 1)
+	tx, err := b.Transact(t.Context(), req, edge.Hop{Transport: "UDP", Addr: addr}, func(res *sip.Response, _ error, _ bool) { final <- res })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tx.Terminate()
 	select {
-	case res := <-tx.Responses():
+	case res := <-final:
 		if len(res.Body()) != 3000 || <-got < 3000 {
 			t.Errorf("a response of %d bytes", len(res.Body()))
 		}
@@ -208,7 +209,7 @@ func TestNoWay(t *testing.T) {
 		{Transport: "SCTP", Addr: netip.MustParseAddrPort("127.0.0.5:5060")},
 		{Transport: "TCP", Addr: netip.MustParseAddrPort("127.0.0.5:1")},
 	} {
-		if _, err := b.Transact(t.Context(), req, to); err == nil {
+		if _, err := b.Transact(t.Context(), req, to, nil); err == nil {
 			t.Errorf("%+v: no error", to)
 		}
 	}

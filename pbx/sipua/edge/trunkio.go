@@ -228,22 +228,26 @@ func bracket(host string) string {
 
 // ask sends a request and returns its final response.
 func (e *Edge) ask(ctx context.Context, req *sip.Request, to Hop) (*sip.Response, error) {
-	tx, err := e.Transact(ctx, req, to)
+	final, failed := make(chan *sip.Response, 1), make(chan error, 1)
+	tx, err := e.Transact(ctx, req, to, func(res *sip.Response, err error, again bool) {
+		switch {
+		case err != nil:
+			failed <- err
+		case res.StatusCode >= 200 && !again:
+			final <- res
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
 	defer tx.Terminate()
-	for {
-		select {
-		case res := <-tx.Responses():
-			if res.StatusCode >= 200 {
-				return res, nil
-			}
-		case <-tx.Done():
-			return nil, fmt.Errorf("%s to %s: %w", req.Method, to.Addr, noAnswer(tx.Err()))
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%s to %s: %w", req.Method, to.Addr, context.Cause(ctx))
-		}
+	select {
+	case res := <-final:
+		return res, nil
+	case err := <-failed:
+		return nil, fmt.Errorf("%s to %s: %w", req.Method, to.Addr, noAnswer(err))
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s to %s: %w", req.Method, to.Addr, context.Cause(ctx))
 	}
 }
 

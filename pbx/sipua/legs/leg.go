@@ -114,6 +114,9 @@ func (l *sipLeg) exit() {
 	if l.uac != nil {
 		l.uac.next.Stop()
 		l.uac.give.Stop()
+		if a := l.uac.cur; a != nil && a.tx != nil {
+			a.tx.Terminate() // nobody would hear a 2xx that is sent again
+		}
 	}
 	close(l.done)
 	l.t.remove(l)

@@ -21,6 +21,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
@@ -293,7 +294,7 @@ func (w *memnet) record(m sip.Message, to edge.Hop) error {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func (w *memnet) Transact(_ context.Context, req *sip.Request, to edge.Hop) (sip.ClientTransaction, error) {
+func (w *memnet) Transact(_ context.Context, req *sip.Request, to edge.Hop, tell txn.Tell) (edge.Transaction, error) {
 	w.mu.Lock()
 	w.ids++
 	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: to.Transport, Host: ourAddr.Addr().String(), Port: 5060, Params: sip.NewParams()}
@@ -316,6 +317,20 @@ func (w *memnet) Transact(_ context.Context, req *sip.Request, to edge.Hop) (sip
 		tx.Terminate()
 		return nil, err
 	}
+	tx.OnRetransmission(func(res *sip.Response) { tell(res, nil, true) })
+	go func() {
+		for {
+			select {
+			case res := <-tx.Responses():
+				if tell(res, nil, false); res.StatusCode >= 200 {
+					return
+				}
+			case <-tx.Done():
+				tell(nil, sip.ErrTransactionTerminated, false)
+				return
+			}
+		}
+	}()
 	return tx, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
 // minute is how often a ringing phone repeats its 18x.
@@ -33,53 +34,48 @@ func hopOf(m interface {
 
 // onResponse is told each response of a transaction and, with a nil response,
 // that it ended without a final one. It runs in the leg's goroutine.
-type onResponse func(tx sip.ClientTransaction, res *sip.Response, err error)
+type onResponse func(res *sip.Response, err error)
 
-// transact sends a request from a goroutine of its own, since the transport
-// may have to connect first, and brings what comes back to the leg.
-func (l *sipLeg) transact(req *sip.Request, to edge.Hop, on onResponse) {
+// transact sends a request and brings what comes back to the leg. It runs from
+// a goroutine of its own where the transport may have to connect first. begun
+// is told the transaction; it may be nil.
+func (l *sipLeg) transact(req *sip.Request, to edge.Hop, begun func(edge.Transaction), on onResponse) {
 	l.open++
-	l.t.wg.Add(1)
-	last := func(tx sip.ClientTransaction, res *sip.Response, err error) {
-		l.box.Post(func() {
-			l.open--
-			on(tx, res, err)
-		})
-	}
-	go func() {
-		defer l.t.wg.Done()
-		ctx, cancel := context.WithTimeout(l.t.ctx, l.t.cfg.Timers.Send)
-		tx, err := l.t.cfg.Sender.Transact(ctx, req, to)
-		cancel()
-		if err != nil {
-			last(nil, nil, err)
+	tell := func(res *sip.Response, err error, again bool) {
+		if err != nil || res.StatusCode >= 200 && !again {
+			l.box.Post(func() {
+				l.open--
+				on(res, err)
+			})
 			return
 		}
-		tx.OnRetransmission(func(res *sip.Response) {
-			l.box.PostBounded(func() { on(tx, res, nil) })
-		})
-		l.box.Post(func() { on(tx, nil, nil) })
-		for {
-			select {
-			case res := <-tx.Responses():
-				if res.StatusCode >= 200 {
-					last(tx, res, nil)
-					return
-				}
-				l.box.Post(func() { on(tx, res, nil) })
-			case <-tx.Done():
-				err := tx.Err()
-				if err == nil {
-					err = sip.ErrTransactionTerminated
-				}
-				last(tx, nil, err)
-				return
-			case <-l.t.ctx.Done():
-				tx.Terminate()
-				return
-			}
+		l.box.PostBounded(func() { on(res, nil) })
+	}
+	if to.Transport == "UDP" && l.trunk == "" {
+		if tx := l.begin(req, to, tell); tx != nil && begun != nil {
+			begun(tx)
+		}
+		return
+	}
+	l.t.wg.Add(1)
+	go func() {
+		defer l.t.wg.Done()
+		if tx := l.begin(req, to, tell); tx != nil && begun != nil {
+			l.box.Post(func() { begun(tx) })
 		}
 	}()
+}
+
+// begin starts the transaction; nil if that failed, which was told.
+func (l *sipLeg) begin(req *sip.Request, to edge.Hop, tell txn.Tell) edge.Transaction {
+	ctx, cancel := context.WithTimeout(l.t.ctx, l.t.cfg.Timers.Send)
+	defer cancel()
+	tx, err := l.t.cfg.Sender.Transact(ctx, req, to, tell)
+	if err != nil {
+		tell(nil, err, false)
+		return nil
+	}
+	return tx
 }
 
 // request sends one request of the dialog other than the first INVITE. The
@@ -100,11 +96,11 @@ func (l *sipLeg) requestWith(d *dialog.Dialog, method string, fill func(*sip.Req
 	if auth != nil {
 		req.AppendHeader(auth)
 	}
-	l.transact(req, to, func(_ sip.ClientTransaction, res *sip.Response, err error) {
+	l.transact(req, to, nil, func(res *sip.Response, err error) {
 		switch {
 		case err != nil:
 			done(nil)
-		case res == nil || res.StatusCode < 200:
+		case res.StatusCode < 200:
 		case (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired) && auth == nil:
 			h, ok := l.trunkCredentials(req, res, to)
 			if !ok {

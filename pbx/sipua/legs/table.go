@@ -14,13 +14,14 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
 // Sender puts requests on the wire; *edge.Edge is one.
 type Sender interface {
 	// Transact adds the Via and starts a client transaction towards the hop.
-	Transact(ctx context.Context, req *sip.Request, to edge.Hop) (sip.ClientTransaction, error)
+	Transact(ctx context.Context, req *sip.Request, to edge.Hop, tell txn.Tell) (edge.Transaction, error)
 	// Cancel sends the CANCEL that belongs to an INVITE sent by Transact.
 	Cancel(invite *sip.Request, to edge.Hop, reason string) error
 	// Send writes a request outside any transaction: the ACK of a 2xx.

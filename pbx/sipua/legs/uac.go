@@ -44,7 +44,7 @@ type attempt struct {
 	at        place
 	req       *sip.Request
 	auth      sip.Header
-	tx        sip.ClientTransaction
+	tx        edge.Transaction
 	heard     bool // some response came
 	unwanted  bool // cancelled, or the next host has its turn
 	cancelled bool // the CANCEL was sent
@@ -170,19 +170,13 @@ func (l *sipLeg) invite(p place, auth sip.Header) {
 	if len(u.places) > 0 || u.d.MoreWays {
 		u.next.Set(l.t.cfg.Timers.Host, func() { l.silent(a) })
 	}
-	l.transact(req, p.to, func(tx sip.ClientTransaction, res *sip.Response, err error) {
-		l.heard(a, tx, res, err)
-	})
+	l.transact(req, p.to, func(tx edge.Transaction) { a.tx = tx }, func(res *sip.Response, err error) { l.heard(a, res, err) })
 }
 
 // heard takes what an INVITE transaction says.
-func (l *sipLeg) heard(a *attempt, tx sip.ClientTransaction, res *sip.Response, err error) {
-	a.tx = tx
-	switch {
-	case err != nil:
+func (l *sipLeg) heard(a *attempt, res *sip.Response, err error) {
+	if err != nil {
 		l.failed(a, 0, "the peer does not answer")
-		return
-	case res == nil: // sent
 		return
 	}
 	a.heard = true

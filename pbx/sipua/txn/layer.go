@@ -35,7 +35,7 @@ type Layer struct {
 	closed  bool
 	server  map[string]*sip.ServerTx
 	settled settled
-	client  map[string]*client
+	client  map[string]*Client
 	wg      sync.WaitGroup
 
 	buffers sync.Pool // of *bytes.Buffer, in which messages are written
@@ -49,14 +49,35 @@ func New(limit, reserve int, now func() time.Time) *Layer {
 		max: limit, reserve: reserve, now: now, settled: settled{limit: 2 * limit},
 		// What sipgo logs holds packets and addresses of strangers.
 		log:    slog.New(slog.DiscardHandler),
-		server: make(map[string]*sip.ServerTx), client: make(map[string]*client),
+		server: make(map[string]*sip.ServerTx), client: make(map[string]*Client),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 }
 
 // Send writes a request outside any transaction.
 func (l *Layer) Send(req *sip.Request, f *gate.Flow) error {
-	return (&conn{flow: f, buffers: &l.buffers}).WriteMsg(req)
+	b := l.write(req)
+	defer l.buffers.Put(b)
+	return f.Send(b.Bytes())
+}
+
+// write writes a message into a buffer, which belongs to the caller until it is
+// put back.
+func (l *Layer) write(m sip.Message) *bytes.Buffer {
+	b, ok := l.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		b = new(bytes.Buffer)
+	}
+	b.Reset()
+	m.StringWrite(b)
+	return b
+}
+
+// bytes returns a message as it is written.
+func (l *Layer) bytes(m sip.Message) []byte {
+	b := l.write(m)
+	defer l.buffers.Put(b)
+	return bytes.Clone(b.Bytes())
 }
 
 // Len returns how many server and client transactions are live; settled ones
@@ -145,7 +166,7 @@ func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, important
 	case len(l.server) >= limit:
 		return ErrFull
 	}
-	c := &conn{flow: f.For(m), buffers: &l.buffers, keep: m.Method != "INVITE"}
+	c := &conn{l: l, flow: f.For(m), keep: m.Method != "INVITE"}
 	tx := sip.NewServerTx(key, req, c, l.log)
 	if err := tx.Init(); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
@@ -184,12 +205,12 @@ func (l *Layer) Go(f func()) {
 func (l *Layer) Close() {
 	l.mu.Lock()
 	l.closed = true
-	all := make([]sip.Transaction, 0, len(l.server)+len(l.client))
+	all := make([]interface{ Terminate() }, 0, len(l.server)+len(l.client))
 	for _, tx := range l.server {
 		all = append(all, tx)
 	}
 	for _, c := range l.client {
-		all = append(all, c.tx)
+		all = append(all, c)
 	}
 	l.mu.Unlock()
 	for _, tx := range all {
@@ -240,10 +261,10 @@ func Parse(m *gate.Message, f *gate.Flow) (*sip.Request, error) {
 
 // conn is a flow in sipgo's eyes. It remembers the final response.
 type conn struct {
-	flow    *gate.Flow
-	buffers *sync.Pool
-	keep    bool // the final response's bytes are repeated when it is settled
-	final   atomic.Pointer[final]
+	l     *Layer
+	flow  *gate.Flow
+	keep  bool // the final response's bytes are repeated when it is settled
+	final atomic.Pointer[final]
 }
 
 type final struct {
@@ -258,13 +279,8 @@ func (c *conn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.flow.Loca
 // limit of 1300 bytes: the kernel cuts it into fragments, which a response
 // must be sent in (RFC 3261 §18.2.2 leaves no other transport).
 func (c *conn) WriteMsg(m sip.Message) error {
-	b, ok := c.buffers.Get().(*bytes.Buffer)
-	if !ok {
-		b = new(bytes.Buffer)
-	}
-	b.Reset()
-	defer c.buffers.Put(b)
-	m.StringWrite(b)
+	b := c.l.write(m)
+	defer c.l.buffers.Put(b)
 	if res, ok := m.(*sip.Response); ok && res.StatusCode >= 200 {
 		f := &final{success: res.IsSuccess()}
 		if c.keep {
