@@ -2,6 +2,7 @@ package pbx
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -59,6 +60,14 @@ func (c *CDR) Involves(extension string) bool {
 	}
 	return c.From.Extension == extension || c.To.Extension == extension ||
 		c.AnsweredBy.Extension == extension || c.PulledBy == extension
+}
+
+// Talked reports whether the extension was on the line: a leg of it was
+// answered. Being rung is not enough to hear what was said.
+func (c *CDR) Talked(extension string) bool {
+	return extension != "" && slices.ContainsFunc(c.Legs, func(l Leg) bool {
+		return l.Party.Extension == extension && !l.Answered.IsZero()
+	})
 }
 
 // CDRQuery selects records, newest first. Zero fields select everything.

@@ -143,16 +143,25 @@ func (c *compiler) codecs(o Object, path string, wanted []v1alpha1.Codec) []stri
 	return out
 }
 
+// recording turns on what is served, and never records a call less safely than
+// was asked for.
 func (c *compiler) recording(o Object) {
-	mode := cmp.Or(c.in.Tenant.Spec.Recording.Mode, v1alpha1.RecordingOff)
+	r := c.in.Tenant.Spec.Recording
+	mode := cmp.Or(r.Mode, v1alpha1.RecordingOff)
 	c.doc.Recording = conf.Recording{Mode: string(v1alpha1.RecordingOff)}
-	if mode != v1alpha1.RecordingOff {
+	if mode == v1alpha1.RecordingOnDemand {
 		c.warn(o, "spec.recording.mode", string(mode), v1alpha1.ReasonNotServed,
-			"recording is not served yet: calls are not recorded")
+			"recording on demand is not served yet: calls are not recorded")
 	}
-	if ref := c.in.Tenant.Spec.Recording.EncryptionKeyRef; ref != nil {
-		c.warn(o, "spec.recording.encryptionKeyRef.name", ref.Name, v1alpha1.ReasonNotServed,
-			"recording is not served yet: nothing is encrypted with this key")
+	if r.EncryptionKeyRef != nil {
+		c.warn(o, "spec.recording.encryptionKeyRef.name", r.EncryptionKeyRef.Name, v1alpha1.ReasonNotServed,
+			"encrypted recordings are not served yet, and nothing is recorded without this key: calls are not recorded")
+		return
+	}
+	if mode == v1alpha1.RecordingAll {
+		c.doc.Recording.Mode = string(mode)
+		c.warn(o, "spec.recording.retention", r.Retention, v1alpha1.ReasonNotServed,
+			"retention is not served yet: recordings are kept until somebody deletes them")
 	}
 }
 

@@ -44,6 +44,15 @@ func alerts(in Input) []alert {
 			"call records wait in memory for the database", "see that the database answers and that the volume is not full",
 		},
 		{
+			"DipcastRecordingFails", "dipcast_recordings_failing$ > 0", "1m", "critical",
+			"calls go on without being recorded", "enlarge the tenant's volume or delete recordings; the PBX's log says what is wrong with the disk",
+		},
+		{
+			"DipcastSpeechPoor",
+			"histogram_quantile(0.5, sum by (tenant_namespace, tenant, le) (rate(dipcast_rtp_mos_bucket$[15m]))) < 3.6", "15m", "warning",
+			"half of the legs sound so that many people are dissatisfied", "see loss, jitter and round trip of the calls in the console: they name the side whose network is bad",
+		},
+		{
 			"DipcastDatabaseDown", "dipcast_database_up$ == 0", "2m", "critical",
 			"the database does not answer; calls go on", "see that PostgreSQL is reachable, or that the tenant's volume is not full",
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/dipcast/dipcast/pbx/media/record"
 	"github.com/dipcast/dipcast/pbx/media/rtpio"
 )
 
@@ -49,6 +50,7 @@ func (s *Server) observe() {
 	s.observeEdge()
 	s.observeDrops()
 	s.observeLoad()
+	s.observeRecordings()
 }
 
 // observeLoad shows what is measured, and who is refused for it.
@@ -69,6 +71,25 @@ func (s *Server) observeLoad() {
 	} {
 		s.metrics.Counter("shed_total", "Requests answered with 503 for overload, by kind (user: one extension asked too often).",
 			map[string]string{"kind": what}, func() float64 { return float64(n.Load()) })
+	}
+}
+
+// observeRecordings shows what is recorded, and what is not as it should be.
+func (s *Server) observeRecordings() {
+	s.metrics.Gauge("recordings", "Calls that are being recorded.", func() float64 { return float64(s.tapes.Stats().Running) })
+	s.metrics.Gauge("recordings_failing", "Calls whose recording cannot be written now: the disk is full or fails.",
+		func() float64 { return float64(s.tapes.Stats().Failing) })
+	s.metrics.Counter("recording_bytes_total", "Bytes of recordings that were written.", nil,
+		func() float64 { return float64(s.tapes.Stats().Octets) })
+	s.metrics.Counter("recording_missing_seconds_total", "Time of recordings that could not be written; it is silent there.", nil,
+		func() float64 { return s.tapes.Stats().Missing.Seconds() })
+	for reason, of := range map[string]func(record.Stats) uint64{
+		"late":      func(r record.Stats) uint64 { return r.Late },
+		"lost":      func(r record.Stats) uint64 { return r.Lost },
+		"undecoded": func(r record.Stats) uint64 { return r.Undecoded },
+	} {
+		s.metrics.Counter("recording_packets_missing_total", "Packets that are silent in their recording, by reason (late, lost: no memory was left, undecoded).",
+			map[string]string{"reason": reason}, func() float64 { return float64(of(s.tapes.Stats())) })
 	}
 }
 

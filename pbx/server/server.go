@@ -23,6 +23,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/audiofile"
+	"github.com/dipcast/dipcast/pbx/media/record"
 	"github.com/dipcast/dipcast/pbx/media/rtpio"
 	"github.com/dipcast/dipcast/pbx/metrics"
 	"github.com/dipcast/dipcast/pbx/sipua"
@@ -69,6 +70,7 @@ type Server struct {
 	agent    *sipua.Agent
 	engine   *call.Engine
 	recorder *cdr.Recorder
+	tapes    *record.Recorder
 	metrics  *metrics.Set
 	works    *worksLink
 	bot      *bot.Bot
@@ -119,7 +121,7 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 		return s, err
 	}
 	for _, open := range []func(context.Context, []netip.Addr, []netip.Addr) error{
-		s.openStore, s.openMedia, s.openSIP, s.openCalls, s.openBot, s.openWeb,
+		s.openStore, s.openMedia, s.openRecordings, s.openSIP, s.openCalls, s.openBot, s.openWeb,
 	} {
 		if err := open(ctx, bind, advertise); err != nil {
 			return s, err
@@ -187,6 +189,17 @@ func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err e
 	return nil
 }
 
+// Recordings is the subfolder of the data folder that recordings lie in.
+const Recordings = "recordings"
+
+func (s *Server) openRecordings(context.Context, []netip.Addr, []netip.Addr) (err error) {
+	s.tapes, err = record.New(record.Options{Dir: filepath.Join(s.opts.DataDir, Recordings), Log: s.log})
+	if err == nil {
+		s.onClose(s.tapes.Close)
+	}
+	return err
+}
+
 // fan hands events to sinks that are made after the engine.
 type fan struct{ sinks pbx.EventSinks }
 
@@ -209,7 +222,7 @@ func (s *Server) openCalls(_ context.Context, _, _ []netip.Addr) error {
 	sinks := &fan{}
 	s.engine = call.New(call.Config{
 		Document: s.document, Dialer: s.agent, Sink: sinks, Sounds: sounds{prompts},
-		Log: s.log, Timing: s.opts.CallTiming,
+		Log: s.log, Timing: s.opts.CallTiming, Recordings: s.tapes,
 	})
 	s.onClose(s.engine.Close)
 	s.bot, err = bot.New(bot.Options{
@@ -244,7 +257,7 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 		return err
 	}
 	s.web, err = web.New(web.Options{
-		Config: config, CDRs: s.store, Control: s.engine,
+		Config: config, CDRs: s.store, Control: s.engine, Recording: s.tapes.Open,
 		Registrations: s.registrations, Deliver: s.press, Healthy: s.healthy, Ready: s.ready, Log: s.log,
 		Hooks:          web.Hooks{Callback: s.metrics.Callback},
 		TrustedProxies: loopback(), // a reverse proxy on the same machine

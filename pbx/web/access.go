@@ -37,6 +37,12 @@ func (v viewer) sees(c *pbx.CDR) bool {
 	return v.admin || slices.ContainsFunc(v.extensions, func(e Extension) bool { return c.Involves(e.Number) })
 }
 
+// hears reports whether the person may hear what was said: an administrator
+// everything, an employee the calls in which they talked.
+func (v viewer) hears(c *pbx.CDR) bool {
+	return v.admin || slices.ContainsFunc(v.extensions, func(e Extension) bool { return c.Talked(e.Number) })
+}
+
 // recordOf is a live call in the form of a record, so that both are judged
 // and shown by the same code.
 func recordOf(c pbx.Call) pbx.CDR {

@@ -32,6 +32,7 @@ func (s *Server) api() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /api/v1/cdrs", s.listCDRs)
 	m.HandleFunc("GET /api/v1/cdrs/{id}", s.getCDR)
+	m.HandleFunc("GET /api/v1/cdrs/{id}/recording", s.getRecording)
 	m.HandleFunc("GET /api/v1/calls", s.listCalls)
 	m.HandleFunc("POST /api/v1/calls", s.startCall)
 	m.HandleFunc("GET /api/v1/calls/{id}", s.getCall)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -78,6 +79,9 @@ type Options struct {
 	Config  Config
 	CDRs    pbx.CDRStore
 	Control pbx.Controller
+	// Recording opens a recording by the name in its record (pbx.Recording);
+	// fs.ErrNotExist if there is none. nil = none are offered.
+	Recording func(file string) (fs.File, error)
 	// Registrations lists the registered phones; nil = not offered.
 	Registrations func(ctx context.Context) ([]pbx.Contact, error)
 	// Deliver takes the raw body of a verified callback that is no

@@ -25,6 +25,7 @@ const (
 func (s *Server) console(m *http.ServeMux) {
 	m.HandleFunc("GET /{$}", s.signedIn(s.history))
 	m.HandleFunc("GET /calls/{id}", s.signedIn(s.detail))
+	m.HandleFunc("GET /calls/{id}/recording", s.signedIn(s.listen))
 	m.HandleFunc("GET /sign-in", s.signInPage)
 	m.HandleFunc("GET "+signin.PathStart, s.signInStart)
 	m.HandleFunc("GET "+signin.PathCallback, s.signInFinish)
@@ -159,7 +160,11 @@ func (s *Server) detail(w http.ResponseWriter, r *http.Request, v viewer) {
 	if state != "" {
 		d.page.Refresh = refreshLive
 	}
-	s.render(w, r, http.StatusOK, d.detail(&record, state))
+	view := d.detail(&record, state)
+	if s.opts.Recording != nil && v.hears(&record) {
+		view.Recording = d.recording(&record, state)
+	}
+	s.render(w, r, http.StatusOK, view)
 }
 
 // find returns a call and, if it is not over, its state. A call that ends

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,22 @@ func (d drawer) detail(c *pbx.CDR, state pbx.CallState) pages.Detail {
 	}
 	for _, l := range c.Legs {
 		v.Legs = append(v.Legs, d.leg(c, l))
+	}
+	return v
+}
+
+// recording is the call's recording, nil if it has none.
+func (d drawer) recording(c *pbx.CDR, state pbx.CallState) *pages.Recording {
+	if c.Recording.File == "" {
+		return nil
+	}
+	v := &pages.Recording{Live: state != ""}
+	if !v.Live {
+		v.Href = "/calls/" + url.PathEscape(string(c.ID)) + "/recording"
+		v.Length = length(c.Recording.Duration)
+	}
+	if m := c.Recording.Missing; m > 0 {
+		v.Missing = length(max(m, time.Second))
 	}
 	return v
 }
@@ -130,6 +147,9 @@ func (d drawer) quality(q pbx.Quality) *pages.Quality {
 		Jitter:    fmt.Sprintf("%d ms", max(q.JitterIn, q.JitterOut).Round(time.Millisecond)/time.Millisecond),
 		PacketsIn: strconv.FormatUint(q.PacketsIn, 10), PacketsOut: strconv.FormatUint(q.PacketsOut, 10),
 	}
+	if q.MOSIn > 0 || q.MOSOut > 0 {
+		v.MOS = mos(q.MOSIn) + " / " + mos(q.MOSOut)
+	}
 	if q.RoundTrip > 0 {
 		v.Delay = fmt.Sprintf("%d ms", q.RoundTrip.Round(time.Millisecond)/time.Millisecond)
 	}
@@ -137,6 +157,14 @@ func (d drawer) quality(q pbx.Quality) *pages.Quality {
 		v.Dropped = strconv.FormatUint(n, 10)
 	}
 	return v
+}
+
+// mos is an estimated opinion; a direction without packets has none.
+func mos(v float64) string {
+	if v == 0 {
+		return "–"
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64)
 }
 
 func share(part, whole uint64) float64 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -25,6 +26,8 @@ type file interface {
 type files interface {
 	// open returns the file, made if there is none, and its size in octets.
 	open(name string) (file, int64, error)
+	// read opens a file that there is.
+	read(name string) (fs.File, error)
 	// room is how many octets the disk can take.
 	room() (uint64, error)
 	io.Closer
@@ -72,6 +75,8 @@ func (f folder) open(name string) (file, int64, error) {
 	}
 	return opened, info.Size(), nil
 }
+
+func (f folder) read(name string) (fs.File, error) { return f.root.Open(name) }
 
 func (f folder) Close() error { return f.root.Close() }
 

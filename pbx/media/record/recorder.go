@@ -1,7 +1,7 @@
 package record
 
 import (
-	"errors"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -20,23 +20,12 @@ const (
 	mostMemory = 64 << 20
 )
 
-// Decoder turns the packets of one stream into sound, one after the other. It
-// belongs to one goroutine.
-type Decoder interface {
-	// Decode writes the payload's samples, 8 kHz mono 16-bit, and returns how
-	// many there are: at most as many as dst has room for.
-	Decode(dst []int16, payload []byte) (int, error)
-}
-
 // Options is what a Recorder is made of. Dir must be set.
 type Options struct {
-	Dir string // the folder of recordings, made if it is missing
-	// Decoder makes decoders for the formats beyond G.711; nil, or a nil
-	// result: they are recorded as silence and counted.
-	Decoder func(media.Format) Decoder
-	Now     func() time.Time // nil: time.Now
-	Ticks   <-chan time.Time // nil: every 100 ms
-	Log     *slog.Logger     // nil: no log
+	Dir   string           // the folder of recordings, made if it is missing
+	Now   func() time.Time // nil: time.Now
+	Ticks <-chan time.Time // nil: every 100 ms
+	Log   *slog.Logger     // nil: no log
 }
 
 // Stats are a recorder's figures.
@@ -57,6 +46,7 @@ type Recorder struct {
 	files  files
 	start  time.Time
 	memory memory
+	wake   chan struct{} // the first recording after none
 	stop   chan struct{}
 	done   chan struct{}
 
@@ -71,10 +61,11 @@ type Recorder struct {
 	next   int // the slot of the next take
 
 	// The writer's alone:
-	full   bool // the disk has only its reserve left
-	window *window
+	full   bool    // the disk has only its reserve left
+	window *window // made for the first recording
 	batch  []*take
 	pcm    [maxPayload]int16
+	wide   [wideSamples]int16
 	octets [maxPayload]byte
 }
 
@@ -95,8 +86,8 @@ func newRecorder(o Options, f files) *Recorder {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Recorder{
-		opts: o, files: f, start: o.Now(), stop: make(chan struct{}), done: make(chan struct{}),
-		takes: make(map[pbx.CallID]*take), window: newWindow(),
+		opts: o, files: f, start: o.Now(), takes: make(map[pbx.CallID]*take),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	r.memory.most = mostMemory / (chunkSize + 16)
 	go r.run()
@@ -130,6 +121,10 @@ func (r *Recorder) Start(id pbx.CallID, began time.Time) (media.Tap, string) {
 	r.takes[id] = t
 	r.slots[r.next] = append(r.slots[r.next], t)
 	r.next = (r.next + 1) % slots
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
 	return t, name
 }
 
@@ -148,6 +143,10 @@ func (r *Recorder) Stop(id pbx.CallID, at time.Time) pbx.Recording {
 	t.end.Store(n)
 	return pbx.Recording{File: t.name, Started: t.began.UTC(), Duration: span(n), Missing: span(t.gone.Load())}
 }
+
+// Open opens a recording by the name that Start and Stop gave, for reading.
+// One that has just ended is whole a second and a half later.
+func (r *Recorder) Open(name string) (fs.File, error) { return r.files.read(name) }
 
 // Stats returns the figures.
 func (r *Recorder) Stats() Stats {
@@ -175,23 +174,27 @@ func (r *Recorder) Close() {
 	<-r.done
 }
 
-// run is the writer.
+// run is the writer. It sleeps while nothing is recorded.
 func (r *Recorder) run() {
 	defer close(r.done)
+	ticker := time.NewTicker(tickTime)
+	defer ticker.Stop()
 	ticks := r.opts.Ticks
 	if ticks == nil {
-		t := time.NewTicker(tickTime)
-		defer t.Stop()
-		ticks = t.C
+		ticks = ticker.C
 	}
 	for n := 0; ; n = (n + 1) % slots {
 		select {
+		case <-r.wake:
+			ticker.Reset(tickTime)
 		case <-ticks:
 			if n == 0 {
 				room, err := r.files.room()
 				r.full = err == nil && room < reserve
 			}
-			r.pass(n, false)
+			if r.pass(n, false); r.idle() {
+				ticker.Stop()
+			}
 		case <-r.stop:
 			for n := range slots {
 				r.pass(n, true)
@@ -204,11 +207,26 @@ func (r *Recorder) run() {
 	}
 }
 
+// idle reports whether nothing is left to write.
+func (r *Recorder) idle() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.slots {
+		if len(r.slots[i]) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // pass writes the recordings of one slot; with all it also closes them.
 func (r *Recorder) pass(slot int, all bool) {
 	r.mu.Lock()
 	r.batch = append(r.batch[:0], r.slots[slot]...)
 	r.mu.Unlock()
+	if len(r.batch) > 0 && r.window == nil {
+		r.window = newWindow()
+	}
 	over := 0
 	for i, t := range r.batch {
 		switch {
@@ -261,20 +279,11 @@ func (r *Recorder) forget(t *take) {
 	}
 }
 
-// decoder returns a decoder for the format; one that knows only silence if
-// there is none.
-func (r *Recorder) decoder(f media.Format) Decoder {
-	if r.opts.Decoder != nil {
-		if d := r.opts.Decoder(f); d != nil {
-			return d
-		}
+// decoder returns a decoder for the format.
+func (r *Recorder) decoder(f media.Format) decoder {
+	d, err := newDecoder(f)
+	if err != nil {
+		r.opts.Log.Error("a stream is silent in its recording", "error", err)
 	}
-	return deaf{}
+	return d
 }
-
-// deaf decodes nothing.
-type deaf struct{}
-
-var errDeaf = errors.New("no decoder for this format")
-
-func (deaf) Decode([]int16, []byte) (int, error) { return 0, errDeaf }

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -242,6 +243,8 @@ func (q *quota) setRoom(n uint64) {
 	defer q.mu.Unlock()
 	q.free = n
 }
+
+func (q *quota) read(string) (fs.File, error) { return nil, fs.ErrNotExist }
 
 func (q *quota) Close() error { return nil }
 

@@ -52,7 +52,7 @@ type side struct {
 
 	// The writer's alone:
 	anchor  anchor
-	decoder Decoder
+	decoder decoder
 	decodes media.Format
 	next    packet // taken off the queue's end but not placed
 	have    bool
@@ -157,13 +157,12 @@ func (t *take) octets(s *side) ([]byte, *codec.Table) {
 		if s.decoder == nil || s.decodes != f {
 			s.decoder, s.decodes = t.r.decoder(f), f
 		}
-		pcm := t.r.pcm[:]
-		n, err := s.decoder.Decode(pcm, s.next.payload)
+		n, err := s.decoder.decode(t.r.pcm[:], t.r.wide[:], s.next.payload)
 		if err != nil {
 			t.r.stats.undecoded.Add(1)
 			return nil, nil
 		}
-		return t.r.octets[:codec.ALaw.Encode(t.r.octets[:], pcm[:n])], nil
+		return t.r.octets[:codec.ALaw.Encode(t.r.octets[:], t.r.pcm[:n])], nil
 	}
 }
 

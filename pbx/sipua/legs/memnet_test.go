@@ -235,10 +235,10 @@ func (p *fakePort) SendDigit(d rune, _ time.Duration) bool {
 	p.digits += string(d)
 	return p.takes
 }
-func (p *fakePort) Tap(media.Tap)        {}
-func (p *fakePort) Hold()                {}
+func (p *fakePort) Tap(media.Tap)         {}
+func (p *fakePort) Hold()                 {}
 func (p *fakePort) Save() media.PortState { return media.PortState{Local: p.local} }
-func (p *fakePort) Quality() pbx.Quality { return pbx.Quality{} }
+func (p *fakePort) Quality() pbx.Quality  { return pbx.Quality{} }
 func (p *fakePort) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

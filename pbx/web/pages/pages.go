@@ -115,8 +115,18 @@ type Detail struct {
 	Answer  string // who talked with the caller
 	Offered string
 	Legs    []Leg
+	// Recording is nil if there is none, or none for this person.
+	Recording *Recording
 	// Begin and End label the two ends of the time line.
 	Begin, End string
+}
+
+// Recording is the recording of a call.
+type Recording struct {
+	Live    bool   // the call goes on: it cannot be heard yet
+	Href    string // of the sound
+	Length  string
+	Missing string // how much could not be written, empty = nothing
 }
 
 // Leg is one leg of a call's page; X, Ring and Talk are its bars in permille
@@ -140,6 +150,7 @@ type Quality struct {
 	Codec                          string
 	LossIn, LossOut, Jitter, Delay string
 	PacketsIn, PacketsOut, Dropped string
+	MOS                            string // estimated opinion, received / sent; empty = none
 }
 
 // Message is a page that says one thing: sign-in, refusals, errors.

@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/tone"
+	"github.com/dipcast/dipcast/pbx/server"
+)
+
+// A call that is moved is one recording: the caller on the left, on the right
+// whom the caller heard, one after the other, for as long as the record says.
+func TestARecordingFollowsTheCaller(t *testing.T) {
+	r := newRig(t, setup{document: func(d *conf.Document) { d.Recording.Mode = "All" }})
+	desk := r.desk("101")
+	caller := r.callIn("025550101")
+	caller.Play(tone.Sine(440, loud))
+	atDesk := rings(t, desk)
+	card := r.card(haneul, 0)
+	answer(t, atDesk)
+	atDesk.Play(tone.Sine(660, loud))
+	hears(t, caller, "the caller", 660)
+	hears(t, atDesk, "the desk", 440)
+	r.press(haneul, card, toMobile)
+	mobile := rings(t, r.carrier)
+	answer(t, mobile)
+	mobile.Play(tone.Sine(880, loud))
+	if err := mobile.SendDTMF(within(t), "1"); err != nil {
+		t.Fatal(err)
+	}
+	hears(t, caller, "the caller", 880)
+	if err := caller.Hangup(within(t)); err != nil {
+		t.Error(err)
+	}
+	c := r.cdr()
+	rec := c.Recording
+	if want := c.Answered.Format("2006/01/") + string(c.ID) + ".wav"; rec.File != want || !rec.Started.Equal(c.Answered) || rec.Missing != 0 {
+		t.Errorf("the record says %+v, want %s since %v", rec, want, c.Answered)
+	}
+	if rec.Duration > c.Talk() || rec.Duration < time.Second {
+		t.Errorf("%v are recorded of %v", rec.Duration, c.Talk())
+	}
+	if info, err := os.Stat(filepath.Join(r.dir, server.Recordings, rec.File)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+	left, right := r.recording(string(c.ID), rec.Duration)
+	second := codec.ClockRate
+	if got := tone.Share(left[:len(left)-second/4], 440); got < 0.9 {
+		t.Errorf("on the left, %.3f is the caller", got)
+	}
+	desks, mobiles := tenths(right, 660), tenths(right, 880)
+	if desks == 0 || mobiles == 0 || tenths(right, 440) > 0 {
+		t.Errorf("on the right, %d tenths are the desk's and %d the mobile's", desks, mobiles)
+	}
+}
+
+// tenths counts the tenths of a second that are the tone.
+func tenths(s []int16, hz float64) (n int) {
+	const tenth = codec.ClockRate / 10
+	for ; len(s) >= tenth; s = s[tenth:] {
+		if tone.Share(s[:tenth], hz) > 0.9 {
+			n++
+		}
+	}
+	return n
+}
+
+// recording gets a recording by REST once it is whole.
+func (r *rig) recording(id string, length time.Duration) (left, right []int16) {
+	r.t.Helper()
+	const header, atSamples = 58, 46
+	want := int(length / (time.Second / codec.ClockRate))
+	bearer := http.Header{"Authorization": {"Bearer " + r.apiToken()}}
+	var sound string
+	waitFor(r.t, "the recording is whole", func() bool {
+		resp, body := fetch(r.t, browser(r.t), http.MethodGet, r.doc.Web.BaseURL+"/api/v1/cdrs/"+id+"/recording", "", bearer)
+		sound = body
+		return resp.StatusCode == http.StatusOK && len(body) >= header && int(binary.LittleEndian.Uint32([]byte(body[atSamples:]))) == want
+	})
+	if len(sound) != header+2*want {
+		r.t.Fatalf("the header says %d samples, the file has %d octets", want, len(sound))
+	}
+	return channel(sound[header:], 0), channel(sound[header:], 1)
+}
+
+func channel(data string, n int) []int16 {
+	law := make([]byte, 0, len(data)/2)
+	for i := n; i < len(data); i += 2 {
+		law = append(law, data[i])
+	}
+	out := make([]int16, len(law))
+	codec.ALaw.Decode(out, law)
+	return out
+}
