@@ -140,6 +140,16 @@ shell: ## Check the shell scripts.
 house: ## Check import directions, sizes and globals.
 	$(GO) test -count=1 -run 'TestImport|TestRules|TestOwn|TestSizes|TestNothing' ./hack/
 
+FUZZTIME ?= 60s
+.PHONY: fuzz
+fuzz: ## Fuzz every parser that the network feeds, each for FUZZTIME, two at a time (ONLY=gate: some of them).
+	@$(GO) run ./hack/fuzz -time $(FUZZTIME) -only '$(ONLY)' -except pbx/phone,pbx/works/sim,pbx/conf,pbx/media/audiofile
+
+TORTURE ?= 10m
+.PHONY: torture
+torture: ## Flood the PBX on all of its ports beside 50 recorded calls for TORTURE, and print the figures.
+	TORTURE=$(TORTURE) $(GO) test -count=1 -timeout 60m -v -run '^TestTorture$$' ./hack/e2e
+
 .PHONY: bench
 bench: build ## Print the figures: per CPU-second, beside a peer or a bare forwarder in the same run.
 	$(GO) run ./hack/bench -bin $(BIN)/dipcast

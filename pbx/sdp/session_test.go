@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/pbxtest/bounded"
 )
 
 func newSession() Session {
@@ -346,7 +347,10 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("v=0\no=\nm=a 0 b\r"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s := newSession()
-		answer, stream, err := s.Answer(body)
+		var answer []byte
+		var stream media.Stream
+		var err error
+		bounded.Run(t, len(body), func() { answer, stream, err = s.Answer(body) })
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrNoAudio) {
 				t.Fatalf("unknown error %v", err)

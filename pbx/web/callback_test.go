@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dipcast/dipcast/pbx/pbxtest/bounded"
 	"github.com/dipcast/dipcast/pbx/web"
 	"github.com/dipcast/dipcast/pbx/works"
 )
@@ -172,7 +173,7 @@ func FuzzCallback(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "/works/callback", bytes.NewReader(body))
 		r.Header["X-Works-Signature"], r.Header["X-Works-Botid"] = []string{signature}, []string{bot}
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, r)
+		bounded.Run(t, len(body)+len(signature)+len(bot), func() { s.Handler().ServeHTTP(w, r) })
 		signed := strings.TrimSpace(signature) == works.Sign(botSecret, body)
 		switch {
 		case w.Code == http.StatusOK && (!signed || bot != botID):

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/dipcast/dipcast/pbx/pbxtest/bounded"
 )
 
 func TestVerifyCallback(t *testing.T) {
@@ -81,7 +83,9 @@ func FuzzDecodeCallback(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		e, err := DecodeCallback(body)
+		var e Event
+		var err error
+		bounded.Run(t, len(body), func() { e, err = DecodeCallback(body) })
 		switch {
 		case err != nil && !errors.Is(err, ErrCallback):
 			t.Errorf("error %v is not ErrCallback", err)

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dipcast/dipcast/pbx/pbxtest/bounded"
 )
 
 func TestEventIsReadBack(t *testing.T) {
@@ -142,7 +144,10 @@ func FuzzParseInfo(f *testing.F) {
 	f.Add(TypePlain, []byte("5"))
 	f.Add("application/dtmf-relay;;", []byte("Signal=\x00"))
 	f.Fuzz(func(t *testing.T, kind string, body []byte) {
-		d, length, err := ParseInfo(kind, body)
+		var d rune
+		var length time.Duration
+		var err error
+		bounded.Run(t, len(kind)+len(body), func() { d, length, err = ParseInfo(kind, body) })
 		if err != nil {
 			return
 		}

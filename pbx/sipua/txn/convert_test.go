@@ -7,6 +7,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/dipcast/dipcast/pbx/pbxtest/bounded"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
 )
 
@@ -136,7 +137,9 @@ func FuzzParse(f *testing.F) {
 		if m == nil || m.Fault != "" || !m.IsRequest() {
 			return
 		}
-		req, err := Parse(m, source)
+		var req *sip.Request
+		var err error
+		bounded.Run(t, len(data), func() { req, err = Parse(m, source) })
 		if err != nil {
 			return
 		}
