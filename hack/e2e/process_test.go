@@ -53,7 +53,7 @@ func TestPBXProcess(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(ctx) }()
-	fmt.Fprintf(os.Stdout, "PBX %s %s\n", srv.SIPAddr(), srv.AdminAddr())
+	fmt.Fprintf(os.Stdout, "PBX %s %s %s\n", srv.SIPAddr(), srv.AdminAddr(), srv.HTTPAddr())
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent closes it
 	stop()
 	if err := <-done; err != nil {
@@ -65,6 +65,7 @@ func TestPBXProcess(t *testing.T) {
 type process struct {
 	*rig
 	admin string
+	http  string
 	pid   int
 	log   *lockedBuffer
 	end   func() // ends the PBX and fails the test if it did not end well
@@ -88,8 +89,9 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// startProcess starts the sample tenant in a process of its own.
-func startProcess(t *testing.T) *process {
+// startProcess starts the sample tenant in a process of its own; its document
+// may be changed first.
+func startProcess(t *testing.T, change ...func(*conf.Document)) *process {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir()}
 	r.sim = startWorks(t, nil)
@@ -100,6 +102,9 @@ func startProcess(t *testing.T) *process {
 	r.doc.Bot.APIURL, r.doc.Bot.AuthURL, r.doc.Bot.IssuerURL = r.sim.APIURL(), r.sim.AuthURL(), r.sim.URL()
 	r.doc.Trunks[0].Hosts = []conf.TrunkHost{{Host: "127.0.0.2", Port: int(r.carrier.Addr().Port()), Transport: "UDP"}}
 	r.doc.Trunks[0].AllowedCIDRs = []string{"127.0.0.2/32"}
+	for _, f := range change {
+		f(r.doc)
+	}
 	text, err := json.Marshal(processFile{Document: r.doc, DataDir: r.dir})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +121,7 @@ func startProcess(t *testing.T) *process {
 func (p *process) run(file string) {
 	t := p.t
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestPBXProcess$", "-test.v", "-test.timeout=10m")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestPBXProcess$", "-test.v", "-test.timeout=30m")
 	cmd.Env = append(os.Environ(), processEnv+"="+file)
 	cmd.Stderr = p.log
 	in, err := cmd.StdinPipe()
@@ -145,9 +150,9 @@ func (p *process) run(file string) {
 	t.Cleanup(p.end)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		if f := strings.Fields(lines.Text()); len(f) == 3 && f[0] == "PBX" {
+		if f := strings.Fields(lines.Text()); len(f) == 4 && f[0] == "PBX" {
 			p.sip = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort(f[1]).Port()).String()
-			p.admin = f[2]
+			p.admin, p.http = f[2], f[3]
 			break
 		}
 	}
