@@ -1,5 +1,6 @@
 // Command pbx runs one tenant's PBX from a conf.Document in a file, which it
-// watches: the pod's program. A document that is wrong changes nothing.
+// watches: the pod's program. A document that is wrong changes nothing. As
+// `pbx node-guard` it is the helper of a node instead (package nodeguard).
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/filewatch"
 	"github.com/dipcast/dipcast/pbx/load"
+	"github.com/dipcast/dipcast/pbx/nodeguard/kernel"
 	"github.com/dipcast/dipcast/pbx/server"
 )
 
@@ -36,6 +38,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "node-guard" {
+		return kernel.Run(ctx, args[1:], stderr)
+	}
 	flags := flag.NewFlagSet("pbx", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	path := flags.String("document", "/etc/dipcast/document.json", "file with the tenant's document")

@@ -43,6 +43,14 @@ func (s *Server) observe() {
 	s.metrics.Gauge("sip_connections", "Open TCP connections.", func() float64 {
 		return float64(s.agent.Counters().Streams.Load())
 	})
+	s.metrics.Gauge("http_connections", "Open HTTP connections of console, REST and callbacks.", func() float64 {
+		open, _ := s.http.counts()
+		return float64(open)
+	})
+	s.metrics.Counter("http_connections_turned_total", "HTTP connections closed at once, over the cap.", nil, func() float64 {
+		_, turned := s.http.counts()
+		return float64(turned)
+	})
 	s.metrics.Gauge("sip_transactions", "Live SIP transactions of both kinds.", func() float64 {
 		server, client := s.agent.Transactions()
 		return float64(server + client)
@@ -129,7 +137,7 @@ func (s *Server) observeEdge() {
 		"sip_auth_failures_total":            {"Requests with a wrong digest.", &c.Failures},
 		"sip_overloaded_total":               {"Requests answered with 503 for lack of room.", &c.Overloaded},
 		"sip_strays_total":                   {"Responses that belong to nothing, dropped.", &c.Strays},
-		"sip_connections_turned_total":       {"TCP connections closed at once, over the cap.", &c.Turned},
+		"sip_connections_turned_total":       {"TCP connections closed for want of room.", &c.Turned},
 		"registrations_accepted_total":       {"REGISTERs that were accepted.", &r.Accepted},
 		"registrations_refused_total":        {"REGISTERs that were refused after their digest was right.", &r.Refused},
 		"registrations_expired_total":        {"Bindings that ran out.", &r.Expired},

@@ -26,6 +26,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media/record"
 	"github.com/dipcast/dipcast/pbx/media/rtpio"
 	"github.com/dipcast/dipcast/pbx/metrics"
+	"github.com/dipcast/dipcast/pbx/nodeguard"
 	"github.com/dipcast/dipcast/pbx/sipua"
 	"github.com/dipcast/dipcast/pbx/store"
 	"github.com/dipcast/dipcast/pbx/web"
@@ -75,11 +76,12 @@ type Server struct {
 	works    *worksLink
 	bot      *bot.Bot
 	web      *web.Server
-	http     net.Listener
+	http     *capped
 	admin    []net.Listener
 	hold     *holder
 	database watchedDatabase
 	load     overload
+	guard    *nodeguard.Client // of the node, if there is one
 
 	apply   sync.Mutex // one Apply at a time
 	ran     bool
@@ -174,9 +176,12 @@ func (s *Server) openMedia(_ context.Context, bind, advertise []netip.Addr) (err
 }
 
 func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err error) {
+	s.guard = nodeguard.NewClient(func() (uint16, []netip.Prefix) {
+		return s.SIPAddr().Port(), s.agent.Trunks().Networks()
+	}, s.log)
 	s.agent, err = sipua.New(sipua.Config{
 		Document: s.document(), Advertise: advertise, Bind: bind, Port: s.document().Network.Ports.SIP,
-		Media: s.pool, Store: s.store, Log: s.log,
+		Media: s.pool, Store: s.store, Log: s.log, Banned: s.guard.Ban,
 	})
 	if err != nil {
 		return err
@@ -270,9 +275,11 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 	if s.opts.Internal.IsValid() {
 		listen = func(port int) (net.Listener, error) { return listenInternal(ctx, s.opts.Internal, port) }
 	}
-	if s.http, err = listen(ports.HTTP); err != nil {
+	public, err := listen(ports.HTTP)
+	if err != nil {
 		return err
 	}
+	s.http = newCapped(public, httpConnections, httpPerSource, s.proxy)
 	s.onClose(func() { _ = s.http.Close() })
 	admin, err := listen(ports.Admin)
 	if err != nil {
@@ -301,6 +308,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.agent.Run(inner) })
 	g.Go(func() error { return s.bot.Run(inner) })
 	g.Go(func() error { return s.watchLoad(inner) })
+	g.Go(func() error { return s.guard.Run(inner) })
 	g.Go(func() error { return serveHTTP(inner, s.http, web.NewHTTPServer(s.web.Handler(), s.log)) })
 	admin := web.NewHTTPServer(s.web.AdminHandler(s.metrics.Handler(), s.private()), s.log)
 	for _, l := range s.admin {

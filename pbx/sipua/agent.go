@@ -51,6 +51,9 @@ type Config struct {
 	Gate gate.Config
 	// MinExpires and MaxExpires bound a registration; 0 = 60 s and 1 h.
 	MinExpires, MaxExpires time.Duration
+	// Banned is told each source that is shut out as a whole, and for how
+	// long; it must not block. May be nil.
+	Banned func(netip.Addr, time.Duration)
 	// OnTrunk is told each change of a trunk's status; may be nil.
 	OnTrunk func(trunk.Status)
 	Log     *slog.Logger     // nil = silent
@@ -144,7 +147,7 @@ func (a *Agent) build() error {
 		Owner:     func(callID, tag string) (edge.Identity, bool) { return a.legs.Owner(callID, tag) },
 		Invite:    a.onInvite,
 		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },
-		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate,
+		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate, Banned: a.cfg.Banned,
 		Now: a.cfg.Now, Rand: a.cfg.Rand, Log: a.cfg.Log,
 	})
 	if err != nil {

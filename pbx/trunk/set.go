@@ -251,6 +251,20 @@ func (s *Set) Match(source netip.Addr) (trunk string, ok bool) {
 	return s.match.Load().match(source)
 }
 
+// Networks returns every network that Match knows, in order.
+func (s *Set) Networks() []netip.Prefix {
+	m := s.match.Load()
+	var list []netip.Prefix
+	for a := range m.exact {
+		list = append(list, netip.PrefixFrom(a, a.BitLen()))
+	}
+	for i := range m.networks {
+		list = append(list, m.networks[i].prefix)
+	}
+	slices.SortFunc(list, func(a, b netip.Prefix) int { return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits())) })
+	return list
+}
+
 // PermitRealm reports whether a challenge with this realm, in a response from
 // one of the trunk's hosts, may be answered with the trunk's password. See
 // the package comment.

@@ -210,6 +210,9 @@ func (e *Edge) prove(idx *index, m *gate.Message, f *gate.Flow) *conf.Extension 
 		if !trusted && bans.Failed(source, c.Username, now) {
 			e.gate.Counters.Bans.Add(1)
 			e.cfg.Log.Warn("source banned after failed logins", "source", source, "user", clean(c.Username))
+			if e.cfg.Banned != nil && bans.Source(source, now) {
+				e.cfg.Banned(source, bans.For())
+			}
 		}
 	}
 	e.challenge(idx, m, f, verdict == digest.Stale)

@@ -129,6 +129,41 @@ func TestBanOfUserAndSource(t *testing.T) {
 	}
 }
 
+// TestABannedSourceIsTold: of a source that is shut out as a whole the node's
+// helper is told, of one user's ban it is not, and of the trunk never.
+func TestABannedSourceIsTold(t *testing.T) {
+	told := make(chan netip.Addr, 10)
+	b := newBed(t, func(c *edge.Config) {
+		c.Gate.Bans = gate.BanLimits{Failures: 3, Users: 5, For: time.Hour}
+		c.Banned = func(a netip.Addr, d time.Duration) {
+			if d != time.Hour {
+				t.Errorf("told of a ban for %s", d)
+			}
+			told <- a
+		}
+	})
+	b.trunk("127.0.0.3")
+	for _, from := range []string{"127.0.0.1", "127.0.0.3"} {
+		p := b.dial(t, "udp", from)
+		for range 3 {
+			p.register("MD5", "101", "guess")
+		}
+	}
+	if len(told) != 0 {
+		t.Fatalf("one user's ban shut out %s", <-told)
+	}
+	for _, from := range []string{"127.0.0.3", "127.0.0.66"} {
+		p := b.dial(t, "udp", from)
+		for i := range 5 {
+			p.register("MD5", fmt.Sprint(500+i), "guess")
+		}
+	}
+	waitFor(t, "the helper is told", func() bool { return len(told) == 1 })
+	if a := <-told; a.String() != "127.0.0.66" {
+		t.Errorf("told of %s", a)
+	}
+}
+
 func TestTrunkIsNeverBanned(t *testing.T) {
 	b := newBed(t, func(c *edge.Config) { c.Gate.Bans = gate.BanLimits{Failures: 2, Users: 2} })
 	b.trunk("127.0.0.3")

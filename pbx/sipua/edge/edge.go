@@ -63,9 +63,12 @@ type Config struct {
 	// registrations, per second and at once; 0 = 50 and 500, as much as one
 	// source may send that has proven nothing.
 	UserRate, UserBurst float64
-	Now                 func() time.Time
-	Rand                io.Reader
-	Log                 *slog.Logger
+	// Banned is told each source that is shut out as a whole, and for how
+	// long; it must not block. May be nil.
+	Banned func(netip.Addr, time.Duration)
+	Now    func() time.Time
+	Rand   io.Reader
+	Log    *slog.Logger
 }
 
 // Edge is the SIP edge of one tenant.

@@ -73,6 +73,9 @@ func NewBans(limits BanLimits) *Bans {
 	}
 }
 
+// For returns how long a ban lasts.
+func (b *Bans) For() time.Duration { return b.limits.For }
+
 // Source reports whether everything from that source is dropped now.
 func (b *Bans) Source(source netip.Addr, now time.Time) bool {
 	b.mu.Lock()

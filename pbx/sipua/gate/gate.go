@@ -58,7 +58,7 @@ type Counters struct {
 	Failures   atomic.Uint64 // wrong digests
 	Overloaded atomic.Uint64 // answered with 503 for lack of room
 	Streams    atomic.Int64  // open TCP connections
-	Turned     atomic.Uint64 // TCP connections closed at once, over the cap
+	Turned     atomic.Uint64 // TCP connections closed for want of room
 	PanicsHeld atomic.Uint64 // messages whose handling panicked
 }
 

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 	"net"
@@ -17,8 +18,9 @@ type stream struct {
 	conn   net.Conn
 	flow   *Flow
 	table  *streams
-	proven bool        // under table.mu
-	trust  atomic.Bool // proven, for the reader
+	proven bool          // under table.mu
+	place  *list.Element // among the unproven; under table.mu
+	trust  atomic.Bool   // proven, for the reader
 	gone   atomic.Bool
 
 	mu      sync.Mutex

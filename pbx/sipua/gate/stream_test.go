@@ -128,3 +128,60 @@ func TestStrangersLeaveRoomForTrunks(t *testing.T) {
 		t.Fatal("the trunk was not served")
 	}
 }
+
+// TestAStrangersTimeRunsOut: who keeps a connection alive without ever saying
+// who it is loses it all the same, and so does one who sends byte by byte.
+func TestAStrangersTimeRunsOut(t *testing.T) {
+	for name, says := range map[string]string{"pings": "\r\n\r\n", "a slow message": "x"} {
+		t.Run(name, func(t *testing.T) {
+			_, _, addr := serveTCP(t, StreamLimits{Unproven: 300 * time.Millisecond, Message: time.Hour}, "127.0.0.9")
+			conn := dialFrom(t, "127.0.0.1", addr)
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_, _ = io.Copy(io.Discard, conn) // until the gate closes it
+			}()
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			limit := time.After(20 * time.Second)
+			for {
+				select {
+				case <-ended:
+					return
+				case <-tick.C:
+					_, _ = io.WriteString(conn, says) // may be too late
+				case <-limit:
+					t.Fatal("it still goes on")
+				}
+			}
+		})
+	}
+}
+
+// TestTheOldestStrangerGivesWay: where strangers fill the table a phone finds
+// a place; those who proved who they are keep theirs.
+func TestTheOldestStrangerGivesWay(t *testing.T) {
+	g, h, addr := serveTCP(t, StreamLimits{Total: 3, PerSource: 8}, "127.0.0.99")
+	serve := func(conn net.Conn) *Flow {
+		t.Helper()
+		if _, err := io.WriteString(conn, options); err != nil {
+			t.Fatal(err)
+		}
+		return <-h.flows
+	}
+	phone := serve(dialFrom(t, "127.0.0.1", addr))
+	phone.Prove()
+	first := dialFrom(t, "127.0.0.2", addr)
+	serve(first)
+	serve(dialFrom(t, "127.0.0.3", addr))
+	serve(dialFrom(t, "127.0.0.4", addr)) // takes the place of the first
+	_, _ = io.Copy(io.Discard, first)     // it was closed
+	if !phone.Alive() || g.Counters.Turned.Load() != 1 {
+		t.Errorf("the phone is there: %v; %d were turned away", phone.Alive(), g.Counters.Turned.Load())
+	}
+	g.streams.mu.Lock()
+	defer g.streams.mu.Unlock()
+	if len(g.streams.open) != 3 || g.streams.waiting.Len() != 2 || len(g.streams.unproven) != 2 {
+		t.Errorf("%d are open, %d of strangers from %d sources", len(g.streams.open), g.streams.waiting.Len(), len(g.streams.unproven))
+	}
+}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bufio"
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ type StreamLimits struct {
 	PerSource int           // connections of one source that have not proven themselves, 32
 	Header    int           // bytes of one message's headers, 16384
 	Body      int           // bytes of one message's body, 65536
-	Unproven  time.Duration // idle time until the peer has proven who it is, 30 s
+	Unproven  time.Duration // in which the peer must have proven who it is, 30 s
 	Idle      time.Duration // idle time after that, 2 h
 	Message   time.Duration // from the first to the last byte of a message, 10 s
 	Write     time.Duration // until a peer that does not read is given up, 5 s
@@ -57,12 +58,14 @@ type streams struct {
 	closed   bool
 	open     map[netip.AddrPort]*stream
 	unproven map[netip.Addr]int
+	waiting  *list.List // of *stream, unproven ones, the oldest at the back
 }
 
 func (s *streams) init(l StreamLimits) {
 	s.limits = l.withDefaults()
 	s.open = make(map[netip.AddrPort]*stream)
 	s.unproven = make(map[netip.Addr]int)
+	s.waiting = list.New()
 }
 
 func (s *streams) closeAll() {
@@ -74,8 +77,10 @@ func (s *streams) closeAll() {
 	}
 }
 
-// add takes a connection in, or reports that there is no room.
-func (s *streams) add(st *stream, proven bool) bool {
+// add takes a connection in, or reports that there is no room. Where strangers
+// have taken all of it the oldest of them goes: phones prove who they are at
+// once, those who only sit there never do.
+func (s *streams) add(st *stream, proven bool) (ok bool, evicted *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	source := Network(st.flow.Remote.Addr())
@@ -84,18 +89,25 @@ func (s *streams) add(st *stream, proven bool) bool {
 	if proven {
 		room += s.limits.Total/8 + 1
 	}
-	if s.closed || len(s.open) >= room {
-		return false
+	if s.closed || !proven && s.unproven[source] >= s.limits.PerSource {
+		return false, nil
+	}
+	if len(s.open) >= room {
+		oldest := s.waiting.Back()
+		if oldest == nil {
+			return false, nil
+		}
+		evicted, _ = oldest.Value.(*stream)
+		delete(s.open, evicted.flow.Remote)
+		s.settle(evicted)
 	}
 	if !proven {
-		if s.unproven[source] >= s.limits.PerSource {
-			return false
-		}
 		s.unproven[source]++
+		st.place = s.waiting.PushFront(st)
 	}
 	st.proven = proven
 	s.open[st.flow.Remote] = st
-	return true
+	return true, evicted
 }
 
 func (s *streams) remove(st *stream) {
@@ -113,6 +125,7 @@ func (s *streams) settle(st *stream) {
 		return
 	}
 	st.proven = true
+	s.waiting.Remove(st.place)
 	source := Network(st.flow.Remote.Addr())
 	if s.unproven[source]--; s.unproven[source] <= 0 {
 		delete(s.unproven, source)
@@ -164,9 +177,14 @@ func (g *Gate) serveStream(conn net.Conn, proven bool) (*Flow, error) {
 	st := &stream{conn: conn, flow: f, table: &g.streams}
 	f.stream = st
 	st.trust.Store(proven)
-	if !g.streams.add(st, proven) {
+	ok, evicted := g.streams.add(st, proven)
+	if !ok {
 		_ = conn.Close() // was never served
 		return nil, errFull
+	}
+	if evicted != nil {
+		g.Counters.Turned.Add(1)
+		_ = evicted.conn.Close() // its reader notices
 	}
 	g.Counters.Streams.Add(1)
 	g.mu.Lock()
@@ -204,17 +222,20 @@ func (g *Gate) readStream(st *stream) {
 		g.cfg.Handler.Closed(st.flow)
 	}()
 	cut := newFramer(st.conn, g.streams.limits)
-	for {
-		idle := g.streams.limits.Unproven
-		if st.trust.Load() {
-			idle = g.streams.limits.Idle
+	until := time.Now().Add(g.streams.limits.Unproven)
+	// Whatever a stranger sends, and however slowly, its time runs out.
+	within := func(d time.Duration) error {
+		end := time.Now().Add(d)
+		if !st.trust.Load() && end.After(until) {
+			end = until
 		}
-		if err := st.conn.SetReadDeadline(time.Now().Add(idle)); err != nil {
+		return st.conn.SetReadDeadline(end)
+	}
+	for {
+		if err := within(g.streams.limits.Idle); err != nil {
 			return
 		}
-		message, err := cut.next(func() error {
-			return st.conn.SetReadDeadline(time.Now().Add(g.streams.limits.Message))
-		})
+		message, err := cut.next(func() error { return within(g.streams.limits.Message) })
 		switch {
 		case errors.Is(err, errPing):
 			g.keepAlive([]byte("\r\n\r\n"), st.flow)

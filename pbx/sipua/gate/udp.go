@@ -4,11 +4,17 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 )
 
 // maxDatagram is the largest datagram read; a larger one is cut and then
 // fails for want of a body.
 const maxDatagram = 65535
+
+// yieldAfter is how many datagrams are read before others may run: in a flood
+// there is always one more, and with a single processor the media would wait
+// until the runtime takes it away from us.
+const yieldAfter = 32
 
 // ServeUDP reads datagrams from the socket until Close.
 func (g *Gate) ServeUDP(conn *net.UDPConn) error {
@@ -18,7 +24,10 @@ func (g *Gate) ServeUDP(conn *net.UDPConn) error {
 func (g *Gate) readUDP(conn *net.UDPConn) {
 	local, _ := netip.ParseAddrPort(conn.LocalAddr().String())
 	buf := make([]byte, maxDatagram)
-	for {
+	for read := 0; ; read++ {
+		if read%yieldAfter == yieldAfter-1 {
+			runtime.Gosched()
+		}
 		n, from, err := conn.ReadFromUDPAddrPort(buf)
 		if errors.Is(err, net.ErrClosed) {
 			return
