@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,8 +12,12 @@ import (
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/tone"
+	"github.com/dipcast/dipcast/pbx/phone"
 	"github.com/dipcast/dipcast/pbx/server"
 )
+
+// A recording's header: its size, and where it says how many samples follow.
+const wavHeader, wavSamples = 58, 46
 
 // A call that is moved is one recording: the caller on the left, on the right
 // whom the caller heard, one after the other, for as long as the record says.
@@ -60,6 +65,58 @@ func TestARecordingFollowsTheCaller(t *testing.T) {
 	}
 }
 
+// What a killed process has recorded can be played as it is.
+func TestARecordingOutlivesTheProcess(t *testing.T) {
+	p := newProgram(t)
+	p.doc.Recording.Mode = "All"
+	text, err := json.Marshal(p.doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p.document, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	one, two := p.phone("2000", crowdSecret), p.phone("2001", crowdSecret)
+	for _, ph := range []*phone.Phone{one, two} {
+		if err := ph.Register(within(t), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caller, err := one.Dial(within(t), "2001", phone.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := rings(t, two)
+	answer(t, called)
+	caller.Play(tone.Sine(440, loud))
+	called.Play(tone.Sine(660, loud))
+	hears(t, caller, "the caller", 660)
+	var file string
+	waitFor(t, "some seconds are recorded", func() bool {
+		files, err := filepath.Glob(filepath.Join(p.data, server.Recordings, "*", "*", "*.wav"))
+		if err != nil || len(files) != 1 {
+			return false
+		}
+		file = files[0]
+		info, err := os.Stat(file)
+		return err == nil && info.Size() > wavHeader+6*2*codec.ClockRate
+	})
+	p.kill()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := int(binary.LittleEndian.Uint32(b[wavSamples:]))
+	if samples < 4*codec.ClockRate || len(b) < wavHeader+2*samples {
+		t.Fatalf("the header says %d samples, the file has %d octets", samples, len(b))
+	}
+	sound := string(b[wavHeader : wavHeader+2*samples])
+	if left, right := tenths(channel(sound, 0), 440), tenths(channel(sound, 1), 660); left < 20 || right < 20 {
+		t.Errorf("%d tenths on the left are the caller, %d on the right the other", left, right)
+	}
+}
+
 // tenths counts the tenths of a second that are the tone.
 func tenths(s []int16, hz float64) (n int) {
 	const tenth = codec.ClockRate / 10
@@ -74,19 +131,18 @@ func tenths(s []int16, hz float64) (n int) {
 // recording gets a recording by REST once it is whole.
 func (r *rig) recording(id string, length time.Duration) (left, right []int16) {
 	r.t.Helper()
-	const header, atSamples = 58, 46
 	want := int(length / (time.Second / codec.ClockRate))
 	bearer := http.Header{"Authorization": {"Bearer " + r.apiToken()}}
 	var sound string
 	waitFor(r.t, "the recording is whole", func() bool {
 		resp, body := fetch(r.t, browser(r.t), http.MethodGet, r.doc.Web.BaseURL+"/api/v1/cdrs/"+id+"/recording", "", bearer)
 		sound = body
-		return resp.StatusCode == http.StatusOK && len(body) >= header && int(binary.LittleEndian.Uint32([]byte(body[atSamples:]))) == want
+		return resp.StatusCode == http.StatusOK && len(body) >= wavHeader && int(binary.LittleEndian.Uint32([]byte(body[wavSamples:]))) == want
 	})
-	if len(sound) != header+2*want {
+	if len(sound) != wavHeader+2*want {
 		r.t.Fatalf("the header says %d samples, the file has %d octets", want, len(sound))
 	}
-	return channel(sound[header:], 0), channel(sound[header:], 1)
+	return channel(sound[wavHeader:], 0), channel(sound[wavHeader:], 1)
 }
 
 func channel(data string, n int) []int16 {
