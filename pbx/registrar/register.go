@@ -58,7 +58,7 @@ func (r *Registrar) Register(q *Request, done func(Result)) {
 			// The binding stays; the phone asks again and finds it there.
 			res = Result{Status: 503, Reason: "Service Unavailable"}
 		} else {
-			r.waiting = append(r.waiting, func() { done(res) })
+			r.waiting = append(r.waiting, waiting{q.Extension, func() { done(res) }})
 			later = true
 		}
 		r.signal()

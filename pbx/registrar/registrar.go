@@ -55,9 +55,15 @@ type Registrar struct {
 	aors    map[string][]pbx.Contact // by extension; slices are never changed in place
 	dirty   map[string]bool          // changed since the last write began
 	flying  map[string][]pbx.Contact // being written now
-	waiting []func()
+	waiting []waiting
 	total   int
 	warned  bool
+}
+
+// waiting is an answer that is given when its extension is written.
+type waiting struct {
+	extension string
+	give      func()
 }
 
 // New returns a registrar without bindings.
@@ -218,33 +224,58 @@ func (r *Registrar) sweep() {
 // storeTimeout is how long phones wait for a store that hangs.
 const storeTimeout = 3 * time.Second
 
-// flush writes everything that changed in one transaction and then gives the
-// answers that waited for it.
+// maxBatch is how many extensions are written in one transaction. A batch that
+// a slow disk does not take in time is written again, so it must not grow with
+// all that has changed meanwhile.
+const maxBatch = 500
+
+// flush writes everything that changed, and gives the answers that waited.
 func (r *Registrar) flush(ctx context.Context) {
-	r.mu.Lock()
-	batch := make(map[string][]pbx.Contact, len(r.dirty))
-	for extension := range r.dirty {
-		batch[extension] = r.aors[extension]
-	}
-	clear(r.dirty)
-	r.flying = batch
-	answers := r.waiting
-	r.waiting = nil
-	r.mu.Unlock()
-	if len(batch) > 0 && r.cfg.Store != nil {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		err := r.save(ctx, batch)
-		cancel()
-		if err != nil {
-			r.failed(batch, err)
+	for more := true; more; {
+		batch, answers := r.take()
+		if len(batch) > 0 && r.cfg.Store != nil {
+			limited, cancel := context.WithTimeout(ctx, storeTimeout)
+			err := r.save(limited, batch)
+			cancel()
+			if err != nil {
+				answers = append(answers, r.failed(batch, err)...)
+			}
+		}
+		r.mu.Lock()
+		r.flying = nil
+		more = len(r.waiting) > 0
+		r.mu.Unlock()
+		for _, answer := range answers {
+			answer.give()
 		}
 	}
+}
+
+// take returns the bindings that are written next, and the answers that then
+// need not wait any more.
+func (r *Registrar) take() (batch map[string][]pbx.Contact, answers []waiting) {
 	r.mu.Lock()
-	r.flying = nil
-	r.mu.Unlock()
-	for _, answer := range answers {
-		answer()
+	defer r.mu.Unlock()
+	batch = make(map[string][]pbx.Contact)
+	for extension := range r.dirty {
+		if len(batch) == maxBatch {
+			break
+		}
+		batch[extension] = r.aors[extension]
+		delete(r.dirty, extension)
 	}
+	r.flying = batch
+	later := r.waiting[:0]
+	for _, w := range r.waiting {
+		if r.dirty[w.extension] {
+			later = append(later, w)
+		} else {
+			answers = append(answers, w)
+		}
+	}
+	clear(r.waiting[len(later):])
+	r.waiting = later
+	return batch, answers
 }
 
 func (r *Registrar) save(ctx context.Context, batch map[string][]pbx.Contact) error {
@@ -259,8 +290,10 @@ func (r *Registrar) save(ctx context.Context, batch map[string][]pbx.Contact) er
 	return nil
 }
 
-// failed keeps what could not be written for the next round.
-func (r *Registrar) failed(batch map[string][]pbx.Contact, err error) {
+// failed keeps what could not be written for the next round, and returns the
+// answers that wait for the rest: no phone waits for a store that does not
+// write.
+func (r *Registrar) failed(batch map[string][]pbx.Contact, err error) []waiting {
 	if n := r.Counters.StoreFailures.Add(1); n&(n-1) == 0 {
 		r.cfg.Log.Error("registrations are not written and would not survive a restart", "error", err, "times", n)
 	}
@@ -269,6 +302,9 @@ func (r *Registrar) failed(batch map[string][]pbx.Contact, err error) {
 	for extension := range batch {
 		r.dirty[extension] = true
 	}
+	answers := r.waiting
+	r.waiting = nil
+	return answers
 }
 
 // sameURI reports whether two contact URIs name the same place: case counts

@@ -346,3 +346,51 @@ func TestContactsInOrder(t *testing.T) {
 		t.Errorf("order %+v", cs)
 	}
 }
+
+// slow is a store that takes only so many extensions in one go.
+type slow struct {
+	memory
+	most int
+}
+
+func (s *slow) SaveAll(ctx context.Context, all map[string][]pbx.Contact) error {
+	if len(all) > s.most {
+		return context.DeadlineExceeded
+	}
+	for extension, contacts := range all {
+		if err := s.Save(ctx, extension, contacts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestALargeStormIsWrittenInPieces: what a slow disk cannot take at once does
+// not grow until it can take none of it.
+func TestALargeStormIsWrittenInPieces(t *testing.T) {
+	s := &slow{most: maxBatch}
+	r := New(Config{Store: s, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	const phones = 5*maxBatch + 7
+	done := make(chan Result, phones)
+	for i := range phones {
+		q := one("sip:a@h", 1, -1)
+		q.Extension = fmt.Sprint(i)
+		r.Register(&q, func(res Result) { done <- res })
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Run(ctx)
+	}()
+	for range phones {
+		if res := <-done; res.Status != 200 {
+			t.Errorf("answer %+v", res)
+		}
+	}
+	cancel()
+	<-ended
+	if got, err := s.Load(context.Background(), time.Now()); err != nil || len(got) != phones || r.Counters.StoreFailures.Load() != 0 {
+		t.Errorf("%d of %d are in the store (%v), %d writes failed", len(got), phones, err, r.Counters.StoreFailures.Load())
+	}
+}
