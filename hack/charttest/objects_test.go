@@ -143,6 +143,31 @@ func restricted(pod corev1.PodSpec) (complaints []string) {
 	return complaints
 }
 
+// TestTheGuardHasOneRight: the helper of the nodes has none of the rights that
+// the operator's pod must not have, but for the host's network and NET_ADMIN;
+// and nobody has it who did not ask for it.
+func TestTheGuardHasOneRight(t *testing.T) {
+	for _, set := range valueSets(t) {
+		list := find[appsv1.DaemonSet](t, renderSet(t, set), "DaemonSet")
+		if want := map[bool]int{true: 1}[set == "node-guard"]; len(list) != want {
+			t.Errorf("%s: %d DaemonSets, want %d", set, len(list), want)
+		}
+		for _, d := range list {
+			want := []string{"uses a namespace of the host", "may run as root", "node-guard keeps capabilities", "node-guard departs from the pod"}
+			if got := restricted(d.Spec.Template.Spec); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", set, got, want)
+			}
+			c := d.Spec.Template.Spec.Containers[0].SecurityContext
+			if !slices.Equal(c.Capabilities.Add, []corev1.Capability{"NET_ADMIN"}) || c.Privileged != nil || c.SeccompProfile != nil {
+				t.Errorf("%s: the container may %+v", set, c)
+			}
+			if mounts := d.Spec.Template.Spec.Volumes; len(mounts) != 0 {
+				t.Errorf("%s: the pod mounts %+v", set, mounts)
+			}
+		}
+	}
+}
+
 // TestKinds: the chart carries the definitions that make generate wrote, kept
 // when the chart goes.
 func TestKinds(t *testing.T) {
