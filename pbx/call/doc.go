@@ -1,6 +1,7 @@
 // Package call is the engine: it decides what happens in a call.
 //
-// One goroutine owns one call. It reads inputs (a leg rings, a deadline
+// One goroutine at a time owns a call, and none while nothing happens in it:
+// they come from a pool. It reads inputs (a leg rings, a deadline
 // passed, a button was pressed), hands each to the function step, and
 // executes the actions that step returns. step does no input or output, reads
 // no clock and keeps nothing outside its State, so a call can be tested edge

@@ -15,6 +15,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/dialplan"
 	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/mailbox"
 	"github.com/dipcast/dipcast/pbx/media"
 )
 
@@ -63,6 +64,7 @@ type Engine struct {
 	idle     chan struct{} // closed and replaced whenever the last call has ended
 	tap      dialplan.Tap
 	running  sync.WaitGroup
+	pool     *mailbox.Pool
 	legs     atomic.Int64 // that are not over: each has a media port
 }
 
@@ -83,7 +85,7 @@ func New(cfg Config) *Engine {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	cfg.Timing = cfg.Timing.withDefaults()
-	return &Engine{cfg: cfg, calls: make(map[pbx.CallID]*run), idle: make(chan struct{})}
+	return &Engine{cfg: cfg, calls: make(map[pbx.CallID]*run), idle: make(chan struct{}), pool: mailbox.NewPool()}
 }
 
 // Receive implements leg.Receiver: it routes an incoming call. Calls above
@@ -111,7 +113,7 @@ func (e *Engine) Receive(_ context.Context, in leg.Incoming) (leg.Listener, *leg
 	return r, nil
 }
 
-// launch starts the goroutine of a new call, or refuses it.
+// launch begins a new call, or refuses it.
 func (e *Engine) launch(doc *conf.Document, s State, emergency bool, prepare func(*run), first input) (*run, *pbx.Error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -125,10 +127,12 @@ func (e *Engine) launch(doc *conf.Document, s State, emergency bool, prepare fun
 	r := newRun(e, doc, s)
 	r.emergency = emergency
 	prepare(r)
-	r.box.Put(envelope{in: first})
 	e.calls[s.ID] = r
 	e.legs.Add(int64(len(r.legs)))
-	e.running.Go(r.loop)
+	e.running.Add(1)
+	serve := r.serve
+	r.box.Serve(func() { e.pool.Go(serve) })
+	r.box.Put(envelope{in: first})
 	return r, nil
 }
 
@@ -251,6 +255,7 @@ func (e *Engine) Close() {
 	}
 	e.mu.Unlock()
 	e.running.Wait()
+	e.pool.Close()
 }
 
 // party completes a caller: extensions get the name of the document, outside

@@ -26,14 +26,17 @@ type envelope struct {
 	reply chan *pbx.Error
 }
 
-// run is the goroutine around one call's State. Other goroutines touch box
-// only, and look at the state through snapshot.
+// run is what owns one call's State: a goroutine of the engine's pool while
+// inputs wait, nobody in between. Other goroutines touch box only, and look at
+// the state through snapshot.
 type run struct {
 	e       *Engine
 	doc     *conf.Document
 	box     *mailbox.Box[envelope]
 	mu      sync.Mutex // held while state changes, and by who looks from outside
-	state   State      // only the goroutine changes it
+	state   State      // only the owner changes it
+	due     time.Time  // when the timer puts a tick
+	timer   *time.Timer
 	legs    map[pbx.LegID]leg.Leg
 	replies map[int]chan *pbx.Error
 	ticket  int
@@ -65,31 +68,52 @@ func (r *run) change(f func(*State)) {
 	f(&r.state)
 }
 
-// loop owns the call until it is over.
-func (r *run) loop() {
-	defer r.leave()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for r.state.Phase != pbx.CallOver {
-		if env, ok := r.box.Take(); ok {
-			r.handle(env)
-			continue
+// serve owns the call while inputs wait, one goroutine at a time.
+func (r *run) serve() {
+	for {
+		env, ok := r.box.Take()
+		if !ok {
+			return
 		}
-		wait := time.Hour
-		if at := r.state.next(); !at.IsZero() {
-			wait = at.Sub(r.e.cfg.Now())
+		r.handle(env)
+		if r.state.Phase == pbx.CallOver {
+			r.leave()
+			return
 		}
-		timer.Reset(wait)
-		select {
-		case <-r.box.Ready():
-		case <-timer.C:
-			r.handle(envelope{in: tick{}})
+		if _, ok := env.in.(tick); ok {
+			r.due = time.Time{} // it may have come a moment too early
 		}
+		r.remind()
 	}
+}
+
+// remind sees to it that a tick comes at the next deadline.
+func (r *run) remind() {
+	at := r.state.next()
+	if at.Equal(r.due) {
+		return
+	}
+	r.due = at
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	if at.IsZero() {
+		return
+	}
+	wait := at.Sub(r.e.cfg.Now())
+	if r.timer == nil {
+		r.timer = time.AfterFunc(wait, func() { r.put(tick{}) })
+		return
+	}
+	r.timer.Reset(wait)
 }
 
 // leave answers every command that came too late.
 func (r *run) leave() {
+	defer r.e.running.Done()
+	if r.timer != nil {
+		r.timer.Stop()
+	}
 	for _, env := range r.box.Close() {
 		if env.reply != nil {
 			env.reply <- pbx.ErrGone

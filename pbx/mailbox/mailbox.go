@@ -1,7 +1,10 @@
 // Package mailbox is an unbounded first-in first-out queue with one reader:
 // the way by which inputs reach the goroutine that owns something. Putting
-// never blocks; who may be flooded puts what can be spared with PutBelow. The
-// package starts no goroutine and imports nothing of ours.
+// never blocks; who may be flooded puts what can be spared with PutBelow.
+//
+// The reader is a goroutine that waits for Ready, or one of a Pool at a time,
+// which Serve asks for when there is something to read. The goroutines of a
+// Pool end with its Close. The package imports nothing of ours.
 package mailbox
 
 import (
@@ -16,6 +19,8 @@ type Box[T any] struct {
 	taken  int // how many of items are gone already
 	closed bool
 	ready  chan struct{}
+	serve  func() // asks for a reader; nil if one waits for ready
+	served bool   // a reader is on its way, or takes
 }
 
 // kept is how much room an empty box keeps for the next items.
@@ -26,16 +31,30 @@ func New[T any]() *Box[T] {
 	return &Box[T]{ready: make(chan struct{}, 1)}
 }
 
+// Serve sets what asks for a reader; it must be called before the first Put.
+// From then on start is called, by who puts, whenever items wait and nobody
+// takes them. It has to see to it that a goroutine calls Take until there is
+// none.
+func (b *Box[T]) Serve(start func()) { b.serve = start }
+
 // Put appends v and reports whether the box is open.
 func (b *Box[T]) Put(v T) bool { return b.PutBelow(math.MaxInt, v) }
 
 // PutBelow is Put for what can be spared: it does nothing and returns false if
 // most items or more wait already.
 func (b *Box[T]) PutBelow(most int, v T) bool {
+	ok, start := b.put(most, v)
+	if start {
+		b.serve()
+	}
+	return ok
+}
+
+func (b *Box[T]) put(most int, v T) (ok, start bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || len(b.items)-b.taken >= most {
-		return false
+		return false, false
 	}
 	if len(b.items) == cap(b.items) && b.taken > len(b.items)/2 {
 		n := copy(b.items, b.items[b.taken:])
@@ -43,11 +62,15 @@ func (b *Box[T]) PutBelow(most int, v T) bool {
 		b.items, b.taken = b.items[:n], 0
 	}
 	b.items = append(b.items, v)
+	if b.serve != nil {
+		start, b.served = !b.served, true
+		return true, start
+	}
 	select {
 	case b.ready <- struct{}{}:
 	default:
 	}
-	return true
+	return true, false
 }
 
 // Take removes the oldest item; ok is false if there is none.
@@ -55,6 +78,7 @@ func (b *Box[T]) Take() (v T, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.taken == len(b.items) {
+		b.served = false
 		return v, false
 	}
 	v = b.items[b.taken]

@@ -16,14 +16,15 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
-// sipLeg implements leg.Leg. Its goroutine (run) owns everything below the
-// line; all others speak to it through the mailbox.
+// sipLeg implements leg.Leg. Its goroutine owns everything below the line; all
+// others speak to it through the mailbox. It comes from the table's pool while
+// messages wait: a leg on which nothing happens has none.
 //
 //	UAS: INVITE ─► receive ─► 180/183 ─► 200 ─► ACK ─► talk ─► BYE
 //	UAC: Dial ─► attempt(s) ─► 18x ─► 2xx, ACK ─► talk ─► BYE
 //
-// After LegOver was told the goroutine stays only as long as transactions of
-// its own are open, so that a late 200 is still acknowledged and ended.
+// After LegOver was told the leg stays only as long as transactions of its own
+// are open, so that a late 200 is still acknowledged and ended.
 type sipLeg struct {
 	id       pbx.LegID
 	t        *Table
@@ -35,7 +36,7 @@ type sipLeg struct {
 	doc      *conf.Document
 	box      *mailbox.Box
 	port     media.Port
-	done     chan struct{} // closed when the goroutine ends
+	done     chan struct{} // closed when the leg is left
 	gone     atomic.Bool   // LegOver was told
 	owner    atomic.Pointer[edge.Identity]
 
@@ -93,16 +94,25 @@ func (l *sipLeg) notices() media.Notices {
 	}
 }
 
-// run is the leg's goroutine. first is its first message.
+// run begins the leg's life. first is its first message.
 func (l *sipLeg) run(first func()) {
-	defer l.exit()
-	first()
-	for !l.finished() {
-		f, ok := l.box.Take(l.t.ctx)
+	work := l.work
+	l.box.Serve(func() { l.t.pool.Go(work) })
+	l.box.Post(first)
+}
+
+// work is the leg's goroutine, as long as messages wait.
+func (l *sipLeg) work() {
+	for {
+		f, ok := l.box.Take()
 		if !ok {
 			return
 		}
 		f()
+		if l.finished() || l.t.ctx.Err() != nil {
+			l.exit()
+			return
+		}
 	}
 }
 

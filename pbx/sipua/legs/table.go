@@ -11,6 +11,7 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/mailbox"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
@@ -87,7 +88,8 @@ type mergeKey struct {
 	seq               uint32
 }
 
-// Table is the table of live legs and the owner of their goroutines.
+// Table is the table of live legs and the owner of the goroutines that serve
+// them.
 type Table struct {
 	cfg Config
 	ctx context.Context // ends when the table is closed by force
@@ -99,6 +101,7 @@ type Table struct {
 	idle   chan struct{} // closed whenever live is empty
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
+	pool   *mailbox.Pool
 }
 
 // New returns an empty table.
@@ -106,7 +109,7 @@ func New(cfg Config) *Table {
 	cfg.Timers = cfg.Timers.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	t := &Table{
-		cfg: cfg, ctx: ctx, stop: stop,
+		cfg: cfg, ctx: ctx, stop: stop, pool: mailbox.NewPool(),
 		live: map[dialogKey]*sipLeg{}, merge: map[mergeKey]*sipLeg{}, idle: make(chan struct{}),
 	}
 	close(t.idle)
@@ -207,7 +210,11 @@ func (t *Table) Close(ctx context.Context) error {
 	}
 	err := t.Wait(ctx)
 	t.stop()
+	for _, l := range all {
+		l.box.Post(func() {}) // so that it sees that the time is over
+	}
 	t.wg.Wait()
+	t.pool.Close()
 	return err
 }
 

@@ -126,6 +126,7 @@ func (l *sipLeg) confirmed(again bool) {
 		return
 	}
 	if !again {
+		l.uas = nil // what the INVITE said is known now
 		l.lis.LegAnswered(l.id)
 	}
 	l.setHeld()

@@ -3,6 +3,7 @@ package legs
 import (
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -86,7 +87,7 @@ func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 		}()
 		return l
 	}
-	go l.run(func() { l.start(err) })
+	l.run(func() { l.start(err) })
 	return l
 }
 
@@ -175,6 +176,9 @@ func (l *sipLeg) invite(p place, auth sip.Header) {
 
 // heard takes what an INVITE transaction says.
 func (l *sipLeg) heard(a *attempt, res *sip.Response, err error) {
+	if l.uac == nil {
+		return // answered so long ago that nothing can come any more
+	}
 	if err != nil {
 		l.failed(a, 0, "the peer does not answer")
 		return
@@ -370,8 +374,10 @@ func (l *sipLeg) accepted(a *attempt, res *sip.Response) {
 	}
 	f := l.forkOf(res)
 	f.dlg.State = dialog.Confirmed
-	u.winner = f
+	u.winner, a.req = f, nil
 	u.give.Stop()
+	// No 2xx comes after Timer M (RFC 6026 §7.2): nothing of this is needed then.
+	u.next.Set(64*l.t.cfg.Timers.T1+time.Second, func() { l.uac = nil })
 	l.dlg = f.dlg
 	l.dlg.Timer.Accept(message.SessionExpires(res))
 	l.route(l.dlg)

@@ -88,7 +88,7 @@ func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Ident
 	if !alive {
 		in.cancelled.Store(true)
 	}
-	go l.run(func() { l.receive(receiver, id) })
+	l.run(func() { l.receive(receiver, id) })
 	l.attend(in)
 }
 

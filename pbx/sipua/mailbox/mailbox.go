@@ -4,7 +4,6 @@
 package mailbox
 
 import (
-	"context"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/mailbox"
@@ -28,19 +27,12 @@ func (b *Box) Post(f func()) { b.queue.Put(f) }
 // queued.
 func (b *Box) PostBounded(f func()) bool { return b.queue.PutBelow(limit, f) }
 
-// Take returns the next message, false when the context is over.
-func (b *Box) Take(ctx context.Context) (func(), bool) {
-	for {
-		if f, ok := b.queue.Take(); ok {
-			return f, ctx.Err() == nil
-		}
-		select {
-		case <-b.queue.Ready():
-		case <-ctx.Done():
-			return nil, false
-		}
-	}
-}
+// Serve sets what asks for a goroutine that takes messages until there is none;
+// it must be called before the first Post.
+func (b *Box) Serve(start func()) { b.queue.Serve(start) }
+
+// Take returns the next message, false if there is none.
+func (b *Box) Take() (func(), bool) { return b.queue.Take() }
 
 // Close drops what waits and what comes.
 func (b *Box) Close() { b.queue.Close() }
