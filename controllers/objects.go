@@ -30,7 +30,7 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 	in := desired.Input{
 		Tenant: s.inForce(), Class: s.class, Ports: s.ports,
 		Image: o.PBXImage, ImagePullSecrets: o.ImagePullSecrets, MonitoringLabels: o.MonitoringLabels,
-		Trunks: len(s.trunks), Node: o.nodeOf(s), APIs: o.apis.Present(),
+		Trunks: len(s.trunks), Node: o.nodeOf(s), APIs: o.apis.Present(), Receivers: o.receivers.Now(),
 	}
 	if s.document != nil {
 		text, err := json.Marshal(s.document)
@@ -65,7 +65,7 @@ func (o *operator) applyObjects(ctx context.Context, s *scene) error {
 			o.tell(s.tenant, documentWritten(s.wanted))
 		}
 	}
-	return o.prune(ctx, s)
+	return o.prune(ctx, s, in.Receivers)
 }
 
 // refusedAgain is how often it is tried again what only a person can mend: no
@@ -98,12 +98,12 @@ func permanent(err error) bool {
 
 // prune deletes those objects whose absence is wanted. Config and StatefulSet
 // are not among them: they go with the tenant.
-func (o *operator) prune(ctx context.Context, s *scene) error {
+func (o *operator) prune(ctx context.Context, s *scene, receivers *desired.Receivers) error {
 	wanted := map[string]bool{}
 	for _, want := range s.objects.All() {
 		wanted[fmt.Sprintf("%T %v %s", want, want.GetObjectKind().GroupVersionKind().Kind, want.GetName())] = true
 	}
-	for _, object := range optional.Prunable(s.tenant, o.apis.Present()) {
+	for _, object := range optional.Prunable(s.tenant, o.apis.Present(), receivers) {
 		if wanted[fmt.Sprintf("%T %v %s", object, object.GetObjectKind().GroupVersionKind().Kind, object.GetName())] {
 			continue
 		}

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
 	"github.com/dipcast/dipcast/controllers/apply"
 	"github.com/dipcast/dipcast/controllers/fleet"
 	"github.com/dipcast/dipcast/controllers/optional"
+	"github.com/dipcast/dipcast/controllers/receiver"
 	"github.com/dipcast/dipcast/controllers/secret"
 	"github.com/dipcast/dipcast/controllers/trust"
 	"github.com/dipcast/dipcast/controllers/verdict"
@@ -34,6 +36,10 @@ type Options struct {
 	TrustedCAsFile string
 	// Namespaces are those that the operator serves; empty: all.
 	Namespaces []string
+	// ReceiverService finds the replicas of the operator that take bots'
+	// callbacks, by its port "callbacks"; zero: Ingresses and routes lead
+	// callbacks to the tenants' PBXs.
+	ReceiverService types.NamespacedName
 	// MaxUpdates is how many tenants are replaced at a time. Default: 5.
 	MaxUpdates int
 	// NodeDeadAfter is how long a node must not have been ready before a pod on
@@ -70,5 +76,7 @@ type operator struct {
 	secrets  *secret.Keeper
 	trust    *trust.CAs
 	memory   memory
-	nudges   nudges
+	// receivers is nil if callbacks are not received.
+	receivers *receiver.Places
+	nudges    nudges
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/fleet"
 	"github.com/dipcast/dipcast/controllers/optional"
+	"github.com/dipcast/dipcast/controllers/receiver"
 	"github.com/dipcast/dipcast/controllers/secret"
 	"github.com/dipcast/dipcast/controllers/trust"
 	"github.com/dipcast/dipcast/controllers/verdict"
@@ -70,7 +71,7 @@ func Setup(mgr manager.Manager, opts Options) error {
 	o.applier = apply.New(o.client, o.live)
 	o.secrets = secret.New(o.client, o.live, o.Random)
 	for _, setup := range []func(manager.Manager) error{
-		o.setupTrust, o.setupMetrics, o.setupIndexes, o.setupMemory, o.setupPBX,
+		o.setupTrust, o.setupMetrics, o.setupIndexes, o.setupMemory, o.setupPBX, o.setupReceivers,
 		o.setupTenants, o.setupMembers, o.setupClasses, o.setupAPIs,
 		o.setupLine, o.setupBots, o.setupDirectories,
 	} {
@@ -129,6 +130,13 @@ func (o *operator) setupMetrics(manager.Manager) error {
 
 func (o *operator) setupIndexes(mgr manager.Manager) error {
 	return watch.AddIndexes(context.Background(), mgr.GetFieldIndexer())
+}
+
+func (o *operator) setupReceivers(mgr manager.Manager) (err error) {
+	if o.ReceiverService.Name != "" {
+		o.receivers, err = receiver.NewPlaces(mgr, o.ReceiverService, o.wakeAll)
+	}
+	return err
 }
 
 // setupTenants watches everything that a tenant is made of and everything that

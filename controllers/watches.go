@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -22,7 +23,7 @@ import (
 // owned are the kinds that a tenant's reconciler makes and every cluster knows.
 func owned() []client.Object {
 	return []client.Object{
-		&appsv1.StatefulSet{}, &corev1.Service{}, &networkingv1.Ingress{}, &policyv1.PodDisruptionBudget{},
+		&appsv1.StatefulSet{}, &corev1.Service{}, &discoveryv1.EndpointSlice{}, &networkingv1.Ingress{}, &policyv1.PodDisruptionBudget{},
 	}
 }
 

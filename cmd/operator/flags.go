@@ -12,12 +12,14 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/dipcast/dipcast/controllers"
+	"github.com/dipcast/dipcast/controllers/receiver"
 )
 
 // privateRanges are where reverse proxies of a cluster usually are: RFC 1918,
@@ -27,6 +29,7 @@ const privateRanges = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc0
 // flags are what the command line says.
 type flags struct {
 	operator       controllers.Options
+	callbacks      string
 	metrics        string
 	health         string
 	elect          bool
@@ -38,7 +41,7 @@ type flags struct {
 
 func parse(args []string, out io.Writer) (flags, error) {
 	f := flags{}
-	var proxies, namespaces, pull, labels, level string
+	var proxies, namespaces, pull, labels, level, service string
 	set := flag.NewFlagSet("operator", flag.ContinueOnError)
 	set.SetOutput(out)
 	set.StringVar(&f.operator.PBXImage, "pbx-image", os.Getenv("PBX_IMAGE"), "image of the PBX for classes that name none")
@@ -47,6 +50,8 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.operator.TrustedCAsFile, "trusted-cas", "", "file with PEM certificates to trust beside the system's")
 	set.StringVar(&namespaces, "namespaces", "", "namespaces to serve, comma-separated; empty: all")
 	set.StringVar(&labels, "monitoring-labels", "", "labels of PodMonitors and PrometheusRules, KEY=VALUE, comma-separated")
+	set.StringVar(&f.callbacks, "callback-bind-address", "0", "address on which callbacks of bots are taken for PBXs that are away; 0: none")
+	set.StringVar(&service, "callback-service", "", "NAMESPACE/NAME of the Service that finds the operators that take callbacks; empty: PBXs take their own")
 	set.IntVar(&f.operator.MaxUpdates, "max-updates", 5, "tenants whose pod is replaced at a time")
 	set.DurationVar(&f.operator.NodeDeadAfter, "node-dead-after", 0, "how long a node must be silent before its pods are given up; 0: never")
 	set.IntVar(&f.operator.Concurrency, "concurrency", 8, "tenants that are reconciled at a time")
@@ -65,6 +70,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 	}
 	f.operator.TrustedProxies, f.operator.Namespaces = split(proxies), split(namespaces)
 	f.operator.ImagePullSecrets = split(pull)
+	if namespace, name, _ := strings.Cut(service, "/"); service != "" {
+		f.operator.ReceiverService = types.NamespacedName{Namespace: namespace, Name: name}
+	}
 	for _, pair := range split(labels) {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok {
@@ -86,6 +94,9 @@ func (f flags) check() error {
 		if _, err := netip.ParsePrefix(p); err != nil {
 			return fmt.Errorf("-trusted-proxies %s: must be a network such as 10.0.0.0/8", p)
 		}
+	}
+	if s := f.operator.ReceiverService; (s.Namespace == "") != (s.Name == "") {
+		return fmt.Errorf("-callback-service %s: say NAMESPACE/NAME", s)
 	}
 	if f.operator.MaxUpdates < 1 || f.operator.Concurrency < 1 || f.qps <= 0 || f.burst < 1 {
 		return fmt.Errorf("-max-updates, -concurrency, -kube-api-qps and -kube-api-burst: must be at least 1")
@@ -117,6 +128,6 @@ func (f flags) manager() (manager.Options, error) {
 	o.LeaderElection, o.LeaderElectionNamespace = f.elect, f.electNamespace
 	o.LeaderElectionID = "dipcast-operator"
 	o.LeaderElectionReleaseOnCancel = true // the next one takes over at once; this one ends right after
-	o.GracefulShutdownTimeout = ptr.To(20 * time.Second)
+	o.GracefulShutdownTimeout = ptr.To(receiver.LeaveFor + 5*time.Second)
 	return o, err
 }

@@ -18,8 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/dipcast/dipcast/controllers"
+	"github.com/dipcast/dipcast/controllers/receiver"
 )
 
 // version is set when the program is built.
@@ -59,8 +61,29 @@ func run(ctx context.Context, args []string) error {
 	if err := controllers.Setup(mgr, f.operator); err != nil {
 		return err
 	}
+	wait, err := receive(mgr, f)
+	if err != nil {
+		return err
+	}
 	logger.Info("the operator starts", "version", version, "image", f.operator.PBXImage, "namespaces", f.operator.Namespaces)
-	return mgr.Start(ctx)
+	err = mgr.Start(ctx)
+	wait() // who loses the lead ends at once, but not what is held
+	return err
+}
+
+// receive has the process take callbacks; wait returns when none is held any
+// longer, after the manager's end.
+func receive(mgr manager.Manager, f flags) (wait func(), err error) {
+	if f.callbacks == "" || f.callbacks == "0" {
+		return func() {}, nil
+	}
+	r, err := receiver.Setup(mgr, receiver.Config{
+		Address: f.callbacks, TrustedCAsFile: f.operator.TrustedCAsFile, Registry: metrics.Registry, Log: f.operator.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.Wait, nil
 }
 
 func newManager(config *rest.Config, f flags) (manager.Manager, error) {

@@ -49,7 +49,7 @@ func Strip(obj any) (any, error) {
 	return obj, nil
 }
 
-// intrudes reports whether somebody else has updated spec or data. What goes
+// intrudes reports whether somebody else has updated spec, data or endpoints. What goes
 // through a subresource has its own rights and leaves no fields behind.
 func intrudes(entry metav1.ManagedFieldsEntry) bool {
 	if entry.Manager == v1alpha1.FieldOwner || entry.Operation != metav1.ManagedFieldsOperationUpdate ||
@@ -62,7 +62,8 @@ func intrudes(entry metav1.ManagedFieldsEntry) bool {
 	}
 	_, spec := fields["f:spec"]
 	_, data := fields["f:data"]
-	return spec || data
+	_, endpoints := fields["f:endpoints"]
+	return spec || data || endpoints
 }
 
 // stands reports whether everything that is wanted stands in the object.

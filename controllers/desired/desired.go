@@ -3,6 +3,7 @@ package desired
 import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,6 +32,8 @@ type Input struct {
 	Trunks int
 	Node   Node
 	APIs   APIs
+	// Receivers take the tenant's callbacks; nil: its own PBX does.
+	Receivers *Receivers
 }
 
 // Node is where the pod runs, or ran last: DNS records do not vanish while a
@@ -47,13 +50,15 @@ type APIs struct {
 	CertManager, ExternalDNS, PodMonitor, PrometheusRule, Gateway bool
 }
 
-// Objects are the objects of one tenant; nil = must not exist, but for Config
-// and StatefulSet, whose absence has a cause of its own in Input.
+// Objects are the objects of one tenant; nil = must not exist, but for Config,
+// StatefulSet and CallbackSlice, whose absence has a cause of its own in Input.
 type Objects struct {
 	StatefulSet    *appsv1.StatefulSet
 	Config         *corev1.Secret
 	Data           *corev1.PersistentVolumeClaim
 	Service        *corev1.Service
+	Callback       *corev1.Service
+	CallbackSlice  *discoveryv1.EndpointSlice
 	Budget         *policyv1.PodDisruptionBudget
 	Ingress        *networkingv1.Ingress
 	Route          *unstructured.Unstructured   // an HTTPRoute
@@ -72,6 +77,8 @@ func Build(in Input) Objects {
 		Config:         config(in),
 		Data:           data(in),
 		Service:        service(in),
+		Callback:       callbackService(in),
+		CallbackSlice:  callbackSlice(in),
 		Budget:         budget(in),
 		Ingress:        ingress(in),
 		Route:          route(in),
@@ -93,6 +100,12 @@ func (o Objects) All() []client.Object {
 	}
 	if o.Service != nil {
 		out = append(out, o.Service)
+	}
+	if o.Callback != nil {
+		out = append(out, o.Callback)
+	}
+	if o.CallbackSlice != nil {
+		out = append(out, o.CallbackSlice)
 	}
 	if o.Budget != nil {
 		out = append(out, o.Budget)

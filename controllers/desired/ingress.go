@@ -25,18 +25,30 @@ func ingress(in Input) *networkingv1.Ingress {
 			Rules: []networkingv1.IngressRule{{
 				Host: t.Spec.Domain,
 				IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{
-					Paths: []networkingv1.HTTPIngressPath{{
-						Path: "/", PathType: ptr.To(networkingv1.PathTypePrefix),
-						Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
-							Name: PBXName(t.Name), Port: networkingv1.ServiceBackendPort{Name: PortHTTP},
-						}},
-					}},
+					Paths: ingressPaths(in),
 				}},
 			}},
 		},
 	}
 	if secret := webTLSSecret(t); secret != "" {
 		out.Spec.TLS = []networkingv1.IngressTLS{{Hosts: []string{t.Spec.Domain}, SecretName: secret}}
+	}
+	return out
+}
+
+// ingressPaths lead to the PBX, callbacks to the operator's receivers.
+func ingressPaths(in Input) []networkingv1.HTTPIngressPath {
+	to := func(path string, kind networkingv1.PathType, service string) networkingv1.HTTPIngressPath {
+		return networkingv1.HTTPIngressPath{
+			Path: path, PathType: ptr.To(kind),
+			Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
+				Name: service, Port: networkingv1.ServiceBackendPort{Name: PortHTTP},
+			}},
+		}
+	}
+	out := []networkingv1.HTTPIngressPath{to("/", networkingv1.PathTypePrefix, PBXName(in.Tenant.Name))}
+	if in.Receivers != nil {
+		out = append(out, to(CallbackPath, networkingv1.PathTypeExact, CallbackName(in.Tenant.Name)))
 	}
 	return out
 }

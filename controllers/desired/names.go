@@ -1,6 +1,9 @@
 package desired
 
 import (
+	"strings"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -15,6 +18,8 @@ const (
 	ComponentData   = "data"
 	ComponentWeb    = "web"
 	ComponentSecret = "secret"
+	// ComponentCallback is the way to the operator's receivers.
+	ComponentCallback = "callback"
 )
 
 // The kind takes names of at most 40 letters, digits and -, beginning with a
@@ -39,6 +44,14 @@ func DataName(tenant string) string { return tenant + "-data" }
 
 // WebName is the name of the Ingress or HTTPRoute and of the DNSEndpoint.
 func WebName(tenant string) string { return tenant }
+
+// CallbackName is the name of the Service that leads to the operator's receivers.
+func CallbackName(tenant string) string { return tenant + "-callback" }
+
+// CallbackSliceName is the name of that Service's EndpointSlice.
+func CallbackSliceName(tenant string, family discoveryv1.AddressType) string {
+	return CallbackName(tenant) + "-" + strings.ToLower(string(family))
+}
 
 // WebTLSName is the name of the console's Certificate and of its Secret.
 func WebTLSName(tenant string) string { return tenant + "-web-tls" }

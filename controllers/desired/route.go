@@ -24,11 +24,23 @@ func route(in Input) *unstructured.Unstructured {
 	return foreign(t, HTTPRouteKind(), WebName(t.Name), ComponentWeb, object{
 		"parentRefs": list{parent},
 		"hostnames":  list{t.Spec.Domain},
-		"rules": list{object{
-			"matches": list{object{"path": object{"type": "PathPrefix", "value": "/"}}},
-			"backendRefs": list{object{
-				"group": "", "kind": "Service", "name": PBXName(t.Name), "port": int64(ServiceHTTP), "weight": int64(1),
-			}},
-		}},
+		"rules":      routeRules(in),
 	})
+}
+
+// routeRules lead to the PBX, callbacks to the operator's receivers.
+func routeRules(in Input) list {
+	to := func(path, kind, service string) object {
+		return object{
+			"matches": list{object{"path": object{"type": kind, "value": path}}},
+			"backendRefs": list{object{
+				"group": "", "kind": "Service", "name": service, "port": int64(ServiceHTTP), "weight": int64(1),
+			}},
+		}
+	}
+	out := list{to("/", "PathPrefix", PBXName(in.Tenant.Name))}
+	if in.Receivers != nil {
+		out = append(out, to(CallbackPath, "Exact", CallbackName(in.Tenant.Name)))
+	}
+	return out
 }

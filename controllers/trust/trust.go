@@ -33,6 +33,10 @@ func New(path string, changed func()) (*CAs, error) {
 // PEM is the text of the certificates; empty: none.
 func (t *CAs) PEM() string { return *t.now.Load() }
 
+// NeedLeaderElection implements manager.LeaderElectionRunnable: replicas that
+// wait for their turn receive callbacks meanwhile.
+func (t *CAs) NeedLeaderElection() bool { return false }
+
 // Start implements manager.Runnable.
 func (t *CAs) Start(ctx context.Context) error {
 	if t.path == "" {

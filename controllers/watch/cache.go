@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,6 +101,7 @@ const (
 	IndexTenant = "tenant" // of plans, trunks, flows and bots: the tenant they name
 	IndexSecret = "secret" // of these and of tenants: the Secrets they name
 	IndexClass  = "class"  // of tenants: the class they name, maybe ""
+	IndexDomain = "domain" // of tenants: the domain in force, in small letters
 )
 
 // AddIndexes adds the indexes; call it before the cache starts.
@@ -123,6 +125,15 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	})
 	if err != nil {
 		return fmt.Errorf("index tenants by class: %w", err)
+	}
+	err = indexer.IndexField(ctx, &v1alpha1.PBXTenant{}, IndexDomain, func(o client.Object) []string {
+		if t, ok := o.(*v1alpha1.PBXTenant); ok && t.Status.Domain != "" {
+			return []string{strings.ToLower(t.Status.Domain)}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("index tenants by domain: %w", err)
 	}
 	return nil
 }
