@@ -4,6 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 )
 
@@ -28,8 +29,10 @@ func callbackService(in Input) *corev1.Service {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: meta(in.Tenant, CallbackName(in.Tenant.Name), ComponentCallback),
 		Spec: corev1.ServiceSpec{
-			Type:  corev1.ServiceTypeClusterIP,
-			Ports: []corev1.ServicePort{{Name: PortHTTP, Port: ServiceHTTP, Protocol: corev1.ProtocolTCP}},
+			Type: corev1.ServiceTypeClusterIP,
+			Ports: []corev1.ServicePort{{
+				Name: PortHTTP, Port: ServiceHTTP, TargetPort: intstr.FromString(PortHTTP), Protocol: corev1.ProtocolTCP,
+			}},
 		},
 	}
 }

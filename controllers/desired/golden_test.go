@@ -30,6 +30,7 @@ type scene struct {
 	Trunks           int                 `json:"trunks,omitempty"`
 	Node             desired.Node        `json:"node,omitzero"`
 	APIs             desired.APIs        `json:"apis,omitzero"`
+	Receivers        *desired.Receivers  `json:"receivers,omitempty"`
 }
 
 func read(tb testing.TB, file string) desired.Input {
@@ -44,7 +45,7 @@ func read(tb testing.TB, file string) desired.Input {
 	}
 	in := desired.Input{
 		Tenant: s.Tenant, Class: s.Class, Image: s.Image, ImagePullSecrets: s.ImagePullSecrets,
-		MonitoringLabels: s.MonitoringLabels, Trunks: s.Trunks, Node: s.Node, APIs: s.APIs,
+		MonitoringLabels: s.MonitoringLabels, Trunks: s.Trunks, Node: s.Node, APIs: s.APIs, Receivers: s.Receivers,
 	}
 	if s.Document != nil {
 		in.Document = []byte(*s.Document)

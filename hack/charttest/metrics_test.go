@@ -20,9 +20,10 @@ func known(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{"process_resident_memory_bytes": true, "process_cpu_seconds_total": true}
 	for pattern, declared := range map[string]*regexp.Regexp{
-		"pbx/metrics/*.go":       regexp.MustCompile(`\b(?:gauge|counter|counterOne|histogram|histograms)\("([a-z_]+)"`),
-		"pbx/server/*.go":        regexp.MustCompile(`(?:\.(?:Gauge|Counter)\(|\t)"([a-z_]+)"[,:]`),
-		"controllers/fleet/*.go": regexp.MustCompile(`NewDesc\("dipcast_([a-z_]+)"`),
+		"pbx/metrics/*.go":          regexp.MustCompile(`\b(?:gauge|counter|counterOne|histogram|histograms)\("([a-z_]+)"`),
+		"pbx/server/*.go":           regexp.MustCompile(`(?:\.(?:Gauge|Counter)\(|\t)"([a-z_]+)"[,:]`),
+		"controllers/receiver/*.go": regexp.MustCompile(`Name: "dipcast_([a-z_]+)"`),
+		"controllers/fleet/*.go":    regexp.MustCompile(`NewDesc\("dipcast_([a-z_]+)"`),
 	} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {

@@ -252,8 +252,9 @@ func TestRights(t *testing.T) {
 		set  string
 		want []string
 	}{
-		{"default", []string{"* dipcast-operator", "* dipcast-tenant-objects", namespace + " dipcast-operator-leader-election"}},
-		{"namespaces", []string{"* dipcast-operator", "acme dipcast-tenant-objects", "beta dipcast-tenant-objects", namespace + " dipcast-operator-leader-election"}},
+		{"default", []string{"* dipcast-operator", "* dipcast-tenant-objects", namespace + " dipcast-operator-leader-election", namespace + " dipcast-operator-callbacks"}},
+		{"namespaces", []string{"* dipcast-operator", "acme dipcast-tenant-objects", "beta dipcast-tenant-objects", namespace + " dipcast-operator-leader-election", namespace + " dipcast-operator-callbacks"}},
+		{"no-receiver", []string{"* dipcast-operator", "* dipcast-tenant-objects", namespace + " dipcast-operator-leader-election"}},
 		{"no-rights", nil},
 	}
 	for _, tt := range tests {
@@ -352,9 +353,9 @@ func TestLease(t *testing.T) {
 	if m == nil {
 		t.Fatal("cmd/operator names no lease: this test looks at the wrong place")
 	}
-	roles := find[rbacv1.Role](t, render(t), "Role")
+	roles := slices.DeleteFunc(find[rbacv1.Role](t, render(t), "Role"), func(r rbacv1.Role) bool { return r.Name != "dipcast-operator-leader-election" })
 	if len(roles) != 1 {
-		t.Fatalf("%d roles, want one", len(roles))
+		t.Fatalf("%d roles of that name, want one", len(roles))
 	}
 	granted := slices.ContainsFunc(roles[0].Rules, func(r rbacv1.PolicyRule) bool {
 		return slices.Contains(r.Resources, "leases") && slices.Equal(r.ResourceNames, []string{string(m[1])}) && slices.Contains(r.Verbs, "update")
