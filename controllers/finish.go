@@ -15,14 +15,23 @@ import (
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/compile"
 	"github.com/dipcast/dipcast/controllers/desired"
+	"github.com/dipcast/dipcast/pbx/conf"
 )
 
 // botsPatience is how long the end of a tenant waits for its bots to be taken
 // back on NAVER WORKS, which may be unreachable for good.
 const botsPatience = time.Minute
 
-// finish ends a tenant: its bots are taken back, its pod ends, and only then
-// are its ports free for others. The rest goes by owner reference; the volume
+// How long a PBX is asked to take the end of its tenant as its own, and for how
+// long it then holds that against a signal that is late.
+const (
+	finalPatience = 30 * time.Second
+	finalHold     = 10 * time.Minute
+)
+
+// finish ends a tenant: its PBX lets its calls end, since no other will take
+// them up, its bots are taken back, its pod ends, and only then are its ports free
+// for others. The rest goes by owner reference; the volume
 // stays, unless deletionPolicy says that it goes too.
 func (o *operator) finish(ctx context.Context, s *scene) error {
 	if !controllerutil.ContainsFinalizer(s.tenant, v1alpha1.FinalizerTenant) {
@@ -44,6 +53,11 @@ func (o *operator) finish(ctx context.Context, s *scene) error {
 
 // ending does what is next and tells what is waited for; empty: nothing.
 func (o *operator) ending(ctx context.Context, s *scene) (waits string, err error) {
+	if s.set != nil && s.pod != nil && s.pod.DeletionTimestamp == nil {
+		if waits, err := o.sayFinal(ctx, s); waits != "" || err != nil {
+			return waits, err
+		}
+	}
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: s.tenant.Namespace, Name: desired.PBXName(s.tenant.Name)}}
 	if _, err := o.applier.Delete(ctx, set, s.tenant.UID); err != nil {
 		return "", err
@@ -64,6 +78,26 @@ func (o *operator) ending(ctx context.Context, s *scene) (waits string, err erro
 		}
 	}
 	return "the pod ends; the calls that are up may end first", nil
+}
+
+// sayFinal tells the PBX that no process takes its place: otherwise it would hand
+// its calls over to one that never comes.
+func (o *operator) sayFinal(ctx context.Context, s *scene) (waits string, err error) {
+	token := compile.APISecret(s.tenant.Name)
+	data, _, err := o.secrets.Get(ctx, types.NamespacedName{Namespace: s.tenant.Namespace, Name: token})
+	if err != nil {
+		return "", err
+	}
+	s.secrets = map[string]map[string][]byte{token: data}
+	target, running := s.pbx()
+	if !running || o.Now().Sub(s.tenant.DeletionTimestamp.Time) > finalPatience {
+		return "", nil
+	}
+	if _, err := o.pbxs.observer.Drain(ctx, target, conf.Drain{Final: true, Hold: conf.Duration(finalHold)}); err != nil {
+		s.after(time.Second)
+		return "the PBX is to let its calls end: " + err.Error(), nil
+	}
+	return "", nil
 }
 
 // alive reports whether a node can still end a pod.

@@ -205,3 +205,19 @@ func ownerless(t *testing.T, list client.ObjectList, tenant *v1alpha1.PBXTenant)
 	}
 	return out
 }
+
+// A PBX whose tenant goes is told that no other takes up its calls.
+func TestTheEndOfATenantIsFinal(t *testing.T) {
+	t.Parallel()
+	at := place(t, 4)
+	operate(t, controllers.Options{Namespaces: []string{at.namespace}})
+	tenant := ready(t, kubetest.Tenant(at.namespace, "acme", at.class))
+	pbx := nodes.PBX(t, at.namespace, podOf(tenant).Name)
+	if err := cluster.Client.Delete(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Gone(t, tenant)
+	if !pbx.Final() {
+		t.Error("it would hand its calls over to a process that never comes")
+	}
+}

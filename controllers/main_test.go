@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -97,6 +98,12 @@ func address(place, node int) string {
 // the returned function is called.
 func operate(t *testing.T, options controllers.Options, change ...func(*manager.Options)) (stop func()) {
 	t.Helper()
+	return operateWith(t, options, func(manager.Manager) error { return nil }, change...)
+}
+
+// operateWith runs an operator with more in its manager.
+func operateWith(t *testing.T, options controllers.Options, more func(manager.Manager) error, change ...func(*manager.Options)) (stop func()) {
+	t.Helper()
 	mo, err := controllers.ManagerOptions(options.Namespaces)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +122,7 @@ func operate(t *testing.T, options controllers.Options, change ...func(*manager.
 		options.Metrics = prometheus.NewRegistry()
 	}
 	options.Log = slog.New(slog.DiscardHandler)
-	if err := controllers.Setup(mgr, options); err != nil {
+	if err := errors.Join(controllers.Setup(mgr, options), more(mgr)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -74,7 +74,7 @@ func (o *operator) rolloutInput(s *scene) rollout.Input {
 		in.Report = s.seen.Report
 	}
 	if s.class != nil {
-		in.Policy, in.MaxWait = s.class.Spec.Update.Policy, desired.MaxWait(s.class)
+		in.Policy, in.MaxWait, in.IdleWait = s.class.Spec.Update.Policy, desired.MaxWait(s.class), desired.IdleWait(s.class)
 	}
 	return in
 }

@@ -561,3 +561,53 @@ func TestMirroredImageIsChangedOnce(t *testing.T) {
 		t.Errorf("two images took %d patches", got)
 	}
 }
+
+// An image that takes up the calls of the one before it replaces it under them,
+// after the class's short wait for none.
+func TestCallsGoOnOverAnImage(t *testing.T) {
+	t.Parallel()
+	at := place(t, 4)
+	var ahead atomic.Int64
+	operate(t, controllers.Options{
+		Namespaces: []string{at.namespace},
+		Now:        func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
+	tenant := ready(t, kubetest.Tenant(at.namespace, "acme", at.class))
+	pbx := nodes.PBX(t, at.namespace, podOf(tenant).Name)
+	pbx.Set(func(r *conf.Report) { r.ActiveCalls, r.Journal = 2, conf.JournalVersion })
+	before := pod(t, tenant)
+	at.setImage(t, image2)
+	cluster.Wait(t, tenant, "the short wait", func(bool) bool {
+		for _, c := range tenant.Status.Conditions {
+			if c.Type == v1alpha1.ConditionUpdating && strings.Contains(c.Message, "after 2m (update.idleWait of the class) it is made with the calls going on") {
+				return true
+			}
+		}
+		return false
+	})
+	ahead.Store(int64(2 * time.Minute))
+	pbx.Set(func(r *conf.Report) { r.DatabaseUp = false }) // has the operator look
+	if after := runsImage(t, tenant, image2); after.UID != before.UID {
+		t.Error("the pod was replaced for another image")
+	}
+	told(t, tenant, "UpdateStarted", "UpdateDone")
+	upToDate(t, tenant)
+	if r := pbx.Report(); r.Draining || r.ActiveCalls != 2 {
+		t.Errorf("the calls were touched: %+v", r)
+	}
+}
+
+// An image that knows no journal waits for the calls as long as the class says.
+func TestCallsDoNotGoOnOverAnImageThatForgetsThem(t *testing.T) {
+	t.Parallel()
+	at := place(t, 4)
+	operate(t, controllers.Options{Namespaces: []string{at.namespace}})
+	tenant := ready(t, kubetest.Tenant(at.namespace, "acme", at.class))
+	pbx := nodes.PBX(t, at.namespace, podOf(tenant).Name)
+	pbx.Set(func(r *conf.Report) { r.ActiveCalls, r.Journal = 2, conf.JournalVersion })
+	at.setImage(t, "registry.example/pbx:"+kubetest.Forgetful)
+	c := updating(t, tenant, metav1.ConditionTrue, v1alpha1.ReasonWaitingForCalls)
+	if !strings.Contains(c.Message, "2h (update.maxWait of the class)") {
+		t.Errorf("message %q", c.Message)
+	}
+}

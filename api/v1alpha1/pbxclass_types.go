@@ -183,23 +183,33 @@ type ClassScheduling struct {
 }
 
 // UpdatePolicy says when a running tenant is replaced.
-// +kubebuilder:validation:Enum=Drain;Immediate
+// +kubebuilder:validation:Enum=Carry;Drain;Immediate
 type UpdatePolicy string
 
 // The update policies.
 const (
+	UpdateCarry     UpdatePolicy = "Carry"
 	UpdateDrain     UpdatePolicy = "Drain"
 	UpdateImmediate UpdatePolicy = "Immediate"
 )
 
 // ClassUpdate says how a new version reaches a running tenant.
 type ClassUpdate struct {
-	// Policy is Drain (default: wait until the calls have ended, at most
-	// maxWait) or Immediate.
-	// +kubebuilder:default=Drain
+	// Policy is Carry (default: the first moment without a call within idleWait;
+	// then the calls that are up go on over the change), Drain (wait until the
+	// calls have ended, at most maxWait) or Immediate. Calls are ended only where
+	// they cannot go on: after maxWait, with Immediate at once.
+	// +kubebuilder:default=Carry
 	// +optional
 	Policy UpdatePolicy `json:"policy,omitempty"`
-	// MaxWait is the longest wait of a drain. Default: 2h; 1m to 24h.
+	// IdleWait is how long a change waits for a moment without calls that can go
+	// on over it. Default: 2m; 0s to 24h.
+	// +kubebuilder:default="2m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(ms|s|m|h))+$') && duration(self) <= duration('24h')",message="must be a length of time of at most 24h, e.g. 90s or 1m30s; 0s: do not wait"
+	// +optional
+	IdleWait Duration `json:"idleWait,omitempty"`
+	// MaxWait is the longest wait for calls that cannot go on over a change.
+	// Default: 2h; 1m to 24h.
 	// +kubebuilder:default="2h"
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(ms|s|m|h))+$') && duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="must be a length of time between 1m and 24h, e.g. 90s or 1m30s"
 	// +optional

@@ -5,9 +5,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -18,6 +21,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/filewatch"
 	"github.com/dipcast/dipcast/pbx/load"
 	"github.com/dipcast/dipcast/pbx/nodeguard/kernel"
@@ -71,8 +75,32 @@ func try(path string, out io.Writer) error {
 	if _, _, err := read(path); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, version)
-	return err
+	if _, err := fmt.Fprintln(out, version); err != nil {
+		return err
+	}
+	return leaveWord(lastWords, conf.Check{Program: version, Journal: conf.JournalVersion})
+}
+
+// lastWords is the file that Kubernetes puts into a container for what it has to
+// say at its end.
+const lastWords = "/dev/termination-log"
+
+// leaveWord writes what the program is into a file that is there; elsewhere than
+// in a container nobody has made one.
+func leaveWord(path string, c conf.Check) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
 }
 
 // serve runs the PBX of the document in the file until ctx ends.

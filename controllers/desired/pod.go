@@ -54,6 +54,15 @@ func MaxWait(class *v1alpha1.PBXClass) time.Duration {
 	return 2 * time.Hour
 }
 
+// IdleWait is how long a change of a class's tenants waits for a moment without
+// calls that can go on over it.
+func IdleWait(class *v1alpha1.PBXClass) time.Duration {
+	if d, err := time.ParseDuration(string(class.Spec.Update.IdleWait)); err == nil && d >= 0 {
+		return d
+	}
+	return 2 * time.Minute
+}
+
 // Image is what the tenants of class run: the class's image, or else the
 // operator's.
 func Image(class *v1alpha1.PBXClass, operators string) string {

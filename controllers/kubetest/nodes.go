@@ -305,6 +305,8 @@ const (
 	Broken  = "broken"  // its program ends at once, with an error
 	Brittle = "brittle" // it can read a document, and does not stay up as a PBX
 	Missing = "missing" // no registry has it
+	// Forgetful programs know no journal of calls.
+	Forgetful = "forgetful"
 )
 
 // crash shows a pod whose process ended at once.

@@ -24,6 +24,7 @@ type PBX struct {
 	report conf.Report
 	// Refuse makes it keep the document that it has.
 	refuse string
+	final  bool // it was told that no process takes its place
 }
 
 // startPBX listens at an address and runs a document.
@@ -96,6 +97,13 @@ func (p *PBX) Refuse(why string) {
 	p.refuse = why
 }
 
+// Final reports whether the PBX was told that no process takes its place.
+func (p *PBX) Final() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.final
+}
+
 // Report is what the PBX reports now.
 func (p *PBX) Report() conf.Report {
 	p.mu.Lock()
@@ -136,6 +144,9 @@ func (p *PBX) drain(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "calls are up", http.StatusConflict)
 		return
 	}
+	p.mu.Lock()
+	p.final = d.Final
+	p.mu.Unlock()
 	p.Set(func(r *conf.Report) {
 		r.Draining = true
 		if d.EndCallsAfter > 0 {

@@ -318,19 +318,6 @@ func (in Input) tryFirst(u *v1alpha1.TenantUpdate, c change) Decision {
 	return in.try(u)
 }
 
-// patience is how long calls may still go on. An image that could not be taken
-// for days does not cut them in the moment in which it is put right.
-func (in Input) patience(u *v1alpha1.TenantUpdate, c change) time.Duration {
-	if in.Policy == v1alpha1.UpdateImmediate {
-		return 0
-	}
-	since := u.Since.Time
-	if c.image && in.Trial.Ended.After(since) {
-		since = in.Trial.Ended
-	}
-	return since.Add(in.MaxWait).Sub(in.Now)
-}
-
 // await waits for the moment in which the process may be replaced.
 func (in Input) await(u *v1alpha1.TenantUpdate, c change) Decision {
 	left := in.patience(u, c)
@@ -338,12 +325,12 @@ func (in Input) await(u *v1alpha1.TenantUpdate, c change) Decision {
 	busy := in.Report == nil || in.Report.ActiveCalls > 0 || in.Quiet == QuietRefused
 	switch {
 	case in.Report == nil && !in.Silent:
-		return Decision{Update: u, After: unasked, Condition: waitingForCalls(c.reason, node, in.MaxWait, false)}
+		return Decision{Update: u, After: unasked, Condition: in.waiting(c)}
 	case busy && left > 0:
 		if in.Quiet == QuietRefused {
 			left = min(left, askAgain)
 		}
-		return Decision{Update: u, After: left, Condition: waitingForCalls(c.reason, node, in.MaxWait, in.Silent)}
+		return Decision{Update: u, After: left, Condition: in.waiting(c)}
 	case in.Turn == TurnUnasked:
 		return Decision{Update: u, Action: TakeTurn, Condition: waitingForTurn(c.reason, node, in.MaxAtOnce)}
 	case in.Turn == TurnBusy:
@@ -354,10 +341,20 @@ func (in Input) await(u *v1alpha1.TenantUpdate, c change) Decision {
 		d := in.replace(u, c, in.blindGrace())
 		d.Notes = append(d.Notes, Note{Reason: NoteCut, Warning: true, Message: blind(c.reason, node)})
 		return d
+	case busy && in.carries(c):
+		return in.carry(u, c)
 	case busy:
 		return in.force(u, c)
 	}
 	return in.quiesce(u, c)
+}
+
+// waiting tells what calls are waited for.
+func (in Input) waiting(c change) metav1.Condition {
+	if in.soon(c) {
+		return waitingForIdle(c.reason, in.Pod.Node.Name, in.IdleWait)
+	}
+	return waitingForCalls(c.reason, in.Pod.Node.Name, in.MaxWait, in.Silent)
 }
 
 // quiesce makes sure with the PBX itself that no call begins any more, and
@@ -424,6 +421,8 @@ func (in Input) finish(u *v1alpha1.TenantUpdate, c change) Decision {
 		return in.replace(u, c, in.blindGrace())
 	case in.Report.ActiveCalls == 0 && in.Quiet != QuietRefused:
 		return in.quiesce(u, c)
+	case in.carries(c):
+		return in.carry(u, c)
 	case since >= lastCalls:
 		c.deletes = true
 		return in.replace(u, c, 0)

@@ -1,16 +1,27 @@
 // Package rollout decides when a running PBX is replaced by one with another
 // image, pod template, ports, document or node, so that no call is cut for it
-// before update.maxWait and no two processes of one tenant run.
+// that could go on or end in time, and no two processes of one tenant run.
 //
 //	nothing waits ─► WaitingForCalls ─► WaitingForTurn ─► Quiesce ─► PatchImage ─► Progressing ─► nothing waits
-//	                        │ maxWait is over  │             ▲     or DeletePod
-//	                        └──────────────────┴► ForceDrain ┘
+//	                        │ the wait is over │             ▲     or DeletePod
+//	                        │                  │             │         ▲
+//	                        └──────────────────┴► ForceDrain ┘         │
+//	                                           └► the calls go on ─────┘
 //
 // Decide is pure: the same input gives the same decision, however often it is
 // asked. It knows no client, no clock and no other tenant; whether it is this
 // tenant's turn in the fleet is answered by Turnstile, a guarded table without
 // a goroutine. Deleting pods, asking the PBX and writing status are the
 // caller's.
+//
+// # Calls that go on
+//
+// A process that writes its calls into a journal (conf.Report.Journal) and is
+// followed by one that reads it (Trial.Journal, for another image) is replaced
+// under them: after update.idleWait in the hope of a moment without any, with
+// another node after update.maxWait, as not every phone follows there. Calls are
+// ended, after update.maxWait, only for what cannot take them over: other ports,
+// and images that know no journal.
 //
 // # Trials
 //

@@ -20,13 +20,16 @@ const (
 // Input is everything that a decision depends on.
 type Input struct {
 	Now     time.Time
-	Policy  v1alpha1.UpdatePolicy // "" = Drain
+	Policy  v1alpha1.UpdatePolicy // "" = Carry
 	MaxWait time.Duration         // 0 = 2h
-	Wanted  Wanted
-	Pod     *Pod         // nil: there is none
-	Report  *conf.Report // of the running process; nil: it was not asked yet, or is Silent
-	Silent  bool         // it does not answer
-	Update  *v1alpha1.TenantUpdate
+	// IdleWait is how long calls are waited for that go on over the change; 0 = not
+	// at all.
+	IdleWait time.Duration
+	Wanted   Wanted
+	Pod      *Pod         // nil: there is none
+	Report   *conf.Report // of the running process; nil: it was not asked yet, or is Silent
+	Silent   bool         // it does not answer
+	Update   *v1alpha1.TenantUpdate
 
 	// MovedPorts: the tenant's status holds previous ports.
 	MovedPorts bool

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/controllers/podstate"
 	"github.com/dipcast/dipcast/controllers/verdict"
+	"github.com/dipcast/dipcast/pbx/conf"
 )
 
 const (
@@ -45,6 +47,7 @@ type Trial struct {
 	Made        time.Time
 	Running     time.Time // since when its program runs; zero: it does not
 	Ended       time.Time // of one that passed
+	Journal     int       // conf.Check.Journal of one that passed
 
 	// Of one that failed or was refused: a reason of v1alpha1, what is wrong,
 	// and what mends it.
@@ -87,6 +90,10 @@ func (t *Trial) read(s *corev1.ContainerState) {
 		t.Running = s.Running.StartedAt.Time
 	case s.Terminated != nil && s.Terminated.ExitCode == 0:
 		t.Ended = s.Terminated.FinishedAt.Time
+		var said conf.Check
+		if json.Unmarshal([]byte(s.Terminated.Message), &said) == nil { // older images say nothing
+			t.Journal = said.Journal
+		}
 	case s.Terminated != nil && s.Terminated.Reason == "OOMKilled":
 		t.crash("it takes more memory than a trial has")
 	case s.Terminated != nil:

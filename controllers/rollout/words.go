@@ -47,6 +47,12 @@ func waitingForCalls(reason, node string, most time.Duration, silent bool) metav
 		subject(reason, node), span(most)))
 }
 
+func waitingForIdle(reason, node string, most time.Duration) metav1.Condition {
+	return condition(metav1.ConditionTrue, v1alpha1.ReasonWaitingForCalls, fmt.Sprintf(
+		"%s waits for a moment without a call; after %s (update.idleWait of the class) it is made with the calls going on.",
+		subject(reason, node), span(most)))
+}
+
 func waitingForTurn(reason, node string, most int) metav1.Condition {
 	return condition(metav1.ConditionTrue, v1alpha1.ReasonWaitingForTurn, fmt.Sprintf(
 		"%s waits for its turn: at most %d tenants are replaced at a time (the operator's --max-updates).",
@@ -83,6 +89,10 @@ func nowhere(node string) metav1.Condition {
 
 func started(reason, node string) Note {
 	return Note{Reason: NoteStarted, Message: subject(reason, node) + " begins: the PBX is replaced."}
+}
+
+func carried(reason, node string) string {
+	return subject(reason, node) + " begins: the PBX is replaced, and the calls that are up go on."
 }
 
 func cut(reason, node string, policy v1alpha1.UpdatePolicy, waited time.Duration) string {

@@ -35,14 +35,30 @@ type Report struct {
 	Overload string `json:"overload,omitempty"`
 	// ActiveCalls are all calls that have not ended; Registrations count every
 	// registered phone.
-	ActiveCalls   int           `json:"activeCalls"`
-	Registrations int           `json:"registrations"`
-	Trunks        []TrunkReport `json:"trunks,omitempty"` // by name
-	DatabaseUp    bool          `json:"databaseUp"`
+	ActiveCalls   int `json:"activeCalls"`
+	Registrations int `json:"registrations"`
+	// Journal is the version of the journal in which the calls that are up
+	// outlive this process: JournalVersion, or 0 if they end with it.
+	Journal    int           `json:"journal,omitempty"`
+	Trunks     []TrunkReport `json:"trunks,omitempty"` // by name
+	DatabaseUp bool          `json:"databaseUp"`
 }
 
 // ReportVersion is the version of Report that this program writes.
 const ReportVersion = 1
+
+// JournalVersion is the version of the journal of calls that this program writes
+// and, with all before it, takes up.
+const JournalVersion = 1
+
+// Check is what `pbx --check` leaves in a container's termination message: what
+// the program is that has read the document.
+type Check struct {
+	Program string `json:"program"` // version of the program
+	// Journal is the newest version of the journal that it takes up calls from;
+	// 0: none.
+	Journal int `json:"journal,omitempty"`
+}
 
 // TrunkReport is the state of one trunk.
 type TrunkReport struct {

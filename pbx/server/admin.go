@@ -20,7 +20,7 @@ func (s *Server) Report() conf.Report {
 	r := conf.Report{
 		Version: conf.ReportVersion, Tenant: tenant.Namespace + "/" + tenant.Name, Program: s.opts.Program,
 		Generation: now.generation, Refused: now.refused, RefusedGeneration: now.refusedGeneration,
-		Draining: s.engine.Draining(), ActiveCalls: s.engine.Active(), DatabaseUp: s.database.up(),
+		Draining: s.engine.Draining(), Journal: s.journalVersion(), ActiveCalls: s.engine.Active(), DatabaseUp: s.database.up(),
 		Overload: s.load.text(),
 	}
 	for _, part := range now.restarts {

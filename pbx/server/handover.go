@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"errors"
+
+	"github.com/dipcast/dipcast/pbx/conf"
 )
 
 // ErrHandOver is the cause of the context that Run got when another process
@@ -19,3 +21,11 @@ func (s *Server) handsOver(ctx context.Context) bool {
 
 // journals reports whether another process can take up this one's calls.
 func (s *Server) journals() bool { return false }
+
+// journalVersion is conf.Report.Journal.
+func (s *Server) journalVersion() int {
+	if s.journals() {
+		return conf.JournalVersion
+	}
+	return 0
+}

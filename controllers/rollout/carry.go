@@ -1,0 +1,52 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/dipcast/dipcast/api/v1alpha1"
+)
+
+// carries reports whether the calls that are up go on over the change: this
+// process writes them into its journal, and the next one reads that and comes
+// back to the same ports. On another node it asks the phones to follow it;
+// ports of another slot are not those of the journal.
+func (in Input) carries(c change) bool {
+	r := in.Report
+	if r == nil || r.Journal < 1 || c.reason == ReasonPorts {
+		return false
+	}
+	return !c.image || in.tried() && in.Trial.Journal >= r.Journal
+}
+
+// soon reports whether calls are only worth a short wait: they go on over the
+// change, and no phone has to follow them to another node.
+func (in Input) soon(c change) bool {
+	return in.Policy != v1alpha1.UpdateDrain && c.reason != ReasonNode && in.carries(c)
+}
+
+// patience is how long calls may still hold up the change. An image that could
+// not be taken for days does not cut them in the moment in which it is put right.
+func (in Input) patience(u *v1alpha1.TenantUpdate, c change) time.Duration {
+	if in.Policy == v1alpha1.UpdateImmediate {
+		return 0
+	}
+	since, wait := u.Since.Time, in.MaxWait
+	if c.image && in.Trial.Ended.After(since) {
+		since = in.Trial.Ended
+	}
+	if in.soon(c) {
+		wait = in.IdleWait
+	}
+	return since.Add(wait).Sub(in.Now)
+}
+
+// carry replaces the process under its calls. It hands them over at once; one
+// that hangs is ended without its word, and its journal is what counts.
+func (in Input) carry(u *v1alpha1.TenantUpdate, c change) Decision {
+	d := in.replace(u, c, 0)
+	if d.Action == DeletePod {
+		d.Grace = blindGrace
+	}
+	d.Notes = []Note{{Reason: NoteStarted, Message: carried(c.reason, in.Pod.Node.Name)}}
+	return d
+}
