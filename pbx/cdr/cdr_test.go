@@ -54,6 +54,7 @@ func TestFoldTakesTheLastEventOnly(t *testing.T) {
 		c.Answered = time.Date(2026, 11, 23, 10, 1, 0, 0, seoul)
 		c.PulledBy, c.PulledTo = "101", pbx.ToMobile
 		c.Legs[0].Answered = c.Answered
+		c.Recording = pbx.Recording{File: "2026/11/c.wav", Duration: time.Minute, Missing: time.Second}
 	})})
 	if !ok {
 		t.Fatal("the last event made no record")
@@ -67,6 +68,7 @@ func TestFoldTakesTheLastEventOnly(t *testing.T) {
 		Answered:    time.Date(2026, 11, 23, 1, 1, 0, 0, time.UTC),
 		Ended:       time.Date(2026, 11, 23, 1, 2, 0, 0, time.UTC),
 		Disposition: pbx.Answered, PulledBy: "101", PulledTo: pbx.ToMobile,
+		Recording: pbx.Recording{File: "2026/11/c.wav", Duration: time.Minute, Missing: time.Second},
 		Legs: []pbx.Leg{{
 			ID: "a", Role: pbx.RoleCaller, State: pbx.LegEnded,
 			Created:  time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC),

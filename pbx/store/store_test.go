@@ -152,6 +152,8 @@ func fill(t *testing.T, db *DB, n int) {
 
 func recordRoundTrip(t *testing.T, db *DB) {
 	want := record(7)
+	want.Recording = pbx.Recording{File: "2026/11/call-0007.wav", Started: want.Answered, Duration: 25 * time.Second, Missing: time.Second}
+	want.Legs[0].Quality.MOSIn, want.Legs[0].Quality.MOSOut = 4.39, 4.41
 	must(t, db.Add(t.Context(), want))
 	got, err := db.Get(t.Context(), want.ID)
 	must(t, err)
