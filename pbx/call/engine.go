@@ -91,7 +91,7 @@ func New(cfg Config) *Engine {
 // Receive implements leg.Receiver: it routes an incoming call. Calls above
 // the limit of the class and calls of an engine that drains are refused with
 // 503 and Retry-After, except to emergency numbers.
-func (e *Engine) Receive(_ context.Context, in leg.Incoming) (leg.Listener, *leg.Refusal) {
+func (e *Engine) Receive(ctx context.Context, in leg.Incoming) (leg.Listener, *leg.Refusal) {
 	if in.MaxForwards == 1 {
 		// The next hop would get none (RFC 3261 §16.3 item 3): a loop ends here.
 		return nil, &leg.Refusal{Cause: pbx.Cause{SIP: 483, Q850: 25, Text: "too many hops"}}
@@ -109,7 +109,8 @@ func (e *Engine) Receive(_ context.Context, in leg.Incoming) (leg.Listener, *leg
 		e.refused(s, cause)
 		return nil, &leg.Refusal{Cause: cause, RetryAfter: retryAfter}
 	}
-	e.cfg.Log.Info("call begins", "call", s.ID, "direction", s.Direction, "plan", strings.Join(plan.Trace, "; "))
+	e.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "call begins", slog.String("call", string(s.ID)),
+		slog.String("direction", string(s.Direction)), slog.String("plan", strings.Join(plan.Trace, "; ")))
 	return r, nil
 }
 

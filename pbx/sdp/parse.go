@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	pion "github.com/pion/sdp/v3"
-
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 )
@@ -86,90 +84,78 @@ func Parse(body []byte) (Description, error) {
 	if len(body) > maxBody {
 		return Description{}, fmt.Errorf("%w: %d bytes are more than %d", ErrMalformed, len(body), maxBody)
 	}
-	text, names, err := normalise(string(body))
+	sections, err := scan(string(body))
 	if err != nil {
 		return Description{}, err
 	}
-	var p pion.SessionDescription
-	if err := p.UnmarshalString(text); err != nil {
-		return Description{}, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	if len(p.MediaDescriptions) != len(names) {
-		return Description{}, fmt.Errorf("%w: %d media lines became %d", ErrMalformed, len(names), len(p.MediaDescriptions))
-	}
-	session := attributesOf(p.Attributes, media.SendRecv)
-	addr := address(p.ConnectionInformation)
-	d := Description{Lines: make([]Line, len(names))}
-	for i, m := range p.MediaDescriptions {
-		d.Lines[i] = line(names[i], m, session, addr)
+	session := attributesOf(sections[0].attrs, media.SendRecv)
+	d := Description{Lines: make([]Line, len(sections)-1)}
+	for i := range d.Lines {
+		d.Lines[i] = line(&sections[i+1], session, sections[0].addr)
 	}
 	return d, nil
 }
 
-// mline is a media line's text before pion sees it.
-type mline struct{ media, proto string }
+// section is the text of the session, which comes first, or of one media line.
+type section struct {
+	media, proto string
+	port         int
+	raw          []string
+	addr         netip.Addr
+	hasAddr      bool // a c= line that can be read
+	attrs        []attribute
+}
 
-// normalise keeps the lines that matter here, in the order that pion insists
-// on, and replaces media and protocols that pion does not know, so that one
-// odd line does not make the whole description unreadable.
-func normalise(body string) (string, []mline, error) {
-	body = strings.ReplaceAll(strings.ReplaceAll(body, "\r\n", "\n"), "\r", "\n")
-	var origin, conn string
-	var attrs, lines []string
-	var names []mline
-	version := false
-	for _, l := range strings.Split(body, "\n") {
+// attribute is an a= line.
+type attribute struct{ Key, Value string }
+
+// scan cuts a description into its sections. The origin's numbers do not matter
+// to us and are often not numbers.
+func scan(body string) ([]section, error) {
+	sections := make([]section, 1, 2)
+	version, origin := false, false
+	for body != "" {
+		var l string
+		if end := strings.IndexAny(body, "\r\n"); end >= 0 {
+			l, body = body[:end], body[end+1:]
+		} else {
+			l, body = body, ""
+		}
 		l = strings.TrimRight(l, " \t\x00")
 		if len(l) < 2 || l[1] != '=' {
 			if strings.TrimSpace(l) == "" {
 				continue
 			}
-			return "", nil, fmt.Errorf("%w: line %q is not type=value", ErrMalformed, clip(l))
+			return nil, fmt.Errorf("%w: line %q is not type=value", ErrMalformed, clip(l))
 		}
+		in := &sections[len(sections)-1]
 		switch l[0] {
 		case 'v':
 			version = true
 		case 'o':
-			origin = l
+			origin = true
 		case 'm':
-			m, name, err := mediaLine(l)
+			m, err := mediaLine(l)
 			if err != nil {
-				return "", nil, err
+				return nil, err
 			}
-			lines, names = append(lines, m), append(names, name)
+			sections = append(sections, m)
 		case 'c':
-			if !connectionOK(l) {
-				continue
-			}
-			if len(names) > 0 {
-				lines = append(lines, l)
-			} else {
-				conn = l + "\r\n"
+			if host, ok := connection(l); ok {
+				in.addr, in.hasAddr = address(host), true
 			}
 		case 'a':
-			if len(names) > 0 {
-				lines = append(lines, l)
-			} else {
-				attrs = append(attrs, l)
-			}
+			key, value, _ := strings.Cut(l[2:], ":")
+			in.attrs = append(in.attrs, attribute{key, value})
 		}
 	}
-	if !version || origin == "" {
-		return "", nil, fmt.Errorf("%w: the v= or o= line is missing", ErrMalformed)
+	if !version || !origin {
+		return nil, fmt.Errorf("%w: the v= or o= line is missing", ErrMalformed)
 	}
-	if len(names) > maxLines {
-		return "", nil, fmt.Errorf("%w: %d media lines are more than %d", ErrMalformed, len(names), maxLines)
+	if len(sections)-1 > maxLines {
+		return nil, fmt.Errorf("%w: %d media lines are more than %d", ErrMalformed, len(sections)-1, maxLines)
 	}
-	// The origin's numbers do not matter to us and are often not numbers.
-	head := "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\n" + conn + "t=0 0\r\n"
-	return head + join(attrs) + join(lines), names, nil
-}
-
-func join(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	return strings.Join(lines, "\r\n") + "\r\n"
+	return sections, nil
 }
 
 func clip(s string) string {
@@ -179,35 +165,36 @@ func clip(s string) string {
 	return s
 }
 
-// mediaLine checks an m= line and rewrites what pion does not know.
-func mediaLine(l string) (string, mline, error) {
+// mediaLine reads an m= line.
+func mediaLine(l string) (section, error) {
 	f := strings.Fields(l[2:])
 	if len(f) < 3 {
-		return "", mline{}, fmt.Errorf("%w: %q needs media, port, protocol and formats", ErrMalformed, clip(l))
+		return section{}, fmt.Errorf("%w: %q needs media, port, protocol and formats", ErrMalformed, clip(l))
 	}
 	port, _, _ := strings.Cut(f[1], "/")
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return "", mline{}, fmt.Errorf("%w: port %q of %q", ErrMalformed, clip(f[1]), clip(f[0]))
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > 65535 {
+		return section{}, fmt.Errorf("%w: port %q of %q", ErrMalformed, clip(f[1]), clip(f[0]))
 	}
-	name := mline{media: strings.ToLower(f[0]), proto: strings.ToUpper(f[2])}
 	if len(f)-3 > maxFormats {
-		return "", mline{}, fmt.Errorf("%w: %d formats in one media line are more than %d", ErrMalformed, len(f)-3, maxFormats)
+		return section{}, fmt.Errorf("%w: %d formats in one media line are more than %d", ErrMalformed, len(f)-3, maxFormats)
 	}
-	f[0], f[1], f[2] = "audio", port, "RTP/AVP"
-	return "m=" + strings.Join(f, " "), name, nil
+	return section{media: strings.ToLower(f[0]), proto: strings.ToUpper(f[2]), port: n, raw: f[3:]}, nil
 }
 
-// connectionOK reports whether pion can read a c= line.
-func connectionOK(l string) bool {
+// connection returns the address of a c= line, false if it is not of the
+// internet.
+func connection(l string) (string, bool) {
 	f := strings.Fields(l[2:])
-	return len(f) == 3 && f[0] == "IN" && (f[1] == "IP4" || f[1] == "IP6")
+	if len(f) != 3 || f[0] != "IN" || f[1] != "IP4" && f[1] != "IP6" {
+		return "", false
+	}
+	return f[2], true
 }
 
-func address(c *pion.ConnectionInformation) netip.Addr {
-	if c == nil || c.Address == nil {
-		return netip.Addr{}
-	}
-	host, _, _ := strings.Cut(c.Address.Address, "/")
+// address reads an address without its TTL; a name is none that we take.
+func address(host string) netip.Addr {
+	host, _, _ = strings.Cut(host, "/")
 	a, err := netip.ParseAddr(host)
 	if err != nil || a.Zone() != "" {
 		return netip.Addr{}
@@ -215,16 +202,13 @@ func address(c *pion.ConnectionInformation) netip.Addr {
 	return a.Unmap()
 }
 
-// line turns pion's media description into ours.
-func line(name mline, m *pion.MediaDescription, session attributes, addr netip.Addr) Line {
-	l := Line{
-		Media: name.media, Proto: name.proto, Port: m.MediaName.Port.Value,
-		Raw: m.MediaName.Formats, Addr: addr,
+// line makes a media line of its section; addr is the session's address.
+func line(m *section, session attributes, addr netip.Addr) Line {
+	l := Line{Media: m.media, Proto: m.proto, Port: m.port, Raw: m.raw, Addr: addr}
+	if m.hasAddr {
+		l.Addr = m.addr
 	}
-	if m.ConnectionInformation != nil {
-		l.Addr = address(m.ConnectionInformation)
-	}
-	a := attributesOf(m.Attributes, session.direction)
+	a := attributesOf(m.attrs, session.direction)
 	l.Direction, l.Mux, l.Ptime = a.direction, a.mux, a.ptime
 	if l.Ptime == 0 {
 		l.Ptime = session.ptime
@@ -245,8 +229,8 @@ type attributes struct {
 	maps      map[uint8]Format
 }
 
-func attributesOf(list []pion.Attribute, direction media.Direction) attributes {
-	a := attributes{direction: direction, maps: map[uint8]Format{}}
+func attributesOf(list []attribute, direction media.Direction) attributes {
+	a := attributes{direction: direction}
 	for _, at := range list {
 		switch strings.ToLower(at.Key) {
 		case "sendrecv":
@@ -265,6 +249,9 @@ func attributesOf(list []pion.Attribute, direction media.Direction) attributes {
 			a.ptime = ptime(at.Value)
 		case "rtpmap":
 			if f, ok := rtpmap(at.Value); ok {
+				if a.maps == nil {
+					a.maps = make(map[uint8]Format)
+				}
 				a.maps[f.PayloadType] = f
 			}
 		}

@@ -1,7 +1,7 @@
 package sdp
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/dipcast/dipcast/pbx/media"
@@ -16,8 +16,10 @@ func (s *Session) write(lines []Line) []byte {
 	if ip.Is6() {
 		family = "IP6"
 	}
+	own := family + " " + ip.String() + "\r\n"
 	var b strings.Builder
-	fmt.Fprintf(&b, "s=-\r\nc=IN %s %s\r\nt=0 0\r\n", family, ip)
+	b.Grow(usualSize)
+	b.WriteString("s=-\r\nc=IN " + own + "t=0 0\r\n")
 	for _, l := range lines {
 		l.write(&b)
 	}
@@ -26,11 +28,20 @@ func (s *Session) write(lines []Line) []byte {
 		s.Body = rest
 	}
 	s.Lines = lines
-	return []byte(fmt.Sprintf("v=0\r\no=- %d %d IN %s %s\r\n%s", s.ID, s.Version, family, ip, s.Body))
+	out := make([]byte, 0, len(s.Body)+usualHead)
+	out = strconv.AppendUint(append(out, "v=0\r\no=- "...), s.ID, 10)
+	out = strconv.AppendUint(append(out, ' '), s.Version, 10)
+	return append(append(append(out, " IN "...), own...), s.Body...)
 }
 
+// What a description with one audio line takes, and what stands before it.
+const (
+	usualSize = 256
+	usualHead = 96
+)
+
 func (l *Line) write(b *strings.Builder) {
-	fmt.Fprintf(b, "m=%s %d %s", l.Media, l.Port, l.Proto)
+	b.WriteString("m=" + l.Media + " " + strconv.Itoa(l.Port) + " " + l.Proto)
 	for _, f := range l.Raw {
 		b.WriteString(" " + f)
 	}
@@ -52,12 +63,13 @@ func (l *Line) write(b *strings.Builder) {
 }
 
 func (f Format) write(b *strings.Builder) {
-	fmt.Fprintf(b, "a=rtpmap:%d %s/%d", f.PayloadType, f.Name, f.ClockRate)
+	pt := strconv.Itoa(int(f.PayloadType))
+	b.WriteString("a=rtpmap:" + pt + " " + f.Name + "/" + strconv.Itoa(f.ClockRate))
 	switch f.Name {
 	case codec.TelephoneEvent:
-		fmt.Fprintf(b, "\r\na=fmtp:%d 0-16", f.PayloadType)
+		b.WriteString("\r\na=fmtp:" + pt + " 0-16")
 	case codec.Opus: // RFC 7587: two channels by name; we say and want wideband speech in one
-		fmt.Fprintf(b, "/2\r\na=fmtp:%d maxplaybackrate=16000;sprop-maxcapturerate=16000", f.PayloadType)
+		b.WriteString("/2\r\na=fmtp:" + pt + " maxplaybackrate=16000;sprop-maxcapturerate=16000")
 	}
 	b.WriteString("\r\n")
 }

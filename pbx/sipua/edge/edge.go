@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -238,18 +237,25 @@ func (e *Edge) Pick(n int) int {
 // branch returns a fresh branch that ours recognises: a response with another
 // one, or a request that went through us before, is seen at once.
 func (e *Edge) branch() (string, error) {
-	t, err := e.token()
-	if err != nil {
-		return "", err
+	raw := make([]byte, 16)
+	if _, err := io.ReadFull(e.cfg.Rand, raw); err != nil {
+		return "", fmt.Errorf("random branch: %w", err)
 	}
-	return sip.RFC3261BranchMagicCookie + t + e.seal(t), nil
+	const cookie = sip.RFC3261BranchMagicCookie
+	b := make([]byte, 0, len(cookie)+2*len(raw)+sealSize)
+	b = hex.AppendEncode(append(b, cookie...), raw)
+	seal := sealOf(maphash.Bytes(e.branches, b[len(cookie):]))
+	return string(append(b, seal[:]...)), nil
 }
 
 const sealSize = 16
 
-func (e *Edge) seal(token string) string {
-	s := strconv.FormatUint(maphash.String(e.branches, token), 16)
-	return strings.Repeat("0", sealSize-len(s)) + s
+// sealOf writes a hash as that many hexadecimal digits.
+func sealOf(hash uint64) (out [sealSize]byte) {
+	var raw [sealSize / 2]byte
+	binary.BigEndian.PutUint64(raw[:], hash)
+	hex.Encode(out[:], raw[:])
+	return out
 }
 
 func (e *Edge) ours(branch string) bool {
@@ -258,7 +264,8 @@ func (e *Edge) ours(branch string) bool {
 		return false
 	}
 	n := len(rest) - sealSize
-	return rest[n:] == e.seal(rest[:n])
+	seal := sealOf(maphash.String(e.branches, rest[:n]))
+	return rest[n:] == string(seal[:])
 }
 
 // Ban is one look at the ban list, for tests and the console.

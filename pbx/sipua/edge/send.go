@@ -134,10 +134,8 @@ func (e *Edge) addVia(req *sip.Request, f *gate.Flow) error {
 	own := e.own(f.Remote.Addr())
 	via := &sip.ViaHeader{
 		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: f.Transport,
-		Host: own.Addr().String(), Port: int(own.Port()), Params: sip.NewParams(),
+		Host: own.Addr().String(), Port: int(own.Port()), Params: sip.HeaderParams{{K: "branch", V: branch}, {K: "rport"}},
 	}
-	via.Params.Add("branch", branch)
-	via.Params.Add("rport", "")
 	if req.Via() != nil {
 		req.ReplaceHeader(via)
 	} else {
@@ -147,7 +145,6 @@ func (e *Edge) addVia(req *sip.Request, f *gate.Flow) error {
 		req.SetBody(req.Body()) // a stream has no other way to end a message (RFC 3261 §18.3)
 	}
 	req.SetTransport(f.Transport)
-	req.SetDestination(f.Remote.String())
 	return nil
 }
 

@@ -192,7 +192,7 @@ func parseParams(s string) (Params, bool) {
 	if strings.TrimSpace(s) == "" {
 		return nil, true
 	}
-	var out Params
+	out := make(Params, 0, min(8, 1+strings.Count(s, ";")))
 	for s != "" {
 		part, rest := cutAt(s, ';')
 		s = rest

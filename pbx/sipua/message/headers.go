@@ -73,7 +73,7 @@ func Tokens(m sip.Message, name string) []string {
 	var out []string
 	for h := range all(m, name) {
 		v := h.Value()
-		out = slices.Grow(out, 1+strings.Count(v, ","))
+		out = slices.Grow(out, min(16, 1+strings.Count(v, ",")))
 		for t := range strings.SplitSeq(v, ",") {
 			if t = strings.TrimSpace(t); t != "" {
 				out = append(out, t)
