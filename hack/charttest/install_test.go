@@ -125,7 +125,7 @@ func TestInstall(t *testing.T) {
 // golden files show, where it knows the kinds.
 func TestInstallEverySet(t *testing.T) {
 	c := startCluster(t)
-	for _, name := range []string{"acme", "beta", namespace} {
+	for _, name := range []string{"acme", "beta", "node-guard", namespace} {
 		if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			t.Fatal(err)
 		}

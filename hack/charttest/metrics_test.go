@@ -198,7 +198,7 @@ func TestAlerts(t *testing.T) {
 			}
 		}
 	}
-	if count != 5 {
-		t.Errorf("%d alerts, want five", count)
+	if count != 6 {
+		t.Errorf("%d alerts, want six", count)
 	}
 }
