@@ -3,9 +3,11 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -105,6 +107,27 @@ func TestTorture(t *testing.T) {
 		}
 	}
 	p.end()
+	onDisk(t, filepath.Join(p.dir, "recordings"), int64(last/time.Second))
+}
+
+// onDisk proves that every call was recorded for so many seconds at least:
+// two sides of 8,000 octets each.
+func onDisk(t *testing.T, dir string, seconds int64) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".wav" {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() >= seconds*2*8000 {
+			files++
+		}
+		return err
+	})
+	if err != nil || files < goodCalls {
+		t.Errorf("%d recordings have %d s or more (%v), want %d", files, seconds, err, goodCalls)
+	}
 }
 
 // counted is how a call's audio stood.

@@ -68,12 +68,13 @@ const falls = 0.85
 // calm is how many samples must lie under it before one level is given back.
 const calm = 10
 
-// history is the longest steady.
-const history = 4
+// history is the longest steady. The media tells its worst of the last second
+// or two, so that one hiccup is seen in four samples.
+const history = 6
 
 func signals() [4]signal {
 	return [4]signal{
-		{Processor, (*Sample).processor, [3]float64{0.90, 0.95, 0.98}, history},
+		{Processor, (*Sample).processor, [3]float64{0.90, 0.95, 0.98}, 4},
 		{Memory, func(s *Sample) float64 { return s.Memory }, [3]float64{0.88, 0.93, 0.97}, 1},
 		{Media, func(s *Sample) float64 { return s.Late.Seconds() }, [3]float64{0.050, 0.100, 0.200}, history},
 		{Transactions, func(s *Sample) float64 { return s.Transactions }, [3]float64{0.60, 0.80, 0.95}, 1},

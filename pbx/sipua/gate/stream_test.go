@@ -108,12 +108,15 @@ func TestMessagesStayInOrder(t *testing.T) {
 // trunk still connects.
 func TestStrangersLeaveRoomForTrunks(t *testing.T) {
 	g, h, addr := serveTCP(t, StreamLimits{Total: 4, PerSource: 8}, "127.0.0.9")
-	for range 6 {
+	first := dialFrom(t, "127.0.0.1", addr)
+	second := dialFrom(t, "127.0.0.1", addr)
+	for range 4 {
 		dialFrom(t, "127.0.0.1", addr)
 	}
-	for g.Counters.Turned.Load() < 2 {
-		conn := dialFrom(t, "127.0.0.1", addr)
-		_, _ = conn.Read(make([]byte, 1)) // returns when it is turned away
+	_, _ = io.Copy(io.Discard, first) // both are closed: the others are there
+	_, _ = io.Copy(io.Discard, second)
+	if n := g.Counters.Turned.Load(); n != 2 {
+		t.Errorf("%d were turned away, want the two oldest", n)
 	}
 	conn := dialFrom(t, "127.0.0.9", addr)
 	if _, err := io.WriteString(conn, options); err != nil {
