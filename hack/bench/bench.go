@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -40,8 +41,8 @@ func (b *bench) run(ctx context.Context, work func(context.Context) error) (err 
 }
 
 // fresh starts a PBX that has done nothing yet.
-func (b *bench) fresh(ctx context.Context) (stop func(), err error) {
-	if b.pbx, err = startPBX(ctx, b.bin, b.dir, b.works, b.carrier.local); err != nil {
+func (b *bench) fresh(ctx context.Context, extensions int) (stop func(), err error) {
+	if b.pbx, err = startPBX(ctx, b.bin, b.dir, b.works, b.carrier.local, extensions); err != nil {
 		return nil, err
 	}
 	b.carrier.serverAt(b.pbx.sip)
@@ -53,15 +54,22 @@ func (b *bench) fresh(ctx context.Context) (stop func(), err error) {
 func (b *bench) parts(ctx context.Context, only string) error {
 	done := false
 	for _, part := range []struct {
-		name string
-		run  func(context.Context) error
-	}{{"memory", b.memory}, {"signalling", b.signalling}, {"media", b.media}, {"cards", b.latency}} {
-		if only != "" && only != part.name {
+		name       string
+		extensions int
+		run        func(context.Context) error
+	}{
+		{"memory", numbers, b.memory},
+		{"signalling", numbers, b.signalling},
+		{"media", numbers, b.media},
+		{"cards", numbers, b.latency},
+		{"plane", 2 * slices.Max(b.plan.relays), b.plane},
+	} {
+		if only != part.name && (only != "" || part.name == "plane") {
 			continue
 		}
 		done = true
 		began := time.Now()
-		stop, err := b.fresh(ctx)
+		stop, err := b.fresh(ctx, part.extensions)
 		if err != nil {
 			return err
 		}
@@ -73,14 +81,14 @@ func (b *bench) parts(ctx context.Context, only string) error {
 		fmt.Fprintf(os.Stderr, "%s: %.0f s\n", part.name, time.Since(began).Seconds())
 	}
 	if !done {
-		return fmt.Errorf("no part %q: memory, signalling, media or cards", only)
+		return fmt.Errorf("no part %q: memory, signalling, media, cards or plane", only)
 	}
 	return nil
 }
 
 // one runs a single load long enough for a profiler to look at it.
 func (b *bench) one(ctx context.Context, name string) error {
-	stop, err := b.fresh(ctx)
+	stop, err := b.fresh(ctx, numbers)
 	if err != nil {
 		return err
 	}
@@ -193,33 +201,9 @@ func (b *bench) signalling(ctx context.Context) error {
 // media relays the same calls through each relay in turn.
 func (b *bench) media(ctx context.Context) error {
 	for _, calls := range b.plan.calls {
-		ours, err := dipcastRelay(ctx, b.pbx, calls, b.plan)
-		if err != nil {
+		if err := b.relayRows(ctx, calls); err != nil {
 			return err
 		}
-		bare, err := bareForwarder(ctx, b.dir, calls, b.plan)
-		if err != nil {
-			return err
-		}
-		engine, err := rtpengineRelay(ctx, b.dir, calls, b.plan)
-		who := "rtpengine"
-		if errors.Is(err, errNotInstalled) {
-			who, err = "rtpengine is not installed", nil
-		}
-		if err != nil {
-			return err
-		}
-		line := func(name, format string, of func(relayed) float64) {
-			b.out.add(compare(name, format, of(ours), figure{"forwarder", of(bare)}, figure{who, of(engine)}))
-		}
-		line(fmt.Sprintf("RTP, %d calls: ms CPU per call-second", calls), "%.2f", func(r relayed) float64 { return r.perCall })
-		line("- packets per CPU-second", "%.0f", func(r relayed) float64 { return r.packets })
-		line("- delay p50, ms", "%.2f", func(r relayed) float64 { return r.p50 })
-		line("- delay p99, ms", "%.2f", func(r relayed) float64 { return r.p99 })
-		b.out.add(row{
-			name: "- packets lost", ours: fmt.Sprintf("%d of %d", ours.lost, ours.sent),
-			peers: fmt.Sprintf("forwarder %d, %s %d", bare.lost, who, engine.lost),
-		})
 	}
 	return nil
 }

@@ -6,70 +6,76 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
-	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dipcast/dipcast/hack/bench/process"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
-// forwarder is the least that a relay written in Go can do, in a process of
-// its own: two sockets a call, a goroutine each; what one receives the other
+// forwarder is the least that a relay of our kind can do, in a process of its
+// own: the same poller, two sockets a call, and what one receives the other
 // sends to whoever spoke to it. It writes the ports to w, a line a call.
 func forwarder(ctx context.Context, calls int, w io.Writer) error {
-	var wg sync.WaitGroup
-	var all []*net.UDPConn
-	for range calls {
-		var socks [2]*net.UDPConn
-		var peers [2]atomic.Pointer[netip.AddrPort]
-		for i := range socks {
-			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	start := time.Now()
+	n := 1
+	if s := os.Getenv("POLLERS"); s != "" {
+		n, _ = strconv.Atoi(s)
+	}
+	var pollers []*poll.Poller
+	for range n {
+		poller, err := poll.New(poll.Config{Clock: func() int64 { return int64(time.Since(start)) }, Size: 2048})
+		if err != nil {
+			return err
+		}
+		defer poller.Close()
+		pollers = append(pollers, poller)
+	}
+	for i := range calls {
+		var ends [2]*end
+		for i := range ends {
+			s, err := poll.Listen(loopback(0))
 			if err != nil {
 				return err
 			}
-			socks[i], all = c, append(all, c)
+			ends[i] = &end{socket: s}
 		}
-		for i := range socks {
-			wg.Go(func() {
-				buf := make([]byte, 2048)
-				var known netip.AddrPort
-				for {
-					n, from, err := socks[i].ReadFromUDPAddrPort(buf)
-					if err != nil {
-						return
-					}
-					if from != known {
-						known = from
-						peers[i].Store(&from)
-					}
-					if to := peers[1-i].Load(); to != nil {
-						_, _ = socks[1-i].WriteToUDPAddrPort(buf[:n], *to)
-					}
-				}
-			})
+		ends[0].other, ends[1].other = ends[1], ends[0]
+		for j, e := range ends {
+			if err := pollers[(2*i+j)%n].Add(e.socket, e); err != nil {
+				return err
+			}
 		}
-		if _, err := fmt.Fprintln(w, port(socks[0]), port(socks[1])); err != nil {
+		if _, err := fmt.Fprintln(w, ends[0].socket.Local().Port(), ends[1].socket.Local().Port()); err != nil {
 			return err
 		}
 	}
 	<-ctx.Done()
-	for _, c := range all {
-		_ = c.Close()
-	}
-	wg.Wait()
 	return nil
 }
 
-func port(c *net.UDPConn) uint16 {
-	a, ok := c.LocalAddr().(*net.UDPAddr)
-	if !ok {
-		return 0
+// end is one side of a forwarded call.
+type end struct {
+	socket *poll.Socket
+	other  *end
+	known  netip.AddrPort
+	peer   atomic.Pointer[poll.Addr]
+}
+
+// Read implements poll.Reader.
+func (e *end) Read(b []byte, from netip.AddrPort, _ int64) {
+	if from != e.known {
+		to := poll.AddrOf(from)
+		e.known = from
+		e.peer.Store(&to)
 	}
-	return a.AddrPort().Port()
+	if to := e.other.peer.Load(); to != nil {
+		_ = e.other.socket.Send(b, to) // a lost packet is seen by who counts
+	}
 }
 
 func loopback(port int) netip.AddrPort {
@@ -116,6 +122,7 @@ func dipcastRelay(ctx context.Context, t *target, calls int, p plan) (relayed, e
 	if err != nil {
 		return relayed{}, err
 	}
+	x.before = t.Memory("VmRSS")
 	hangUpAll, err := talkers(ctx, t, x, calls)
 	if err != nil {
 		x.close()
@@ -199,6 +206,7 @@ func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed
 	if err != nil {
 		return relayed{}, err
 	}
+	x.before = proc.Memory("VmRSS")
 	for i := range calls {
 		a, b, err := ng.call(i, x.port(2*i), x.port(2*i+1))
 		if err != nil {

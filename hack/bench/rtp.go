@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"encoding/binary"
-	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
 	"github.com/dipcast/dipcast/hack/bench/process"
@@ -23,6 +20,7 @@ const (
 	packetSize   = 172
 	headerSize   = 12
 	tick         = time.Millisecond
+	looking      = 4 * time.Millisecond
 	legsASocket  = 25 // bounds what one socket's buffer must hold when the machine stalls
 	batch        = 32
 	settle       = 300 * time.Millisecond // for packets under way at the end
@@ -33,33 +31,34 @@ const (
 type stream struct {
 	to       netip.AddrPort // the relay's port for it; under exchange.mu
 	buf      []byte
+	out      outgoing
 	seq      uint16
 	sent     uint32 // since everything was warm
 	received uint32 // of those, written by the reader alone
 }
 
-// exchange sends and receives the audio of many calls with few goroutines: one
-// that sends, and one for each socket that reads.
+// exchange sends and receives the audio of many calls with two goroutines: one
+// that sends and one that reads.
 type exchange struct {
-	socks   []*net.UDPConn
+	wires   []*wire
 	streams []*stream // two a call: caller, callee
-	readers sync.WaitGroup
+	before  float64   // the relay's memory without calls, octets
+	delays  []int64   // nanoseconds; the reader's
+	warm    time.Time
 
-	mu     sync.Mutex
-	delays []int64 // nanoseconds
-	warm   time.Time
+	mu sync.Mutex // for the addresses that the streams go to
 }
 
 // newExchange opens the sockets for n calls.
 func newExchange(n int) (*exchange, error) {
 	x := &exchange{streams: make([]*stream, 2*n)}
 	for range (2*n + legsASocket - 1) / legsASocket {
-		c, err := mediaSocket()
+		w, err := newWire()
 		if err != nil {
 			x.close()
 			return nil, err
 		}
-		x.socks = append(x.socks, c)
+		x.wires = append(x.wires, w)
 	}
 	for i := range x.streams {
 		s := &stream{buf: make([]byte, packetSize)}
@@ -71,41 +70,8 @@ func newExchange(n int) (*exchange, error) {
 	return x, nil
 }
 
-// mediaSocket opens a socket on an even port, whose packets come with the
-// kernel's time of arrival.
-func mediaSocket() (*net.UDPConn, error) {
-	for {
-		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback(0)))
-		if err != nil {
-			return nil, err
-		}
-		addr, ok := c.LocalAddr().(*net.UDPAddr)
-		if !ok || addr.Port%2 != 0 {
-			_ = c.Close()
-			continue
-		}
-		raw, err := c.SyscallConn()
-		if err != nil {
-			return nil, errors.Join(err, c.Close())
-		}
-		var failed error
-		err = raw.Control(func(fd uintptr) {
-			failed = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
-				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<20))
-		})
-		if err = errors.Join(err, failed); err != nil {
-			return nil, errors.Join(err, c.Close())
-		}
-		return c, nil
-	}
-}
-
-func (x *exchange) socket(leg int) *net.UDPConn { return x.socks[leg/legsASocket] }
-
 // port of the leg, for its SDP.
-func (x *exchange) port(leg int) int {
-	return x.socket(leg).LocalAddr().(*net.UDPAddr).Port //nolint:errcheck,forcetypeassert // of a UDP socket
-}
+func (x *exchange) port(leg int) int { return x.wires[leg/legsASocket].port }
 
 // aim tells where the leg's audio goes: to that port of the relay.
 func (x *exchange) aim(leg, port int) {
@@ -114,90 +80,84 @@ func (x *exchange) aim(leg, port int) {
 	x.streams[leg].to = loopback(port)
 }
 
-// listen starts the readers; close ends them.
-func (x *exchange) listen() {
-	for _, c := range x.socks {
-		x.readers.Go(func() { x.read(c) })
-	}
-}
-
 func (x *exchange) close() {
-	for _, c := range x.socks {
-		_ = c.Close()
+	for _, w := range x.wires {
+		_ = w.close()
 	}
-	x.readers.Wait()
 }
 
-func (x *exchange) read(c *net.UDPConn) {
-	conn := ipv4.NewPacketConn(c)
-	in := make([]ipv4.Message, batch)
-	for i := range in {
-		in[i].Buffers, in[i].OOB = [][]byte{make([]byte, 2048)}, make([]byte, timestampLen)
-	}
-	var delays []int64
-	defer func() {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.delays = append(x.delays, delays...)
-	}()
+// read empties all sockets again and again until ctx ends. It sleeps between
+// two looks instead of waiting for packets: the kernel notes when each arrived,
+// and a relay must not pay for waking this process up.
+func (x *exchange) read(ctx context.Context) {
+	clock := time.NewTicker(looking)
+	defer clock.Stop()
 	for {
-		n, err := conn.ReadBatch(in, 0)
-		if errors.Is(err, net.ErrClosed) {
+		select {
+		case <-ctx.Done():
 			return
+		case <-clock.C:
 		}
-		for i := range max(0, n) {
-			b := in[i].Buffers[0][:in[i].N]
-			if len(b) < headerSize+12 {
-				continue
-			}
-			id := binary.BigEndian.Uint32(b[headerSize:])
-			if int(id) >= len(x.streams) {
-				continue
-			}
-			sent := int64(binary.BigEndian.Uint64(b[headerSize+4:]))
-			if sent >= x.warm.UnixNano() {
-				x.streams[id].received++
-				delays = append(delays, arrival(in[i].OOB[:in[i].NN])-sent)
-			}
+		for _, w := range x.wires {
+			w.read(x.take)
 		}
 	}
 }
 
-// arrival is when the kernel received a packet, Unix nanoseconds.
+// take counts a packet.
+func (x *exchange) take(b, oob []byte) {
+	if len(b) < headerSize+12 {
+		return
+	}
+	id := binary.BigEndian.Uint32(b[headerSize:])
+	if int(id) >= len(x.streams) {
+		return
+	}
+	sent := int64(binary.BigEndian.Uint64(b[headerSize+4:]))
+	if sent >= x.warm.UnixNano() {
+		x.streams[id].received++
+		x.delays = append(x.delays, arrival(oob)-sent)
+	}
+}
+
+// arrival is when the kernel received a packet, Unix nanoseconds: the only
+// control message that was asked for (SCM_TIMESTAMPNS).
 func arrival(oob []byte) int64 {
-	list, err := unix.ParseSocketControlMessage(oob)
-	if err != nil || len(list) == 0 || len(list[0].Data) < 16 {
+	const at = unix.SizeofCmsghdr
+	if len(oob) < at+16 {
 		return time.Now().UnixNano()
 	}
-	return int64(binary.NativeEndian.Uint64(list[0].Data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(list[0].Data[8:]))
+	return int64(binary.NativeEndian.Uint64(oob[at:]))*int64(time.Second) + int64(binary.NativeEndian.Uint64(oob[at+8:]))
 }
 
-// turns returns the packets and the legs of each millisecond of a packet time,
-// the packets by socket.
-func (x *exchange) turns() (packets [][][]ipv4.Message, legs [][]*stream) {
-	slots := int(packetTime / tick)
-	packets, legs = make([][][]ipv4.Message, slots), make([][]*stream, slots)
-	for s := range packets {
-		packets[s] = make([][]ipv4.Message, len(x.socks))
+// turn is what is sent in one millisecond of a packet time: the packets of each
+// socket, and whose they are.
+type turn struct {
+	packets [][]message64
+	legs    []*stream
+}
+
+// turns shares the legs out among the milliseconds.
+func (x *exchange) turns() []turn {
+	list := make([]turn, packetTime/tick)
+	for i := range list {
+		list[i].packets = make([][]message64, len(x.wires))
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i, s := range x.streams {
-		slot, sock := i%slots, i/legsASocket
-		packets[slot][sock] = append(packets[slot][sock], ipv4.Message{Buffers: [][]byte{s.buf}, Addr: net.UDPAddrFromAddrPort(s.to)})
-		legs[slot] = append(legs[slot], s)
+		t, wire := &list[i%len(list)], i/legsASocket
+		s.out.address(s.buf, s.to)
+		t.packets[wire] = append(t.packets[wire], s.out.message)
+		t.legs = append(t.legs, s)
 	}
-	return packets, legs
+	return list
 }
 
 // send sends until ctx ends: each millisecond the packets of those legs whose
 // turn it is.
 func (x *exchange) send(ctx context.Context) {
-	outs := make([]*ipv4.PacketConn, len(x.socks))
-	for i, c := range x.socks {
-		outs[i] = ipv4.NewPacketConn(c)
-	}
-	packets, legs := x.turns()
+	turns := x.turns()
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
 	began := time.Now()
@@ -208,26 +168,14 @@ func (x *exchange) send(ctx context.Context) {
 		case <-clock.C:
 		}
 		for due := int(time.Since(began) / tick); done < due; done++ {
-			slot := done % len(legs)
-			for _, s := range legs[slot] {
+			t := &turns[done%len(turns)]
+			for _, s := range t.legs {
 				s.stamp(x.warm)
 			}
-			for i, messages := range packets[slot] {
-				if len(messages) > 0 {
-					writeAll(outs[i], messages)
-				}
+			for i, list := range t.packets {
+				x.wires[i].write(list)
 			}
 		}
-	}
-}
-
-func writeAll(c *ipv4.PacketConn, messages []ipv4.Message) {
-	for len(messages) > 0 {
-		n, err := c.WriteBatch(messages, 0)
-		if err != nil {
-			n = max(n, 0) + 1 // counted as lost
-		}
-		messages = messages[min(n, len(messages)):]
 	}
 }
 
@@ -250,31 +198,42 @@ type relayed struct {
 	lost     uint64
 	sent     uint64
 	p50, p99 float64 // delay, ms
+	// variation is how much longer than the shortest 99 of 100 packets took at
+	// most, ms (RFC 5481 §4.2).
+	variation float64
+	memory    float64 // KiB RSS per call
 }
 
 // measure lets the calls talk for d after a second to warm up.
 func (x *exchange) measure(ctx context.Context, p *process.Process, d time.Duration) (relayed, error) {
 	x.warm = time.Now().Add(time.Second)
-	x.listen()
-	talk, stop := context.WithCancel(ctx)
-	var sender sync.WaitGroup
+	listen, silence := context.WithCancel(ctx)
+	defer silence()
+	talk, stop := context.WithCancel(listen)
+	var sender, reader sync.WaitGroup
 	sender.Go(func() { x.send(talk) })
+	reader.Go(func() { x.read(listen) })
 	err := p.Wait(ctx, time.Until(x.warm))
 	used, began := p.CPU(), time.Now()
 	if err == nil {
 		err = p.Wait(ctx, d)
 	}
 	cpu, took := p.CPU()-used, time.Since(began)
+	resident := p.Memory("VmRSS")
 	stop()
 	sender.Wait()
 	if err == nil {
 		err = p.Wait(ctx, settle)
 	}
+	silence()
+	reader.Wait()
 	x.close()
 	if err != nil {
 		return relayed{}, err
 	}
-	return x.sum(cpu, took), nil
+	r := x.sum(cpu, took)
+	r.memory = (resident - x.before) / kib / float64(len(x.streams)/2)
+	return r, nil
 }
 
 func (x *exchange) sum(cpu, took time.Duration) (r relayed) {
@@ -292,6 +251,7 @@ func (x *exchange) sum(cpu, took time.Duration) (r relayed) {
 	slices.Sort(x.delays)
 	if n := len(x.delays); n > 0 {
 		r.p50, r.p99 = float64(x.delays[n/2])/1e6, float64(x.delays[n*99/100])/1e6
+		r.variation = r.p99 - float64(x.delays[0])/1e6
 	}
 	return r
 }

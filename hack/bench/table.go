@@ -55,6 +55,30 @@ func (t *table) print(w io.Writer) {
 
 func (r row) cells() [4]string { return [4]string{r.name, r.ours, r.peers, r.ratio} }
 
+// relayed adds the rows of one load on a relay and its peers.
+func (t *table) relayed(name string, ours relayed, names []string, peers []relayed) {
+	line := func(name, format string, of func(relayed) float64) {
+		figures := make([]figure, len(peers))
+		for i, p := range peers {
+			figures[i] = figure{names[i], of(p)}
+		}
+		t.add(compare(name, format, of(ours), figures...))
+	}
+	line(name+": ms CPU per call-second", "%.2f", func(r relayed) float64 { return r.perCall })
+	line("- packets per CPU-second", "%.0f", func(r relayed) float64 { return r.packets })
+	line("- delay p50, ms", "%.2f", func(r relayed) float64 { return r.p50 })
+	line("- delay p99, ms", "%.2f", func(r relayed) float64 { return r.p99 })
+	line("- delay variation p99, ms", "%.2f", func(r relayed) float64 { return r.variation })
+	line("- memory per call, KiB RSS", "%.0f", func(r relayed) float64 { return r.memory })
+	lost := row{name: "- packets lost", ours: fmt.Sprintf("%d of %d", ours.lost, ours.sent)}
+	for i, p := range peers {
+		if p.sent > 0 {
+			lost.peers += fmt.Sprintf("%s%s %d", map[bool]string{true: ", "}[lost.peers != ""], names[i], p.lost)
+		}
+	}
+	t.add(lost)
+}
+
 // figure is one measured number of one peer.
 type figure struct {
 	who   string

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -30,6 +31,7 @@ const (
 	personMail  = "haneul@bench.example"
 	firstNumber = 1001
 	numbers     = 400
+	mostInPlan  = 1000
 	botID       = 3000001
 	worksDomain = 40029601
 	carrierHost = "127.0.0.2"
@@ -80,9 +82,10 @@ func startWorks() (*worksSim, error) {
 	return &worksSim{Server: s, key: text}, s.Start("127.0.0.1:0")
 }
 
-// startPBX starts `dipcast up` and waits until it is ready.
-func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.AddrPort) (*target, error) {
-	extensions := make([]int, numbers)
+// startPBX starts `dipcast up` for so many extensions and waits until it is
+// ready.
+func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.AddrPort, count int) (*target, error) {
+	extensions := make([]int, count)
 	for i := range extensions {
 		extensions[i] = firstNumber + i
 	}
@@ -93,7 +96,7 @@ func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.A
 	}
 	err := fill(file, manifests, map[string]any{
 		"Password": password, "Key": strings.ReplaceAll(strings.TrimSpace(w.key), "\n", "\n    "), "Domain": domain,
-		"Person": person, "User": personMail, "Extensions": extensions, "CarrierHost": carrier.Addr(),
+		"Person": person, "User": personMail, "Plans": slices.Collect(slices.Chunk(extensions, mostInPlan)), "CarrierHost": carrier.Addr(),
 		"CarrierPort": carrier.Port(), "Bot": botID, "WorksDomain": worksDomain, "WorksURL": w.URL(),
 	})
 	if err != nil {

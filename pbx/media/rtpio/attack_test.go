@@ -8,6 +8,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 )
 
@@ -138,7 +139,8 @@ func TestLoopBurnsOut(t *testing.T) {
 	pb.Apply(s)
 	pa.Hear(pb)
 	pb.Hear(pa)
-	if _, err := pa.rtp.WriteToUDPAddrPort(packet, pb.Local()); err != nil { // which a sends to b...
+	to := poll.AddrOf(pb.Local())
+	if err := pa.rtp.Send(packet, &to); err != nil { // which a sends to b...
 		t.Fatal(err)
 	}
 	until(t, "the packet is dropped as a flood", func() bool { return b.Drops().Flood > 0 })

@@ -13,10 +13,10 @@ import (
 func BenchmarkPacket(b *testing.B) {
 	b.Run("bare-write", func(b *testing.B) {
 		h := newHandler(b, newBench(b, Config{}), codec.ALaw)
-		to := h.out.dest.Load().rtp
+		to := h.out.dest.Load().to
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := h.out.rtp.WriteToUDPAddrPort(h.packet, to); err != nil {
+			if err := h.out.rtp.Send(h.packet, &to); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
 // reportEvery is the mean time between two reports (RFC 3550 §6.2); each is
@@ -32,6 +33,7 @@ type control struct {
 	cname  string
 
 	mu       sync.Mutex
+	ended    bool
 	tokens   int64
 	at       int64
 	lostOut  uint64
@@ -169,8 +171,7 @@ func (p *Port) report(now int64, bye bool) {
 	if !ok || p.output.packets.Load() == 0 && p.intake.figures.packets.Load() == 0 {
 		return
 	}
-	if !p.output.claim() {
-		p.control.due.Store(now) // at the next look
+	if !p.output.claimOrEnded() {
 		return
 	}
 	ntp := p.pool.ntp(now)
@@ -202,13 +203,22 @@ func (p *Port) report(now int64, bye bool) {
 }
 
 func (p *Port) sendReport(b []byte, to netip.AddrPort) {
-	conn := p.rtcp
+	socket, addr := p.rtcp, poll.AddrOf(to)
 	if s := p.settings.Load(); s.stream.RTCPMux {
-		conn = p.rtp
+		socket = p.rtp
 	}
-	if _, err := conn.WriteToUDPAddrPort(b, to); err != nil {
+	p.control.mu.Lock()
+	defer p.control.mu.Unlock()
+	if !p.control.ended && socket.Send(b, &addr) != nil {
 		p.drops.unsent.Add(1)
 	}
+}
+
+// end forbids further reports: the sockets are closed.
+func (c *control) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
 }
 
 // reportTo is where reports go: to SDP's address, or to where the peer's own

@@ -46,7 +46,7 @@ func (p *peer) sendControl(packets ...rtcp.Packet) {
 // report lets the next report become due and be sent.
 func (b *bench) report() {
 	b.clock.advance(2 * reportEvery)
-	b.tick(housekeeping)
+	b.tick(watchTicks)
 	b.settle()
 }
 

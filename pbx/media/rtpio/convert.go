@@ -59,6 +59,7 @@ func (p *Port) convert(q *Port, s *settings, f format, h *header, payload []byte
 	} else {
 		p.lacks.Store(ofSettled)
 	}
+	p.pool.pacer.add(p)
 	return false
 }
 
@@ -137,17 +138,16 @@ func (p *Port) put(source uint64, b []byte, span uint32) {
 		p.drops.switched.Add(1)
 		return
 	}
+	defer p.output.release()
 	if now < p.output.keysTil {
-		p.output.release()
 		return
 	}
 	p.output.rate(s)
 	h := p.output.own(source, span, now)
 	p.tap.Load().hear(media.Heard, tapped(s.law, s.stream.Codec.Name), h.timestamp, now, b[headerSize:])
-	p.output.release()
 	h.payloadType = s.stream.Codec.PayloadType
 	h.put(b)
-	p.send(b, d.rtp)
+	p.send(b, &d.to)
 }
 
 // performance plays a source to a port whose codec is costly. It is a job of

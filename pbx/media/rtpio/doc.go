@@ -4,18 +4,25 @@
 //
 // # Who owns what
 //
-// A Pool owns the port numbers and one pacer goroutine, which plays sources,
-// sends key presses and RTCP reports and watches for silence. Each Port owns
-// two sockets and a goroutine for each; the one that reads RTP is the only
-// one that touches what is learnt and counted of the incoming stream, and it
-// writes each packet straight to the socket of the port that hears it. No
-// goroutine waits for another: what a packet needs to know is in immutable
-// snapshots behind atomic pointers, and an outgoing stream that is being
-// written by somebody else at the same instant costs that packet (it happens
-// only when the source is switched).
+// A Pool owns the port numbers, the pollers and a pacer. A poller (package
+// poll) is one goroutine for many ports: it reads their sockets, is the only
+// one that touches what is learnt and counted of the streams that come in, and
+// sends each packet at once from the socket of the port that hears it. The
+// pacer is a goroutine, too: it plays sources, sends key presses and reports
+// and watches for silence; without ports neither of them ever wakes up.
 //
-//	peer A ─► A.read ─ learn ─ count ─ key presses ─ law ─► B.output ─► peer B
-//	                              pacer: played source ─►┘
+// What a packet needs to know is in immutable snapshots behind atomic
+// pointers. Who sends holds the claim on the outgoing stream until the packet
+// is sent; a poller that does not get it at once drops the packet (it happens
+// only when the source is switched). The end of a port takes the claim for
+// ever, so that nobody sends from a socket that is closed.
+//
+//	peer A ─► A.handle ─ learn ─ count ─ tap ─ key presses ─┐      poller
+//	                                                        ▼
+//	                            law ─ numbers ─ tap ─► B.output ─► peer B
+//	                                                        ▲
+//	               pacer: played source, key presses ───────┤
+//	               crew: what is decoded and encoded ───────┘      workers
 //
 // # RTCP
 //

@@ -3,22 +3,21 @@ package rtpio
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"syscall"
+
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
 // family is one of the two address families of a pool. One without a bind
 // address is not served.
 type family struct {
-	network   string
 	bind      netip.Addr
 	advertise netip.Addr
 }
 
 // families sorts the configured addresses by family.
 func families(bind, advertise []netip.Addr) (f [2]family, err error) {
-	f = [2]family{{network: "udp4"}, {network: "udp6"}}
 	for _, a := range bind {
 		if err := put(&f[index(a)].bind, a, "bind"); err != nil {
 			return f, err
@@ -83,7 +82,7 @@ func (p *Pool) familyOf(peer netip.Addr) (*family, error) {
 }
 
 // pair opens an RTP socket on an even port and an RTCP socket on the next.
-func (f *family) pair(number uint16) (rtp, rtcp *net.UDPConn, err error) {
+func (f *family) pair(number uint16) (rtp, rtcp *poll.Socket, err error) {
 	if rtp, err = f.listen(number); err != nil {
 		return nil, nil, err
 	}
@@ -96,14 +95,13 @@ func (f *family) pair(number uint16) (rtp, rtcp *net.UDPConn, err error) {
 
 // anyPair lets the kernel choose. It gives every other time an odd port, or an
 // even one whose neighbour is taken.
-func (f *family) anyPair() (rtp, rtcp *net.UDPConn, err error) {
+func (f *family) anyPair() (rtp, rtcp *poll.Socket, err error) {
 	for range 100 {
 		if rtp, err = f.listen(0); err != nil {
 			return nil, nil, err
 		}
-		bound, _ := rtp.LocalAddr().(*net.UDPAddr)
-		if bound.Port%2 == 0 {
-			if rtcp, err = f.listen(uint16(bound.Port + 1)); err == nil {
+		if port := rtp.Local().Port(); port%2 == 0 {
+			if rtcp, err = f.listen(port + 1); err == nil {
 				return rtp, rtcp, nil
 			}
 		}
@@ -115,12 +113,12 @@ func (f *family) anyPair() (rtp, rtcp *net.UDPConn, err error) {
 	return nil, nil, ErrNoPorts
 }
 
-func (f *family) listen(number uint16) (*net.UDPConn, error) {
-	c, err := net.ListenUDP(f.network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(f.bind, number)))
+func (f *family) listen(number uint16) (*poll.Socket, error) {
+	s, err := poll.Listen(netip.AddrPortFrom(f.bind, number))
 	if err != nil {
 		return nil, fmt.Errorf("RTP socket: %w", err)
 	}
-	return c, nil
+	return s, nil
 }
 
 func inUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

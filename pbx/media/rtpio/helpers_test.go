@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,12 +18,10 @@ import (
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
 
-func TestMain(m *testing.M) {
-	if os.Getenv(planeRole) != "" {
-		os.Exit(planeHelper(os.Stdin, os.Stdout))
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// watchTicks is how many ticks lie between two looks at silence and reports.
+const watchTicks = int(watchEvery / frameTime)
 
 // loopback4 and loopback6 are where tests send.
 var (
@@ -93,20 +90,33 @@ type peer struct {
 
 func newPeer(t testing.TB, host netip.Addr, law codec.Law) *peer {
 	t.Helper()
-	f := family{network: "udp4", bind: host}
-	if host.Is6() {
-		f.network = "udp6"
-	}
-	rtp, rtcp, err := f.anyPair()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rtp, rtcp := pair(t, host)
 	t.Cleanup(func() { _, _ = rtp.Close(), rtcp.Close() })
 	c := law.Codec()
 	return &peer{
 		t: t, rtp: rtp, rtcp: rtcp, codec: c,
 		header: header{payloadType: c.PayloadType, seq: 65530, timestamp: 0xFFFFFF00, ssrc: 0xABCD0000 + uint32(addr(rtp).Port())},
 	}
+}
+
+// pair opens two neighbouring sockets, the first on an even port.
+func pair(t testing.TB, host netip.Addr) (rtp, rtcp *net.UDPConn) {
+	t.Helper()
+	for range 100 {
+		var err error
+		if rtp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, 0))); err != nil {
+			t.Fatal(err)
+		}
+		if port := addr(rtp).Port(); port%2 == 0 {
+			rtcp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, port+1)))
+			if err == nil {
+				return rtp, rtcp
+			}
+		}
+		rtp.Close()
+	}
+	t.Fatal("no pair of free ports")
+	return nil, nil
 }
 
 func addr(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }

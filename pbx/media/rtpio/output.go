@@ -1,6 +1,7 @@
 package rtpio
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -9,8 +10,9 @@ import (
 // and timestamps go on whoever's audio it is. Exactly one goroutine may hold
 // it at a time (claim, release); nobody waits for it.
 type output struct {
-	busy atomic.Bool
-	ssrc uint32 // never changes
+	busy  atomic.Bool
+	ended atomic.Bool // busy will stay so
+	ssrc  uint32      // never changes
 
 	started bool
 	highest uint32 // the extended sequence number of the newest packet
@@ -37,6 +39,26 @@ const fresh = 1000
 
 // claim takes the stream, or reports false if somebody else is sending.
 func (o *output) claim() bool { return o.busy.CompareAndSwap(false, true) }
+
+// claimOrEnded waits until the stream is free, which takes as long as sending
+// one packet, and takes it. It reports false if the stream has ended: then
+// nobody changes it any more.
+func (o *output) claimOrEnded() bool {
+	for !o.claim() {
+		if o.ended.Load() {
+			return false
+		}
+		runtime.Gosched()
+	}
+	return true
+}
+
+// end takes the stream for good.
+func (o *output) end() {
+	if o.claimOrEnded() {
+		o.ended.Store(true)
+	}
+}
 
 func (o *output) release() { o.busy.Store(false) }
 

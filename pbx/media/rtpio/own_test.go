@@ -244,7 +244,7 @@ func TestSilenceIsTold(t *testing.T) {
 	n, tell := newNotices()
 	p, a := b.port(t, loopback4, tell), newPeer(t, loopback4, codec.ALaw)
 	a.to = p.Local()
-	look := func() { b.tick(2 * housekeeping); b.settle() }
+	look := func() { b.tick(2 * watchTicks); b.settle() }
 	b.clock.advance(time.Minute)
 	look()
 	wantNone(t, "silence before the first exchange", n.silent)

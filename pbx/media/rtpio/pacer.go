@@ -6,7 +6,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
-	"github.com/dipcast/dipcast/pbx/media/dtmf"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/voice"
 )
 
@@ -19,8 +19,8 @@ const frameSpan = codec.FrameSamples
 // catchUp bounds how many frames one late tick sends at once.
 const catchUp = 5
 
-// housekeeping is how many ticks lie between two looks at silence and reports.
-const housekeeping = 10
+// watchEvery is the time between two looks at silence and reports.
+const watchEvery = 200 * time.Millisecond
 
 // remindEvery is how often silence that lasts is told again: whoever is told
 // may have had a reason to bear it that has passed since.
@@ -36,17 +36,112 @@ type playing struct {
 	packet    [headerSize + codec.FrameSamples]byte
 }
 
-// pace is the pacer goroutine. The first frame is due at next.
-func (p *Pool) pace(ticks <-chan time.Time, next int64) {
-	defer p.wg.Done()
+// pacer is the goroutine that sends what no packet drives, and its list of the
+// ports that have such. It ticks each frame while something plays or is being
+// keyed, a few times a second while there are ports, and not at all without.
+type pacer struct {
+	done     chan struct{}
+	ticks    <-chan time.Time
+	ticker   *time.Ticker  // nil if the ticks were handed in
+	woken    chan struct{} // nil likewise
+	period   time.Duration // of the ticker, 0 = it is stopped
+	lateness poll.Meter
+
+	mu   sync.Mutex
+	list []*Port
+}
+
+func (c *pacer) init(ticks <-chan time.Time) {
+	c.done, c.ticks = make(chan struct{}), ticks
+	if ticks == nil {
+		c.ticker, c.woken = time.NewTicker(time.Hour), make(chan struct{}, 1)
+		c.ticker.Stop()
+		c.ticks = c.ticker.C
+	}
+}
+
+// stop ends the goroutine, once.
+func (c *pacer) stop() {
+	close(c.done)
+	if c.ticker != nil {
+		c.ticker.Stop()
+	}
+}
+
+// stir lets the pacer look at once whether there is something to do.
+func (c *pacer) stir() {
+	select {
+	case c.woken <- struct{}{}:
+	default:
+	}
+}
+
+// add puts a port into the list.
+func (c *pacer) add(p *Port) {
+	if p.paced.Swap(true) {
+		return
+	}
+	c.mu.Lock()
+	c.list = append(c.list, p)
+	c.mu.Unlock()
+	c.stir()
+}
+
+// busy appends the ports of the list that have something to send, and forgets
+// the others.
+func (c *pacer) busy(ports []*Port) []*Port {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.list {
+		p.paced.Store(false) // before the look, so that who begins now comes into the list again
+		if p.busy() && !p.closed.Load() && !p.paced.Swap(true) {
+			ports = append(ports, p)
+		}
+	}
+	clear(c.list)
+	c.list = append(c.list[:0], ports...)
+	return ports
+}
+
+// busy reports whether the pacer has something to do for the port.
+func (p *Port) busy() bool {
+	return p.playing.Load() != nil || p.keying.Load() || p.lacks.Load() != nothing
+}
+
+// beat sets the time between two ticks.
+func (c *pacer) beat(d time.Duration) {
+	switch {
+	case c.ticker == nil || d == c.period:
+	case d == 0:
+		c.ticker.Stop()
+	default:
+		c.ticker.Reset(d)
+	}
+	c.period = d
+}
+
+// pace is the pacer's goroutine, which begins at start.
+func (p *Pool) pace(start int64) {
+	c := &p.pacer
+	next, watched, ticked := start+int64(frameTime), start, int64(0)
 	var ports []*Port
-	for count := 1; ; count++ {
+	for idle := true; ; {
+		tick := true
 		select {
-		case <-p.done:
+		case <-c.done:
 			return
-		case <-ticks:
+		case <-c.ticks:
+		case <-c.woken:
+			tick = false
 		}
 		now, frames := p.clock(), 0
+		if tick && ticked != 0 {
+			c.lateness.Note(now, max(0, now-ticked-int64(c.period)))
+		}
+		if ports = c.busy(ports[:0]); len(ports) > 0 && idle && c.ticker != nil { // it slept
+			next = now
+		}
+		idle = len(ports) == 0
 		// Half a frame of tolerance: a tick that comes a little early counts.
 		for ; next <= now+int64(frameTime)/2 && frames < catchUp; frames++ {
 			next += int64(frameTime)
@@ -54,15 +149,34 @@ func (p *Pool) pace(ticks <-chan time.Time, next int64) {
 		if frames == catchUp {
 			next = now + int64(frameTime)
 		}
-		ports = p.open(ports[:0])
 		for _, port := range ports {
 			port.pace(now, frames)
-			if count%housekeeping == 0 {
+		}
+		if now-watched >= int64(watchEvery) {
+			watched = now
+			ports = p.open(ports[:0])
+			for _, port := range ports {
 				port.watch(now)
 			}
 		}
-		clear(ports) // a closed port must not be kept alive
+		period := p.period(idle)
+		if ticked = now; period != c.period {
+			ticked = 0
+		}
+		c.beat(period)
+		clear(ports[:cap(ports)]) // a closed port must not be kept alive
 	}
+}
+
+// period is how often the pacer has to look.
+func (p *Pool) period(idle bool) time.Duration {
+	switch {
+	case !idle:
+		return frameTime
+	case p.InUse() > 0:
+		return watchEvery
+	}
+	return 0
 }
 
 // pace sends what this port has to send by itself.
@@ -101,14 +215,14 @@ func (p *Port) playFrame(now int64) {
 		p.drops.switched.Add(1)
 		return
 	}
+	defer p.output.release()
 	p.output.rate(s)
 	h := p.output.own(pl.id, frameSpan, now)
 	s.law.Encode(pl.packet[headerSize:], pl.frame[:])
 	p.tap.Load().hear(media.Heard, tapped(s.law, ""), h.timestamp, now, pl.packet[headerSize:])
-	p.output.release()
 	h.payloadType = s.stream.Codec.PayloadType
 	h.put(pl.packet[:])
-	p.send(pl.packet[:], d.rtp)
+	p.send(pl.packet[:], &d.to)
 }
 
 // watch tells silence and sends the report that is due.
@@ -118,7 +232,9 @@ func (p *Port) watch(now int64) {
 		return
 	}
 	if now-s.at >= int64(time.Second) {
-		p.receive()
+		p.mu.Lock()
+		p.receive() // whoever restored it has told nothing
+		p.mu.Unlock()
 	}
 	since := max(p.intake.figures.last.Load(), s.at)
 	if s.stream.Direction.Receives() && now-since >= int64(p.pool.silence) &&
@@ -131,105 +247,4 @@ func (p *Port) watch(now int64) {
 	if now >= p.control.due.Load() {
 		p.report(now, false)
 	}
-}
-
-// The shape of a key press.
-const (
-	maxKeys    = 64 // that wait; a person cannot press more, a program must not
-	endPackets = 3  // RFC 4733 §2.5.1.4
-	pauseAfter = 3  // frames between two presses
-	volume     = 10 // -10 dBm0
-	minPress   = 40 * time.Millisecond
-	maxPress   = 8 * time.Second // the duration field ends at 8.19 s
-)
-
-// keys are the presses that wait, and the one at work.
-type keys struct {
-	mu      sync.Mutex // not taken by relayed packets
-	waiting []press
-
-	// The pacer's alone:
-	active  bool
-	press   press
-	ts      uint32
-	elapsed uint32
-	ends    int
-	pause   int
-	packet  [headerSize + dtmf.Size]byte
-}
-
-type press struct {
-	code uint8
-	span uint32 // timestamp units
-}
-
-// SendDigit implements media.Port.
-func (p *Port) SendDigit(digit rune, length time.Duration) bool {
-	s := p.settings.Load()
-	code, ok := dtmf.Code(digit)
-	if s == nil || s.stream.DTMF == 0 || !s.stream.Direction.Sends() || !ok || p.closed.Load() {
-		return false
-	}
-	p.keys.mu.Lock()
-	defer p.keys.mu.Unlock()
-	if len(p.keys.waiting) >= maxKeys {
-		return false
-	}
-	span := units(int64(min(max(length, minPress), maxPress)), 0)
-	p.keys.waiting = append(p.keys.waiting, press{code: code, span: span})
-	p.keying.Store(true)
-	return true
-}
-
-// takeKey begins the next press, or ends keying.
-func (p *Port) takeKey() bool {
-	k := &p.keys
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.waiting) == 0 {
-		p.keying.Store(false)
-		return false
-	}
-	k.press, k.waiting = k.waiting[0], k.waiting[1:]
-	k.active, k.elapsed, k.ends, k.pause = true, 0, 0, pauseAfter
-	return true
-}
-
-// paceKeys sends one frame's part of a press and reports whether it did.
-func (p *Port) paceKeys(now int64) bool {
-	k := &p.keys
-	if !k.active && !p.takeKey() {
-		return false
-	}
-	if k.ends >= endPackets {
-		if k.pause--; k.pause <= 0 {
-			k.active = false
-		}
-		return true
-	}
-	s, d := p.settings.Load(), p.dest.Load()
-	if s.stream.DTMF == 0 || d == nil || !d.rtp.IsValid() {
-		k.active = false // a re-INVITE took the events away
-		return true
-	}
-	if !p.output.claim() {
-		return true // the next frame takes its place
-	}
-	p.output.rate(s)
-	first := k.elapsed == 0
-	if first {
-		k.ts = p.output.begin(now)
-	}
-	k.elapsed = min(k.elapsed+frameSpan, k.press.span)
-	h := p.output.event(k.ts, k.elapsed, first, now)
-	p.output.release()
-	e := dtmf.Event{Code: k.press.code, Volume: volume, Duration: uint16(k.elapsed), End: k.elapsed >= k.press.span}
-	if e.End {
-		k.ends++
-	}
-	h.payloadType = s.stream.DTMF
-	h.put(k.packet[:])
-	e.Put(k.packet[headerSize:])
-	p.send(k.packet[:], d.rtp)
-	return true
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/convert"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
 // Defaults of Config.
@@ -70,28 +70,27 @@ type Pool struct {
 	sources  atomic.Uint64
 	crew     *convert.Crew // runs codecs; has no goroutine while nothing is converted
 
-	done   chan struct{}
-	ticker *time.Ticker // nil if the ticks were handed in
-	wg     sync.WaitGroup
-
-	leaving atomic.Bool // to another process: see Leave
+	pacer   pacer
+	wg      sync.WaitGroup // the pacer and the ports
+	leaving atomic.Bool    // to another process: see Leave
 
 	mu      sync.Mutex
 	closed  bool
 	kernel  bool // the kernel chooses the ports
 	numbers *numbers
 	ports   []*Port
+	pollers []*poller
 	past    Drops // of the ports that are closed
 }
 
 var _ media.Allocator = (*Pool)(nil)
 
-// NewPool checks the configuration and starts the pacer. No port is opened
-// before it is asked for.
+// NewPool checks the configuration. No port is opened, and nothing runs but a
+// goroutine that waits, before it is asked for.
 func NewPool(cfg Config) (*Pool, error) {
 	p := &Pool{
 		silence: cfg.Silence, now: cfg.Now, random: cfg.Random, log: cfg.Log, sockets: cfg.Sockets,
-		done: make(chan struct{}), kernel: cfg.From == 0 && cfg.To == 0,
+		kernel: cfg.From == 0 && cfg.To == 0,
 	}
 	var err error
 	if p.families, err = families(cfg.Bind, cfg.Advertise); err != nil {
@@ -108,16 +107,12 @@ func NewPool(cfg Config) (*Pool, error) {
 	if !p.kernel {
 		p.numbers = newNumbers(cfg.From, cfg.To, max(rest, 0), p.random)
 	}
-	ticks := cfg.Ticks
-	if ticks == nil {
-		p.ticker = time.NewTicker(frameTime)
-		ticks = p.ticker.C
-	}
 	p.crew = convert.NewCrew(runtime.GOMAXPROCS(0), nil)
 	p.start = p.now()
 	p.sources.Store(p.random()) // no name of a stream that an earlier process gave comes again
-	p.wg.Add(1)
-	go p.pace(ticks, p.clock()+int64(frameTime))
+	p.pacer.init(cfg.Ticks)
+	start := p.clock()
+	p.wg.Go(func() { p.pace(start) })
 	return p, nil
 }
 
@@ -158,40 +153,49 @@ func (p *Pool) Allocate(peer netip.Addr, n media.Notices) (media.Port, error) {
 	if err := p.enter(port); err != nil {
 		return nil, err
 	}
+	port.mu.Lock()
+	defer port.mu.Unlock()
 	port.receive()
 	return port, nil
 }
 
-// enter puts a port into the list and counts its readers. ErrClosed means that
-// the pool is closed, and the sockets are.
-func (p *Pool) enter(port *Port) error {
+// enter gives a port its poller and puts it into the list. On an error its
+// sockets are closed: ErrClosed, no descriptors left.
+func (p *Pool) enter(port *Port) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		_, _ = port.rtp.Close(), port.rtcp.Close() // nobody is left to tell
-		return ErrClosed
+		err = ErrClosed
+	} else {
+		port.poller, err = p.assign()
 	}
+	if err != nil {
+		_, _ = port.rtp.Close(), port.rtcp.Close() // nobody is left to tell
+		return err
+	}
+	port.poller.ports++
 	p.ports = append(p.ports, port)
-	p.wg.Add(2)
+	p.wg.Add(1)
+	if len(p.ports) == 1 {
+		p.pacer.stir()
+	}
 	return nil
 }
 
-func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *net.UDPConn, n media.Notices) *Port {
+func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *poll.Socket, n media.Notices) *Port {
 	port := &Port{pool: p, number: number, notices: n, rtp: rtp, rtcp: rtcp}
-	bound, _ := rtp.LocalAddr().(*net.UDPAddr)
-	port.local = netip.AddrPortFrom(f.advertise, bound.AddrPort().Port())
+	port.local = netip.AddrPortFrom(f.advertise, rtp.Local().Port())
 	r := p.random()
 	port.output.ssrc, port.output.ts = uint32(r), uint32(r>>32)
 	port.output.highest = uint32(uint16(p.random()))
 	port.control.cname = newName(p.random)
 	port.control.schedule(p.clock(), p.random)
-	port.readers.Store(2)
 	return port
 }
 
 // bind opens a pair of sockets. The kernel is asked without the pool's lock:
 // a call must not wait for the sockets of all others.
-func (p *Pool) bind(f *family) (number uint16, rtp, rtcp *net.UDPConn, err error) {
+func (p *Pool) bind(f *family) (number uint16, rtp, rtcp *poll.Socket, err error) {
 	if p.kernel {
 		rtp, rtcp, err = f.anyPair()
 		return 0, rtp, rtcp, err
@@ -266,23 +270,37 @@ func (p *Pool) Drops() Drops {
 	return sum
 }
 
+// Lateness is how late the media plane has run at worst in the last second or
+// so: packets that waited longer in their sockets than they should, frames that
+// were sent late. More than a few milliseconds is too much work for the
+// machine.
+func (p *Pool) Lateness() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := p.pacer.lateness.Max(p.clock())
+	for _, o := range p.pollers {
+		late = max(late, o.Lateness())
+	}
+	return late
+}
+
 // Close closes every port and waits for every goroutine of the pool.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	if !p.closed {
 		p.closed = true
-		close(p.done)
-		if p.ticker != nil {
-			p.ticker.Stop()
-		}
+		p.pacer.stop()
 	}
-	ports := append([]*Port(nil), p.ports...)
+	ports, pollers := slices.Clone(p.ports), p.pollers
 	p.mu.Unlock()
 	for _, port := range ports {
 		port.Close()
 	}
 	p.crew.Close()
 	p.wg.Wait()
+	for _, o := range pollers {
+		o.Close()
+	}
 }
 
 // Leave is Close for a process whose calls go on in the next one: no peer is
@@ -315,8 +333,10 @@ func (p *Pool) leave(port *Port) {
 
 // gone takes the number and the figures of a port whose sockets are closed.
 func (p *Pool) gone(port *Port) {
+	defer p.wg.Done()
 	d := port.Drops()
 	p.mu.Lock()
+	port.poller.ports--
 	p.past.add(d)
 	if port.number != 0 {
 		p.numbers.put(port.number, p.clock())

@@ -2,7 +2,6 @@ package rtpio
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 )
 
@@ -85,9 +85,9 @@ func TestFamilies(t *testing.T) {
 // ephemeral ones.
 func freeRange(t *testing.T, n int) int {
 	t.Helper()
-	f := family{network: "udp4", bind: loopback4}
+	f := family{bind: loopback4}
 	for from := 20000; from < 32000; from += 2 * n {
-		var open []*net.UDPConn
+		var open []*poll.Socket
 		for i := range n {
 			if c, err := f.listen(uint16(from + i)); err == nil {
 				open = append(open, c)
@@ -166,7 +166,7 @@ func TestNumbers(t *testing.T) {
 
 func TestPortOfAnotherProgramIsPassedOver(t *testing.T) {
 	from := freeRange(t, 4)
-	f := family{network: "udp4", bind: loopback4}
+	f := family{bind: loopback4}
 	taken, err := f.listen(uint16(from + 1)) // the RTCP half of the first pair
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		t.Errorf("error %v, want ErrClosed", err)
 	}
 	for _, p := range []*Port{pa, pb} { // the sockets are free again
-		rtp, rtcp, err := (&family{network: "udp4", bind: loopback4}).pair(p.Local().Port())
+		rtp, rtcp, err := (&family{bind: loopback4}).pair(p.Local().Port())
 		if err != nil {
 			t.Errorf("the port is still in use: %v", err)
 			continue

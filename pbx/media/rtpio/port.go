@@ -1,8 +1,8 @@
 package rtpio
 
 import (
+	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -11,6 +11,7 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
 // Port is the media end of one leg: an RTP and an RTCP socket. It implements
@@ -20,8 +21,9 @@ type Port struct {
 	number  uint16 // 0: the kernel's, which does not come back to the stock
 	local   netip.AddrPort
 	notices media.Notices
-	rtp     *net.UDPConn
-	rtcp    *net.UDPConn
+	poller  *poller // reads and closes the sockets
+	rtp     *poll.Socket
+	rtcp    *poll.Socket
 
 	settings atomic.Pointer[settings]
 	dest     atomic.Pointer[destination]
@@ -37,19 +39,18 @@ type Port struct {
 	keying     atomic.Bool // key presses wait or are being sent
 	silent     atomic.Bool // Silent was told
 	toldAt     int64       // when it was told last; the pacer's alone
+	paced      atomic.Bool // in the pacer's list
 	closed     atomic.Bool
-	readers    atomic.Int32 // the reading goroutines that are left
 
-	intake  intake // the RTP reader's
+	intake  intake // the poller's
 	output  output
 	keys    keys
 	control control
 	drops   drops
 
-	receiving sync.Once
-
-	mu   sync.Mutex // one Apply, Hold or Close at a time
-	held bool       // Config.Sockets has copies of the sockets; under mu
+	mu        sync.Mutex // one Apply, Hear, Play, Hold or Close at a time
+	receiving bool       // the poller reads; under mu
+	held      bool       // Config.Sockets has copies of the sockets; under mu
 }
 
 var _ media.Port = (*Port)(nil)
@@ -109,6 +110,7 @@ func (p *Port) Play(s media.Source) {
 		return
 	}
 	p.playing.Store(&playing{source: s, id: p.pool.nextSource()})
+	p.pool.pacer.add(p)
 }
 
 // Quality implements media.Port; it also works after Close.
@@ -139,8 +141,8 @@ func (p *Port) TakesKeys() bool {
 // Drops returns how many packets of this port were not used, and why.
 func (p *Port) Drops() Drops { return p.drops.snapshot() }
 
-// Close implements media.Port. The readers send the last report, close the
-// sockets and give the port back; Pool.Close waits for them.
+// Close implements media.Port. It sends the last report; the poller closes the
+// sockets and gives the port back, which Pool.Close waits for.
 func (p *Port) Close() {
 	p.mu.Lock()
 	if p.closed.Swap(true) {
@@ -152,62 +154,56 @@ func (p *Port) Close() {
 	p.playing.Store(nil)
 	p.tap.Store(nil)
 	p.pool.leave(p)
-	past := time.Unix(1, 0)
-	_ = p.rtp.SetReadDeadline(past) // fails only on a closed socket
-	_ = p.rtcp.SetReadDeadline(past)
-}
-
-// receive starts the readers, once.
-func (p *Port) receive() {
-	p.receiving.Do(func() {
-		go p.read(p.rtp, p.handle)
-		go p.read(p.rtcp, p.handleControl)
-	})
-}
-
-// read hands each packet of one socket over until the port is closed.
-func (p *Port) read(conn *net.UDPConn, handle func(b []byte, from netip.AddrPort, now int64)) {
-	defer p.pool.wg.Done()
-	defer p.readerLeft()
-	buf := make([]byte, bufferSize)
-	for failures := 0; !p.closed.Load(); {
-		n, from, err := conn.ReadFromUDPAddrPort(buf)
-		if p.closed.Load() {
-			return
-		}
-		if err != nil {
-			if failures++; failures > 100 {
-				p.pool.log.Error("rtp socket cannot be read; the call will end as silent", slog.Any("local", p.local), slog.Any("error", err))
-				return
-			}
-			continue
-		}
-		failures = 0
-		handle(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), p.pool.clock())
+	if !p.pool.leaving.Load() {
+		p.report(p.pool.clock(), true)
+		p.letGo()
 	}
+	p.poller.Do(p.end)
 }
 
-// readerLeft lets the last reader close the sockets, so that nothing is read
-// by the next owner of the port's number.
-func (p *Port) readerLeft() {
-	if p.readers.Add(-1) > 0 {
+// end closes the sockets in the poller's goroutine, so that nothing is read by
+// the next owner of the port's number. Nobody sends on a socket that is closed:
+// the claims that senders need are never given back.
+func (p *Port) end() {
+	p.poller.Remove(p.rtp)
+	p.poller.Remove(p.rtcp)
+	p.output.end()
+	p.control.end()
+	_, _ = p.rtp.Close(), p.rtcp.Close()
+	go p.pool.gone(p) // which may wait for a lock or a log
+}
+
+// receive lets the poller read, once. It is called under mu.
+func (p *Port) receive() {
+	if p.receiving || p.closed.Load() {
 		return
 	}
-	if p.closed.Load() && !p.pool.leaving.Load() {
-		p.report(p.pool.clock(), true)
+	p.receiving = true
+	if err := errors.Join(p.poller.Add(p.rtp, (*rtpSide)(p)), p.poller.Add(p.rtcp, (*rtcpSide)(p))); err != nil {
+		p.pool.log.Error("rtp socket cannot be read; the call will end as silent", slog.Any("local", p.local), slog.Any("error", err))
 	}
-	_ = p.rtp.Close()
-	_ = p.rtcp.Close()
-	p.letGo()
-	p.pool.gone(p)
 }
 
-// send writes one packet of the outgoing stream. It is counted first, so that
-// who has received it finds it counted.
-func (p *Port) send(b []byte, to netip.AddrPort) {
+// The two sockets of a port as the poller sees them.
+type (
+	rtpSide  Port
+	rtcpSide Port
+)
+
+// Read implements poll.Reader.
+func (s *rtpSide) Read(b []byte, from netip.AddrPort, now int64) { (*Port)(s).handle(b, from, now) }
+
+// Read implements poll.Reader.
+func (s *rtcpSide) Read(b []byte, from netip.AddrPort, now int64) {
+	(*Port)(s).handleControl(b, from, now)
+}
+
+// send sends one packet of the outgoing stream, which the caller has claimed.
+// It is counted first, so that who has received it finds it counted.
+func (p *Port) send(b []byte, to *poll.Addr) {
 	p.output.packets.Add(1)
 	p.output.octets.Add(uint64(len(b) - headerSize))
-	if _, err := p.rtp.WriteToUDPAddrPort(b, to); err != nil {
+	if p.rtp.Send(b, to) != nil {
 		p.drops.unsent.Add(1)
 		p.output.packets.Add(^uint64(0))
 		p.output.octets.Add(-uint64(len(b) - headerSize))

@@ -10,8 +10,8 @@ import (
 )
 
 // handle is the way of one packet from the socket to the other peer. It runs
-// in the goroutine that reads the RTP socket; it must not allocate, lock, log
-// or wait.
+// in the goroutine of the poller that has the RTP socket; it must not allocate,
+// lock, log or wait.
 func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 	s := p.settings.Load()
 	if s == nil {
@@ -153,18 +153,17 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 		p.drops.switched.Add(1)
 		return
 	}
+	defer p.output.release()
 	p.output.rate(s)
-	ok := p.rewrite(s, source, &h, f, b[headerSize:], now)
-	if ok && f.kind == audioKind { // while the stream is ours, so that a tap is told of one packet at a time
+	if !p.rewrite(s, source, &h, f, b[headerSize:], now) {
+		return
+	}
+	if f.kind == audioKind {
 		codec.Transcoder(f.law, s.law).Apply(b[headerSize:])
 		p.tap.Load().hear(media.Heard, tapped(s.law, f.name), h.timestamp, now, b[headerSize:])
 	}
-	p.output.release()
-	if !ok {
-		return
-	}
 	h.put(b)
-	p.send(b, d.rtp)
+	p.send(b, &d.to)
 }
 
 // pause ends the mapping of the relayed stream while the peer wants nothing,

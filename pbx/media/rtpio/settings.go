@@ -7,6 +7,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/opus"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
 // settings is the snapshot that packets are judged by: one Apply. It is never
@@ -80,6 +81,7 @@ func (s *settings) takes(f format) bool {
 // destination is where a port sends to: SDP's address, then the learnt one.
 type destination struct {
 	rtp    netip.AddrPort
+	to     poll.Addr      // rtp, as the kernel takes it
 	rtcp   netip.AddrPort // invalid: not known
 	learnt bool
 	epoch  uint64
@@ -90,6 +92,7 @@ func (s *settings) offered() *destination {
 	d := &destination{epoch: s.epoch}
 	if r := s.stream.Remote; usable(r) {
 		d.rtp = netip.AddrPortFrom(r.Addr().Unmap(), r.Port())
+		d.to = poll.AddrOf(d.rtp)
 		d.rtcp = s.control(d.rtp)
 	}
 	return d
@@ -98,7 +101,7 @@ func (s *settings) offered() *destination {
 // found is the destination once the source is learnt. RTCP goes where SDP says
 // if the host is the same, otherwise to where the peer's RTCP comes from.
 func (s *settings) found(source netip.AddrPort) *destination {
-	d := &destination{rtp: source, learnt: true, epoch: s.epoch}
+	d := &destination{rtp: source, to: poll.AddrOf(source), learnt: true, epoch: s.epoch}
 	switch {
 	case s.stream.RTCPMux:
 		d.rtcp = source

@@ -3,9 +3,10 @@ package rtpio
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
+
+	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
 // Sockets keeps descriptors for the process that comes after this one. A nil
@@ -44,15 +45,15 @@ func (p *Port) Hold() {
 func (p *Port) letGo() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held && !p.pool.leaving.Load() {
+	if p.held {
 		p.held = false
 		p.pool.sockets.Drop(keptName(p.local.Port()))
 	}
 }
 
-func copies(conns ...*net.UDPConn) (files []*os.File, err error) {
-	for _, c := range conns {
-		f, err := c.File()
+func copies(sockets ...*poll.Socket) (files []*os.File, err error) {
+	for _, s := range sockets {
+		f, err := s.File()
 		if err != nil {
 			closeAll(files)
 			return nil, err
@@ -70,13 +71,12 @@ func closeAll(files []*os.File) {
 
 // reopen returns the sockets of a saved port: those that were held for it, or
 // new ones on the same numbers.
-func (p *Pool) reopen(f *family, number uint16) (rtp, rtcp *net.UDPConn, held bool, err error) {
-	if p.sockets == nil {
-		rtp, rtcp, err = f.pair(number)
-		return rtp, rtcp, false, err
+func (p *Pool) reopen(f *family, number uint16) (rtp, rtcp *poll.Socket, held bool, err error) {
+	var files []*os.File
+	if p.sockets != nil {
+		files = p.sockets.Take(keptName(number))
+		defer closeAll(files)
 	}
-	files := p.sockets.Take(keptName(number))
-	defer closeAll(files)
 	if len(files) != 2 {
 		rtp, rtcp, err = f.pair(number)
 		return rtp, rtcp, false, err
@@ -90,19 +90,14 @@ func (p *Pool) reopen(f *family, number uint16) (rtp, rtcp *net.UDPConn, held bo
 	return rtp, rtcp, true, nil
 }
 
-// adopt makes a connection of a descriptor, which must be what it is named.
-func adopt(file *os.File, number uint16) (*net.UDPConn, error) {
-	c, err := net.FilePacketConn(file)
+// adopt makes a socket of a descriptor, which must be what it is named.
+func adopt(file *os.File, number uint16) (*poll.Socket, error) {
+	s, err := poll.Adopt(file)
 	if err != nil {
 		return nil, fmt.Errorf("held socket: %w", err)
 	}
-	udp, ok := c.(*net.UDPConn)
-	if ok {
-		bound, _ := udp.LocalAddr().(*net.UDPAddr)
-		ok = bound != nil && bound.Port == int(number)
+	if got := s.Local().Port(); got != number {
+		return nil, errors.Join(fmt.Errorf("held socket: is of UDP port %d, want %d", got, number), s.Close())
 	}
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("held socket: is %v, want UDP port %d", c.LocalAddr(), number), c.Close())
-	}
-	return udp, nil
+	return s, nil
 }

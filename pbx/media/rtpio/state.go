@@ -3,7 +3,6 @@ package rtpio
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
@@ -44,10 +43,9 @@ func (f *figures) save(now int64) media.Incoming {
 }
 
 func (o *output) save(now int64) media.Outgoing {
-	for !o.claim() {
-		runtime.Gosched() // whoever sends is done in a moment
+	if o.claimOrEnded() {
+		defer o.release()
 	}
-	defer o.release()
 	s := media.Outgoing{
 		SSRC: o.ssrc, Highest: o.highest, Time: o.ts, Span: o.span, Started: o.started, Octets: o.octets.Load(),
 		Source: o.source, SeqAdd: o.seqAdd, TimeAdd: o.tsAdd,

@@ -170,8 +170,9 @@ func TestRestoredPortNeverGoesBack(t *testing.T) {
 	}
 	b.Leave()
 	b.clock.advance(time.Second)
-	_, _, _ = restored(t, Config{}, b, sa, sb)
+	_, na, _ := restored(t, Config{}, b, sa, sb)
 	a.send(frame)
+	until(t, "it is there", func() bool { return na.Quality().PacketsIn > 1 })
 	var r received
 	for r = z.receive(); r.seq == last.seq; r = z.receive() { // until the first packet of the second life
 	}
