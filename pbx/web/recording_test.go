@@ -35,6 +35,7 @@ func tapes(t *testing.T) *bench {
 		}
 		if c.ID == "call-of-102" {
 			c.Recording.Missing = 3 * time.Second
+			c.Legs[0].Quality.MOSIn = 4.38
 		}
 	}
 	b.control.live[0].Recording = pbx.Recording{File: "2026/11/call-live.wav", Started: day}
@@ -95,6 +96,8 @@ func TestPagesOfRecordings(t *testing.T) {
 	}
 	if _, page, _ := bada.get(b.http.URL+"/calls/call-of-102", "Accept-Language", "en"); !strings.Contains(page, "0:03 could not be written") {
 		t.Error("the page does not say what is missing")
+	} else if !strings.Contains(page, "4.4 / –") {
+		t.Error("the page does not say how the audio is rated")
 	}
 	admin := newPerson(t)
 	admin.signIn(b, "admin@acme.example", "/")
