@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/dipcast/dipcast/pbx/keeper"
 )
 
 func TestProgramName(t *testing.T) {
@@ -21,7 +23,7 @@ func TestUsageNamesTheProgram(t *testing.T) {
 	for _, program := range []string{"dipcast", "kubectl dipcast"} {
 		for _, args := range [][]string{{"help"}, {"nonsense"}, {}, {"status", "-h"}, {"drain"}} {
 			var out, errs bytes.Buffer
-			code := run(t.Context(), program, args, nil, &out, &errs)
+			code := run(t.Context(), keeper.Alone(), program, args, nil, &out, &errs)
 			if text := out.String() + errs.String(); !strings.Contains(text, program+" ") {
 				t.Errorf("%s %q: exit %d\n%s", program, args, code, text)
 			}

@@ -14,8 +14,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 	_ "time/tzdata" // containers have no time zones
 
@@ -23,6 +21,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/filewatch"
+	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/load"
 	"github.com/dipcast/dipcast/pbx/nodeguard/kernel"
 	"github.com/dipcast/dipcast/pbx/server"
@@ -32,17 +31,28 @@ import (
 var version = "unknown"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "pbx:", err)
-		os.Exit(1)
+	if len(os.Args) > 1 && os.Args[1] == nodeGuard {
+		os.Exit(child(keeper.Alone()))
 	}
+	os.Exit(keeper.Main(os.Stderr, child))
 }
 
-func run(ctx context.Context, args []string, stderr io.Writer) error {
-	if len(args) > 0 && args[0] == "node-guard" {
+// nodeGuard is the command that is no PBX and has no sockets to hold.
+const nodeGuard = "node-guard"
+
+// child is the program itself; its parent only holds its sockets.
+func child(k *keeper.Child) int {
+	ctx, stop := keeper.Context(context.Background(), server.ErrHandOver)
+	defer stop()
+	if err := run(ctx, k, os.Args[1:], os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "pbx:", err)
+		return 1
+	}
+	return 0
+}
+
+func run(ctx context.Context, k *keeper.Child, args []string, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == nodeGuard {
 		return kernel.Run(ctx, args[1:], stderr)
 	}
 	flags := flag.NewFlagSet("pbx", flag.ContinueOnError)
@@ -52,7 +62,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	node := flags.String("node", os.Getenv("NODE_NAME"), "name of the node whose address is advertised")
 	internal := flags.String("internal-address", os.Getenv("NODE_IP"), "node's own `address` that HTTP and the admin listener bind to, never all of them; empty: as the document says")
 	check := flags.Bool("check", false, "read the document, print this program's version, and end")
-	drain := flags.Duration("drain", 2*time.Hour, "how long calls may go on after SIGTERM")
+	drain := flags.Duration("drain", 2*time.Hour, "how long calls may go on after SIGINT, and after SIGTERM if no process takes this one's place")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,7 +70,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return try(*path, stderr)
 	}
 	load.LimitMemory(os.DirFS("/"))
-	o := server.Options{DataDir: *data, Node: *node, Program: version, DrainFor: *drain}
+	o := server.Options{DataDir: *data, Node: *node, Program: version, DrainFor: *drain, Keeper: k, Serving: k.Ready, Restarts: k.Restarts()}
 	if *internal != "" {
 		var err error
 		if o.Internal, err = netip.ParseAddr(*internal); err != nil || o.Internal.IsUnspecified() {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/pbxtest"
 )
 
@@ -167,7 +168,7 @@ func (p *program) start(args ...string) {
 	done := make(chan error, 1)
 	out := &output{}
 	go func() {
-		done <- run(ctx, append([]string{"--document", p.file, "--data", p.t.TempDir(), "--node", "n1"}, args...), out)
+		done <- run(ctx, keeper.Alone(), append([]string{"--document", p.file, "--data", p.t.TempDir(), "--node", "n1"}, args...), out)
 	}()
 	p.t.Cleanup(func() {
 		cancel()
@@ -243,7 +244,7 @@ func TestRefusesWrongFlags(t *testing.T) {
 		{[]string{"--document", p.file, "--internal-address", "node-1"}, "must be an IP address of this node"},
 		{[]string{"--document", p.file, "--node", "n9", "--data", t.TempDir()}, `no address for node "n9"`},
 	} {
-		if err := run(t.Context(), tc.args, io.Discard); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if err := run(t.Context(), keeper.Alone(), tc.args, io.Discard); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%q: %v, want %q", tc.args, err, tc.says)
 		}
 	}
@@ -254,11 +255,11 @@ func TestCheckReadsTheDocument(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "none")
 	out := &bytes.Buffer{}
 	args := []string{"--check", "--document", p.file, "--data", data}
-	if err := run(t.Context(), args, out); err != nil || out.String() != "unknown\n" {
+	if err := run(t.Context(), keeper.Alone(), args, out); err != nil || out.String() != "unknown\n" {
 		t.Errorf("a good document: %v, says %q", err, out)
 	}
 	p.writeText([]byte(`{"version": 1, "generation": "strange", "colour": "red"}`))
-	if err := run(t.Context(), args, io.Discard); err == nil || !strings.Contains(err.Error(), "colour") {
+	if err := run(t.Context(), keeper.Alone(), args, io.Discard); err == nil || !strings.Contains(err.Error(), "colour") {
 		t.Errorf("a document of another version: %v", err)
 	}
 	if _, err := os.Stat(data); err == nil {

@@ -126,10 +126,11 @@ func resources(r v1alpha1.Resources) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{Requests: list(r.Requests), Limits: list(r.Limits)}
 }
 
-// container has no preStop hook. SIGTERM alone begins the drain; the grace
-// period would count a hook's time too, and a hook over HTTP fails on the
-// host's network, where the kubelet finds no address of the pod: the process
-// would get its signal at once.
+// container has no preStop hook. SIGTERM alone begins the end, and hands the
+// calls over or drains them as the PBX was told before; the grace period would
+// count a hook's time too, and a hook over HTTP fails on the host's network,
+// where the kubelet finds no address of the pod: the process would get its
+// signal at once.
 func container(in Input) corev1.Container {
 	return corev1.Container{
 		Name:  ContainerPBX,

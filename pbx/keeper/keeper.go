@@ -8,7 +8,7 @@ import (
 // MaxName is the longest name in bytes, MaxFiles the most descriptors of one
 // name.
 const (
-	MaxName  = 64
+	MaxName  = 128
 	MaxFiles = 16
 )
 

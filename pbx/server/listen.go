@@ -7,11 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/keeper"
 )
 
 // effective returns what a network advertises on a node.
@@ -61,17 +61,25 @@ func loopback() []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 }
 
+// kindHTTP is what a keeper's names of these listeners begin with.
+const kindHTTP = "http"
+
+// closeListener ends a listener, here and at the keeper.
+func (s *Server) closeListener(l net.Listener) {
+	s.opts.Keeper.Drop(keeper.Name(kindHTTP, l.Addr()))
+	_ = l.Close() // the HTTP server may have closed it
+}
+
 // listenHTTP listens on one address: the first bind address, else the first
 // advertised one that this machine has, else loopback. Never on all of them.
-func listenHTTP(ctx context.Context, bind, advertise []netip.Addr, port int) (net.Listener, error) {
+func (s *Server) listenHTTP(ctx context.Context, bind, advertise []netip.Addr, port int) (net.Listener, error) {
 	candidates := append(append([]netip.Addr{}, bind...), advertise...)
 	candidates = append(candidates, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
-	var lc net.ListenConfig
 	for _, a := range candidates {
 		if a.IsUnspecified() {
 			continue
 		}
-		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(a.String(), strconv.Itoa(port)))
+		l, err := keeper.ListenTCP(ctx, s.opts.Keeper, kindHTTP, netip.AddrPortFrom(a, uint16(port)))
 		if errors.Is(err, syscall.EADDRNOTAVAIL) {
 			continue // behind NAT the advertised address is not ours
 		}
@@ -84,12 +92,11 @@ func listenHTTP(ctx context.Context, bind, advertise []netip.Addr, port int) (ne
 }
 
 // listenInternal listens on the node's own address.
-func listenInternal(ctx context.Context, a netip.Addr, port int) (net.Listener, error) {
+func (s *Server) listenInternal(ctx context.Context, a netip.Addr, port int) (net.Listener, error) {
 	if a.IsUnspecified() {
 		return nil, fmt.Errorf("http: the internal address %s stands for every address: name the node's own", a)
 	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", netip.AddrPortFrom(a, uint16(port)).String())
+	l, err := keeper.ListenTCP(ctx, s.opts.Keeper, kindHTTP, netip.AddrPortFrom(a, uint16(port)))
 	if err != nil {
 		return nil, fmt.Errorf("http on the internal address: %w", err)
 	}
@@ -104,7 +111,7 @@ func (s *Server) adminOnLoopback(ctx context.Context) error {
 	if err != nil || first.Addr() == local {
 		return err
 	}
-	l, err := listenInternal(ctx, local, int(first.Port()))
+	l, err := s.listenInternal(ctx, local, int(first.Port()))
 	if err == nil {
 		s.admin = append(s.admin, l)
 	}

@@ -9,7 +9,11 @@ import (
 	"testing"
 
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/keeper"
 )
+
+// lone is a server that has nothing but what its listeners need.
+func lone() *Server { return &Server{opts: Options{Keeper: keeper.None{}}} }
 
 func TestAdvertised(t *testing.T) {
 	n := conf.Network{Advertise: map[string][]string{"n1": {"192.0.2.1", "2001:db8::1"}, "": {"192.0.2.9"}, "bad": {"host.example"}}}
@@ -45,7 +49,7 @@ func TestHTTPNeverListensOnEveryAddress(t *testing.T) {
 		{"", "192.0.2.1", "127.0.0.1"}, // not an address of this machine: behind NAT
 		{"::", "::1", "::1"},
 	} {
-		l, err := listenHTTP(t.Context(), addrs(tc.bind), addrs(tc.advertise), 0)
+		l, err := lone().listenHTTP(t.Context(), addrs(tc.bind), addrs(tc.advertise), 0)
 		if err != nil {
 			t.Errorf("%+v: %v", tc, err)
 			continue
@@ -65,7 +69,7 @@ func addrs(text string) []netip.Addr {
 }
 
 func TestServeHTTPEndsWithItsContext(t *testing.T) {
-	l, err := listenHTTP(t.Context(), nil, nil, 0)
+	l, err := lone().listenHTTP(t.Context(), nil, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,8 @@ func (s *Server) observe() {
 		return float64(s.recorder.Stats().Waiting)
 	})
 	s.metrics.Gauge("database_up", "1 if the database answers; calls go on without it.", s.databaseUp)
+	s.metrics.Counter("process_restarts_total", "How often the PBX's process has died and was started again by its parent.", nil,
+		func() float64 { return float64(s.opts.Restarts) })
 	s.metrics.Gauge("trunks_up", "Trunks that can take a call now.", func() float64 {
 		up := 0
 		for _, t := range s.agent.Trunks().Status() {

@@ -54,7 +54,13 @@ type Options struct {
 	CallTiming call.Timing
 	// Keeper holds the sockets while the process restarts; nil = nobody does.
 	Keeper keeper.Keeper
-	Log    *slog.Logger // nil = silent
+	// Serving is called by Run when everything is taken up and served; nil:
+	// nobody asks.
+	Serving func()
+	// Restarts is how often the processes before this one have died, for the
+	// metrics.
+	Restarts int
+	Log      *slog.Logger // nil = silent
 }
 
 // Server is one tenant's PBX.
@@ -181,7 +187,7 @@ func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err e
 	}, s.log)
 	s.agent, err = sipua.New(sipua.Config{
 		Document: s.document(), Advertise: advertise, Bind: bind, Port: s.document().Network.Ports.SIP,
-		Media: s.pool, Store: s.store, Log: s.log, Banned: s.guard.Ban,
+		Keeper: s.opts.Keeper, Media: s.pool, Store: s.store, Log: s.log, Banned: s.guard.Ban,
 	})
 	if err != nil {
 		return err
@@ -271,16 +277,16 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 		return err
 	}
 	ports := s.document().Network.Ports
-	listen := func(port int) (net.Listener, error) { return listenHTTP(ctx, bind, advertise, port) }
+	listen := func(port int) (net.Listener, error) { return s.listenHTTP(ctx, bind, advertise, port) }
 	if s.opts.Internal.IsValid() {
-		listen = func(port int) (net.Listener, error) { return listenInternal(ctx, s.opts.Internal, port) }
+		listen = func(port int) (net.Listener, error) { return s.listenInternal(ctx, s.opts.Internal, port) }
 	}
 	public, err := listen(ports.HTTP)
 	if err != nil {
 		return err
 	}
 	s.http = newCapped(public, httpConnections, httpPerSource, s.proxy)
-	s.onClose(func() { _ = s.http.Close() })
+	s.onClose(func() { s.closeListener(s.http) })
 	admin, err := listen(ports.Admin)
 	if err != nil {
 		return err
@@ -288,7 +294,7 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 	s.admin = []net.Listener{admin}
 	s.onClose(func() {
 		for _, l := range s.admin {
-			_ = l.Close()
+			s.closeListener(l)
 		}
 	})
 	if s.opts.Internal.IsValid() {
@@ -318,7 +324,9 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
-			if !s.handsOver(ctx) {
+			if s.handsOver(ctx) {
+				s.opts.Keeper.HandOver()
+			} else {
 				s.drain(ctx)
 			}
 			s.engine.Close()
@@ -328,6 +336,9 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	s.log.Info("the PBX serves", "document", s.document(), "sip", s.SIPAddr(), "http", s.HTTPAddr(), "admin", s.AdminAddr())
+	if s.opts.Serving != nil {
+		s.opts.Serving()
+	}
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

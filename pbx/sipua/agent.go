@@ -17,6 +17,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/load"
 	"github.com/dipcast/dipcast/pbx/media"
@@ -40,6 +41,8 @@ type Config struct {
 	Port int
 	// Media makes the ports of legs.
 	Media media.Allocator
+	// Keeper holds the sockets while the process restarts; nil = nobody does.
+	Keeper keeper.Keeper
 	// Receiver takes incoming calls; SetReceiver may hand it in later.
 	Receiver leg.Receiver
 	// Store keeps registrations; nil keeps them in memory alone.
@@ -148,7 +151,8 @@ func (a *Agent) build() error {
 		Invite:    a.onInvite,
 		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },
 		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate, Banned: a.cfg.Banned,
-		Now: a.cfg.Now, Rand: a.cfg.Rand, Log: a.cfg.Log,
+		Keeper: a.cfg.Keeper,
+		Now:    a.cfg.Now, Rand: a.cfg.Rand, Log: a.cfg.Log,
 	})
 	if err != nil {
 		return err

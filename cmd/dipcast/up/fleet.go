@@ -16,6 +16,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/call"
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/server"
 )
 
@@ -30,6 +31,7 @@ type fleetConfig struct {
 	data   string
 	drain  time.Duration
 	timing call.Timing
+	child  *keeper.Child
 	out    io.Writer
 	log    *slog.Logger
 }
@@ -49,7 +51,8 @@ type tenant struct {
 	server   *server.Server
 	document *conf.Document
 	ctx      context.Context // ends with the tenant
-	cancel   context.CancelFunc
+	cancel   context.CancelCauseFunc
+	serves   chan struct{}      // closed when it serves, or has failed to
 	unmanage context.CancelFunc // ends what manage began, nil before
 	wg       sync.WaitGroup
 }
@@ -101,7 +104,7 @@ func (f *fleet) retire(k string, t *tenant) {
 	f.retiring[k] = t
 	f.mu.Unlock()
 	f.wg.Go(func() {
-		f.stopAll([]*tenant{t})
+		f.stopAll([]*tenant{t}, nil)
 		f.mu.Lock()
 		delete(f.retiring, k)
 		f.mu.Unlock()
@@ -142,8 +145,11 @@ func (f *fleet) start(ctx context.Context, k string, d *conf.Document) error {
 	if err != nil {
 		return err
 	}
+	serves := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(serves) })
 	s, err := server.New(ctx, server.Options{
 		Document: d, DataDir: dir, DrainFor: f.cfg.drain, CallTiming: f.cfg.timing, Log: f.cfg.log,
+		Keeper: f.cfg.child, Serving: tell, Restarts: f.cfg.child.Restarts(),
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: end the program that has the port (ss -lnp shows it), or choose others with --sip-port, --http-port or the class's portPool", err)
@@ -152,9 +158,10 @@ func (f *fleet) start(ctx context.Context, k string, d *conf.Document) error {
 		return err
 	}
 	// The process's signal ends all tenants through stop, which waits.
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	t := &tenant{server: s, document: d, ctx: own, cancel: cancel}
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	t := &tenant{server: s, document: d, ctx: own, cancel: cancel, serves: serves}
 	t.wg.Go(func() {
+		defer tell()
 		if err := s.Run(own); err != nil {
 			f.cfg.log.Error("the tenant has stopped; start the process again", "tenant", k, "error", err)
 		}
@@ -216,16 +223,26 @@ func (f *fleet) manageBot(ctx context.Context, k string, s *server.Server, d *co
 	}
 }
 
-// stop drains and ends every tenant, all at the same time.
-func (f *fleet) stop() {
-	f.stopAll(slices.Collect(maps.Values(f.tenants)))
+// ready tells the parent, when every tenant serves, that nothing else of the
+// process before is wanted.
+func (f *fleet) ready() {
+	for _, t := range f.tenants {
+		<-t.serves
+	}
+	f.cfg.child.Ready()
+}
+
+// stop ends every tenant, all at the same time: drained, or handed over if that
+// is the cause.
+func (f *fleet) stop(cause error) {
+	f.stopAll(slices.Collect(maps.Values(f.tenants)), cause)
 	clear(f.tenants)
 	f.wg.Wait()
 }
 
-func (f *fleet) stopAll(list []*tenant) {
+func (f *fleet) stopAll(list []*tenant, cause error) {
 	for _, t := range list {
-		t.cancel()
+		t.cancel(cause)
 	}
 	for _, t := range list {
 		t.wg.Wait()

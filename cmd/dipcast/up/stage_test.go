@@ -17,6 +17,7 @@ import (
 
 	"github.com/dipcast/dipcast/cmd/dipcast/up"
 	"github.com/dipcast/dipcast/cmd/dipcast/workssim"
+	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 	"github.com/dipcast/dipcast/pbx/pbxtest"
 	"github.com/dipcast/dipcast/pbx/phone"
@@ -144,7 +145,7 @@ func (s *stage) start(more ...string) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	go func() { s.done <- up.Run(ctx, s.args(more...), &s.out, &s.errs) }()
+	go func() { s.done <- up.Run(ctx, keeper.Alone(), s.args(more...), &s.out, &s.errs) }()
 	s.t.Cleanup(s.stop)
 	for _, tenant := range []string{"acme/acme: SIP ", "beta/beta: SIP "} {
 		s.out.wait(s.t, tenant)

@@ -18,14 +18,17 @@ import (
 	"github.com/dipcast/dipcast/controllers/manifest"
 	"github.com/dipcast/dipcast/pbx/call"
 	"github.com/dipcast/dipcast/pbx/filewatch"
+	"github.com/dipcast/dipcast/pbx/keeper"
 )
 
 const usage = `Usage: dipcast up -f PATH... [flags]
 
 Runs every tenant of the manifests in this process, without a cluster. A
 manifest that changes is applied while calls go on; a broken one is told and
-the last good state goes on. SIGTERM or Ctrl-C refuses new calls, waits for
-those that are up, and ends.
+the last good state goes on. Ctrl-C (SIGINT) refuses new calls, waits for those
+that are up, and ends. SIGTERM ends at once, and the next start goes on with the
+calls. SIGUSR2 starts the program anew, of another version perhaps, while its
+sockets stay open.
 
 `
 
@@ -44,7 +47,7 @@ type options struct {
 // Run executes the command with the arguments after its name and returns the
 // exit code: 0 after an orderly end, 1 when nothing could be started, 2 if it
 // was called wrongly.
-func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func Run(ctx context.Context, k *keeper.Child, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -52,7 +55,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return 2
 	}
-	if err := run(ctx, o, stdout, stderr); err != nil {
+	if err := run(ctx, k, o, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "dipcast up:", err)
 		return 1
 	}
@@ -70,7 +73,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.advertise, "advertise", "", "IP `ADDRESS` that phones and trunks reach this machine at (default: the class's static address, else the machine's own)")
 	flags.IntVar(&o.sipPort, "sip-port", 5060, "SIP port of the first tenant, UDP and TCP; further tenants get slots of their class's pool")
 	flags.IntVar(&o.httpPort, "http-port", 8080, "HTTP port of the first tenant: console, REST and bot callbacks")
-	flags.DurationVar(&o.drain, "drain", time.Minute, "how long calls may go on after SIGTERM or Ctrl-C")
+	flags.DurationVar(&o.drain, "drain", time.Minute, "how long calls may go on after Ctrl-C")
 	flags.DurationVar(&o.confirm, "confirm", 0, "how long a mobile has to press 1 (default 10s)")
 	flags.BoolVar(&o.verbose, "v", false, "log more")
 	flags.Usage = func() {
@@ -110,7 +113,7 @@ func (o *options) check() error {
 	return nil
 }
 
-func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
+func run(ctx context.Context, k *keeper.Child, o options, stdout, stderr io.Writer) error {
 	level := slog.LevelInfo
 	if o.verbose {
 		level = slog.LevelDebug
@@ -123,7 +126,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	src := &source{loader: loader, opts: o, own: ownAddress(ctx)}
 	fleet := newFleet(fleetConfig{
-		data: o.data, drain: o.drain, timing: call.Timing{Confirm: o.confirm}, out: stdout, log: log,
+		data: o.data, drain: o.drain, timing: call.Timing{Confirm: o.confirm}, child: k, out: stdout, log: log,
 	})
 	seen := filewatch.Look(o.paths)
 	wanted, problems := src.read(fleet.ports())
@@ -134,9 +137,10 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return fmt.Errorf("nothing is started: no PBXTenant in %s: write one", strings.Join(o.paths, ", "))
 	}
 	if err := fleet.converge(ctx, wanted); err != nil {
-		fleet.stop()
+		fleet.stop(nil)
 		return err
 	}
+	fleet.ready()
 	giveBack()
 	err = filewatch.Since(ctx, seen, o.paths, func() {
 		wanted, problems := src.read(fleet.ports())
@@ -154,7 +158,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		}
 		giveBack()
 	})
-	fleet.stop()
+	fleet.stop(context.Cause(ctx))
 	return err
 }
 

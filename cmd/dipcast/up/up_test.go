@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/cmd/dipcast/up"
+	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/phone"
 )
 
@@ -206,7 +207,7 @@ func TestCalledWrongly(t *testing.T) {
 			if tc.code == 1 {
 				args = append([]string{"--data", t.TempDir()}, args...)
 			}
-			if code := up.Run(t.Context(), args, &out, &errs); code != tc.code {
+			if code := up.Run(t.Context(), keeper.Alone(), args, &out, &errs); code != tc.code {
 				t.Errorf("exit code %d, want %d", code, tc.code)
 			}
 			if text := out.String() + errs.String(); !strings.Contains(text, tc.want) {
@@ -232,7 +233,7 @@ func TestPortsInUse(t *testing.T) {
 			port := tc.which(s)
 			tc.taken(t, fmt.Sprintf("127.0.0.1:%d", port))
 			var out, errs bytes.Buffer
-			if code := up.Run(t.Context(), s.args(), &out, &errs); code != 1 {
+			if code := up.Run(t.Context(), keeper.Alone(), s.args(), &out, &errs); code != 1 {
 				t.Errorf("exit code %d, want 1", code)
 			}
 			for _, want := range []string{"dipcast up: ", fmt.Sprintf(":%d", port), "address already in use"} {

@@ -104,7 +104,15 @@ func Answers(ctx context.Context, url string) bool {
 
 // CPU is what the process and its children have used, user and system time of
 // all threads.
-func (p *Process) CPU() time.Duration {
+func (p *Process) CPU() (sum time.Duration) {
+	for _, used := range p.tree() {
+		sum += used
+	}
+	return sum
+}
+
+// tree is the process and all below it, with the CPU time of each.
+func (p *Process) tree() map[int]time.Duration {
 	used := map[int]time.Duration{}
 	parents := map[int]int{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -114,16 +122,16 @@ func (p *Process) CPU() time.Duration {
 			used[pid], parents[pid] = d, parent
 		}
 	}
-	var sum time.Duration
+	below := map[int]time.Duration{}
 	for pid, d := range used {
 		for q := pid; q > 1; q = parents[q] {
 			if q == p.cmd.Process.Pid {
-				sum += d
+				below[pid] = d
 				break
 			}
 		}
 	}
-	return sum
+	return below
 }
 
 // stat reads parent and CPU time of one process (proc(5): fields 4, 14, 15).
@@ -143,10 +151,17 @@ func stat(dir string) (parent int, used time.Duration, ok bool) {
 	return parent, time.Duration(user+system) * clockTick, true
 }
 
-// Memory is resident memory in bytes: VmRSS all of it, RssAnon what no other
-// process of the same program shares.
-func (p *Process) Memory(field string) float64 {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+// Memory is resident memory of the process and its children in bytes: VmRSS
+// all of it, RssAnon what no other process of the same program shares.
+func (p *Process) Memory(field string) (sum float64) {
+	for pid := range p.tree() {
+		sum += memory(pid, field)
+	}
+	return sum
+}
+
+func memory(pid int, field string) float64 {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/registrar"
 	"github.com/dipcast/dipcast/pbx/sipua/digest"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
@@ -54,7 +55,8 @@ type Config struct {
 	// Advertise are our addresses as others must see them.
 	Advertise []netip.Addr
 	Resolver  Resolver
-	Gate      gate.Config // limits alone; the rest is filled in
+	Keeper    keeper.Keeper // of the sockets; nil = None
+	Gate      gate.Config   // limits alone; the rest is filled in
 	// Transactions bounds live server transactions, a quarter of them kept
 	// for trunks, emergency calls and live dialogs; 0 = 10000.
 	Transactions int
@@ -123,6 +125,9 @@ func New(cfg Config) (*Edge, error) {
 	}
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
+	}
+	if cfg.Keeper == nil {
+		cfg.Keeper = keeper.None{}
 	}
 	auth, err := digest.NewAuthority(cfg.Rand, nonceLife, nonces)
 	if err != nil {

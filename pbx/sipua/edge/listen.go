@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+
+	"github.com/dipcast/dipcast/pbx/keeper"
 )
 
 // socket is one UDP socket and the TCP listener beside it.
@@ -14,7 +16,11 @@ type socket struct {
 	addr netip.AddrPort // as bound
 	udp  *net.UDPConn
 	tcp  net.Listener
+	kept keeper.Keeper
 }
+
+// kind is what a keeper's names of these sockets begin with.
+const kind = "sip"
 
 // portTries is how often a free port is looked for that both UDP and TCP, on
 // every address, can have.
@@ -33,7 +39,7 @@ func (e *Edge) Listen(ctx context.Context, addrs []netip.Addr, port int) error {
 	}
 	var err error
 	for range portTries {
-		e.sockets, err = listenAll(ctx, addrs, port, all)
+		e.sockets, err = e.listenAll(ctx, addrs, port, all)
 		if err == nil || port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
@@ -65,10 +71,10 @@ func (e *Edge) Addr() netip.AddrPort {
 
 // listenAll opens everything or nothing. A machine without IPv6 may lack it
 // if nobody asked for it by address.
-func listenAll(ctx context.Context, addrs []netip.Addr, port int, optional6 bool) ([]socket, error) {
+func (e *Edge) listenAll(ctx context.Context, addrs []netip.Addr, port int, optional6 bool) ([]socket, error) {
 	var out []socket
 	for _, a := range addrs {
-		s, err := listenOne(ctx, netip.AddrPortFrom(a, uint16(port)))
+		s, err := listenOne(ctx, e.cfg.Keeper, netip.AddrPortFrom(a, uint16(port)))
 		if err != nil && optional6 && a.Is6() && len(out) > 0 && !errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}
@@ -85,24 +91,16 @@ func listenAll(ctx context.Context, addrs []netip.Addr, port int, optional6 bool
 }
 
 func (s *socket) close() {
+	s.kept.Drop(keeper.Name(kind, s.udp.LocalAddr()))
+	s.kept.Drop(keeper.Name(kind, s.tcp.Addr()))
 	_ = s.udp.Close() // may be closed already
 	_ = s.tcp.Close() // may be closed already
 }
 
-func listenOne(ctx context.Context, addr netip.AddrPort) (socket, error) {
-	family := "6"
-	if addr.Addr().Is4() {
-		family = "4"
-	}
-	var lc net.ListenConfig
-	pc, err := lc.ListenPacket(ctx, "udp"+family, addr.String())
+func listenOne(ctx context.Context, k keeper.Keeper, addr netip.AddrPort) (socket, error) {
+	udp, err := keeper.ListenUDP(ctx, k, kind, addr)
 	if err != nil {
 		return socket{}, fmt.Errorf("SIP port %d on %s: %w", addr.Port(), addr.Addr(), err)
-	}
-	udp, ok := pc.(*net.UDPConn)
-	if !ok {
-		_ = pc.Close() // cannot be used
-		return socket{}, fmt.Errorf("SIP port %d on %s: not a UDP socket", addr.Port(), addr.Addr())
 	}
 	_ = udp.SetReadBuffer(readBuffer) // the kernel's limit may be lower
 	bound, err := netip.ParseAddrPort(udp.LocalAddr().String())
@@ -110,12 +108,13 @@ func listenOne(ctx context.Context, addr netip.AddrPort) (socket, error) {
 		_ = udp.Close() // was never served
 		return socket{}, fmt.Errorf("SIP port %d on %s: %w", addr.Port(), addr.Addr(), err)
 	}
-	tcp, err := lc.Listen(ctx, "tcp"+family, bound.String())
+	tcp, err := keeper.ListenTCP(ctx, k, kind, bound)
 	if err != nil {
+		k.Drop(keeper.Name(kind, udp.LocalAddr()))
 		_ = udp.Close() // was never served
 		return socket{}, fmt.Errorf("SIP port %d on %s over TCP: %w", bound.Port(), addr.Addr(), err)
 	}
-	return socket{addr: bound, udp: udp, tcp: tcp}, nil
+	return socket{addr: bound, udp: udp, tcp: tcp, kept: k}, nil
 }
 
 // socketFor returns the UDP socket that reaches an address: of its family,
