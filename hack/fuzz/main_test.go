@@ -42,6 +42,20 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func TestOutOfTime(t *testing.T) {
+	for text, want := range map[string]bool{
+		"fuzz: elapsed: 9s\n--- FAIL: FuzzX (9.15s)\n    context deadline exceeded\nFAIL\n":                                                            true,
+		"--- FAIL: FuzzX (9.15s)\n    --- FAIL: FuzzX (0.00s)\n        x_test.go:9: context deadline exceeded\n    Failing input written to x\nFAIL\n": false,
+		"--- FAIL: FuzzX (9.15s)\n    fuzzing process hung or terminated unexpectedly: exit status 2\nFAIL\n":                                          false,
+		"panic: x\n": false,
+		"":           false,
+	} {
+		if got := outOfTime(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 // TestRun: a target that finds nothing passes, one that finds something fails
 // the run and is named.
 func TestRun(t *testing.T) {
