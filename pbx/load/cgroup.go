@@ -41,8 +41,8 @@ func findGroup(root fs.FS) *group {
 	}
 	for dir := range up("sys/fs/cgroup", of[""]) {
 		g.takeMemory(dir, "memory.max", "memory.current", "inactive_file")
-		if max, period, ok := strings.Cut(g.text(path.Join(dir, "cpu.max")), " "); ok {
-			g.takeCPU(max, period)
+		if quota, period, ok := strings.Cut(g.text(path.Join(dir, "cpu.max")), " "); ok {
+			g.takeCPU(quota, period)
 		}
 	}
 	for dir := range up("sys/fs/cgroup/memory", of["memory"]) {

@@ -90,13 +90,13 @@ func (c *Client) Run(ctx context.Context) error {
 // dial connects to a helper that is who it must be.
 func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 	var d net.Dialer
-	any, err := d.DialContext(ctx, network, c.socket)
+	dialled, err := d.DialContext(ctx, network, c.socket)
 	if err != nil {
 		return nil, err
 	}
-	conn, ok := any.(*net.UnixConn)
+	conn, ok := dialled.(*net.UnixConn)
 	if !ok {
-		_ = any.Close() // cannot be used
+		_ = dialled.Close() // cannot be used
 		return nil, fmt.Errorf("%s is no Unix socket", c.socket)
 	}
 	uid, err := peer(conn)

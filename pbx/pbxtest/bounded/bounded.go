@@ -16,12 +16,12 @@ const (
 
 // Run runs f and fails the test if f allocates more than an input of that many
 // bytes is worth. What other goroutines allocate meanwhile counts, too.
-func Run(t testing.TB, input int, f func()) {
-	t.Helper()
+func Run(tb testing.TB, input int, f func()) {
+	tb.Helper()
 	before := allocated()
 	f()
 	if n := allocated() - before; n > fixed+perByte*uint64(input) {
-		t.Fatalf("%d bytes of input made the reader allocate %d", input, n)
+		tb.Fatalf("%d bytes of input made the reader allocate %d", input, n)
 	}
 }
 
