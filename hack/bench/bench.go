@@ -41,8 +41,8 @@ func (b *bench) run(ctx context.Context, work func(context.Context) error) (err 
 }
 
 // fresh starts a PBX that has done nothing yet.
-func (b *bench) fresh(ctx context.Context, extensions int) (stop func(), err error) {
-	if b.pbx, err = startPBX(ctx, b.bin, b.dir, b.works, b.carrier.local, extensions); err != nil {
+func (b *bench) fresh(ctx context.Context, of company) (stop func(), err error) {
+	if b.pbx, err = startPBX(ctx, b.bin, b.dir, b.works, b.carrier.local, of); err != nil {
 		return nil, err
 	}
 	b.carrier.serverAt(b.pbx.sip)
@@ -53,23 +53,13 @@ func (b *bench) fresh(ctx context.Context, extensions int) (stop func(), err err
 // own.
 func (b *bench) parts(ctx context.Context, only string) error {
 	done := false
-	for _, part := range []struct {
-		name       string
-		extensions int
-		run        func(context.Context) error
-	}{
-		{"memory", numbers, b.memory},
-		{"signalling", numbers, b.signalling},
-		{"media", numbers, b.media},
-		{"cards", numbers, b.latency},
-		{"plane", 2 * slices.Max(b.plan.relays), b.plane},
-	} {
-		if only != part.name && (only != "" || part.name == "plane") {
+	for _, part := range b.all() {
+		if !slices.Contains(part.in, only) {
 			continue
 		}
 		done = true
 		began := time.Now()
-		stop, err := b.fresh(ctx, part.extensions)
+		stop, err := b.fresh(ctx, part.of)
 		if err != nil {
 			return err
 		}
@@ -86,9 +76,29 @@ func (b *bench) parts(ctx context.Context, only string) error {
 	return nil
 }
 
+// part is some rows with a PBX of their own.
+type part struct {
+	name string
+	in   []string // the runs that it belongs to; "" is the whole
+	of   company
+	run  func(context.Context) error
+}
+
+func (b *bench) all() []part {
+	usual := company{extensions: numbers}
+	return []part{
+		{"memory", []string{"", "memory"}, usual, b.memory},
+		{"signalling", []string{"", "signalling"}, usual, b.signalling},
+		{"media", []string{"", "media"}, usual, b.media},
+		{"cards", []string{"", "cards"}, usual, b.latency},
+		{"plane", []string{"plane"}, company{extensions: 2 * slices.Max(b.plan.relays)}, b.plane},
+		{"recorded", []string{"plane"}, company{extensions: 2 * recordedCalls, recorded: true}, b.recorded},
+	}
+}
+
 // one runs a single load long enough for a profiler to look at it.
 func (b *bench) one(ctx context.Context, name string) error {
-	stop, err := b.fresh(ctx, numbers)
+	stop, err := b.fresh(ctx, company{extensions: numbers})
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,8 @@ func (g *ng) ping() error {
 }
 
 // call sets up a call between two legs at those ports and returns the ports
-// that the caller and the callee must send to.
-func (g *ng) call(i, caller, callee int) (a, b int, err error) {
+// that the caller and the callee must send to. It may be recorded.
+func (g *ng) call(i, caller, callee int, record bool) (a, b int, err error) {
 	id := "bench-" + strconv.Itoa(i)
 	offer, err := g.ask("command", "offer", "call-id", id, "from-tag", "a", "sdp", session("127.0.0.1", caller))
 	if err != nil {
@@ -40,6 +40,11 @@ func (g *ng) call(i, caller, callee int) (a, b int, err error) {
 	answer, err := g.ask("command", "answer", "call-id", id, "from-tag", "a", "to-tag", "b", "sdp", session("127.0.0.1", callee))
 	if err != nil {
 		return 0, 0, err
+	}
+	if record {
+		if _, err := g.ask("command", "start recording", "call-id", id); err != nil {
+			return 0, 0, err
+		}
 	}
 	// The callee sees the offer and sends to its port; the caller the answer.
 	if b, err = audioPort(offer); err != nil {

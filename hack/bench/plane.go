@@ -18,6 +18,33 @@ func (b *bench) plane(ctx context.Context) error {
 	return nil
 }
 
+// recordedCalls is the size of the load that is recorded.
+const recordedCalls = 500
+
+// recorded measures the relay while each call is written to disk: here stereo
+// WAV, at rtpengine every packet.
+func (b *bench) recorded(ctx context.Context) error {
+	ours, err := dipcastRelay(ctx, b.pbx, recordedCalls, b.plan)
+	if err != nil {
+		return err
+	}
+	engine, who, err := b.rtpengine(ctx, recordedCalls, true)
+	if err != nil {
+		return err
+	}
+	b.out.relayed(fmt.Sprintf("relay and recording, %d calls", recordedCalls), ours, []string{who}, []relayed{engine})
+	return nil
+}
+
+// rtpengine is measured if it is installed; who tells.
+func (b *bench) rtpengine(ctx context.Context, calls int, record bool) (r relayed, who string, err error) {
+	r, err = rtpengineRelay(ctx, b.dir, calls, b.plan, record)
+	if errors.Is(err, errNotInstalled) {
+		return r, "rtpengine is not installed", nil
+	}
+	return r, "rtpengine", err
+}
+
 // relayRows lets the same calls talk through each relay in turn.
 func (b *bench) relayRows(ctx context.Context, calls int) error {
 	ours, err := dipcastRelay(ctx, b.pbx, calls, b.plan)
@@ -28,11 +55,7 @@ func (b *bench) relayRows(ctx context.Context, calls int) error {
 	if err != nil {
 		return err
 	}
-	engine, err := rtpengineRelay(ctx, b.dir, calls, b.plan)
-	who := "rtpengine"
-	if errors.Is(err, errNotInstalled) {
-		who, err = "rtpengine is not installed", nil
-	}
+	engine, who, err := b.rtpengine(ctx, calls, false)
 	if err != nil {
 		return err
 	}

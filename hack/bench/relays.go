@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -17,25 +18,24 @@ import (
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
+// callsAPoller is how many calls one poller of the forwarder has, as in the
+// media plane.
+const callsAPoller = 500
+
 // forwarder is the least that a relay of our kind can do, in a process of its
 // own: the same poller, two sockets a call, and what one receives the other
 // sends to whoever spoke to it. It writes the ports to w, a line a call.
 func forwarder(ctx context.Context, calls int, w io.Writer) error {
 	start := time.Now()
-	n := 1
-	if s := os.Getenv("POLLERS"); s != "" {
-		n, _ = strconv.Atoi(s)
-	}
-	var pollers []*poll.Poller
-	for range n {
-		poller, err := poll.New(poll.Config{Clock: func() int64 { return int64(time.Since(start)) }, Size: 2048})
-		if err != nil {
-			return err
-		}
-		defer poller.Close()
-		pollers = append(pollers, poller)
-	}
+	var poller *poll.Poller
 	for i := range calls {
+		if i%callsAPoller == 0 {
+			var err error
+			if poller, err = poll.New(poll.Config{Clock: func() int64 { return int64(time.Since(start)) }, Size: 2048}); err != nil {
+				return err
+			}
+			defer poller.Close()
+		}
 		var ends [2]*end
 		for i := range ends {
 			s, err := poll.Listen(loopback(0))
@@ -45,8 +45,8 @@ func forwarder(ctx context.Context, calls int, w io.Writer) error {
 			ends[i] = &end{socket: s}
 		}
 		ends[0].other, ends[1].other = ends[1], ends[0]
-		for j, e := range ends {
-			if err := pollers[(2*i+j)%n].Add(e.socket, e); err != nil {
+		for _, e := range ends {
+			if err := poller.Add(e.socket, e); err != nil {
 				return err
 			}
 		}
@@ -179,7 +179,7 @@ func talkers(ctx context.Context, t *target, x *exchange, calls int) (end func()
 
 // rtpengineRelay measures rtpengine, driven by its own protocol without a
 // proxy; errNotInstalled if it is not there.
-func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed, error) {
+func rtpengineRelay(ctx context.Context, dir string, calls int, p plan, record bool) (relayed, error) {
 	bin, err := exec.LookPath("rtpengine")
 	if err != nil {
 		return relayed{}, errNotInstalled
@@ -188,8 +188,17 @@ func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed
 	if err != nil {
 		return relayed{}, err
 	}
-	proc, err := process.Start(dir, "rtpengine", nil, bin, "--table=-1", "--interface=127.0.0.1", "--listen-ng="+listen.String(),
-		"--port-min=20000", "--port-max=29998", "--num-threads=2", "--foreground", "--log-stderr", "--log-level=3")
+	args := []string{
+		"--table=-1", "--interface=127.0.0.1", "--listen-ng=" + listen.String(),
+		"--port-min=20000", "--port-max=29998", "--num-threads=2", "--foreground", "--log-stderr", "--log-level=3",
+	}
+	if record {
+		args = append(args, "--recording-method=pcap", "--recording-dir="+filepath.Join(dir, "pcap"))
+		if err := os.MkdirAll(filepath.Join(dir, "pcap", "tmp"), 0o700); err != nil {
+			return relayed{}, err
+		}
+	}
+	proc, err := process.Start(dir, "rtpengine", nil, bin, args...)
 	if err != nil {
 		return relayed{}, err
 	}
@@ -208,7 +217,7 @@ func rtpengineRelay(ctx context.Context, dir string, calls int, p plan) (relayed
 	}
 	x.before = proc.Memory("VmRSS")
 	for i := range calls {
-		a, b, err := ng.call(i, x.port(2*i), x.port(2*i+1))
+		a, b, err := ng.call(i, x.port(2*i), x.port(2*i+1), record)
 		if err != nil {
 			x.close()
 			return relayed{}, err

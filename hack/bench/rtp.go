@@ -21,8 +21,8 @@ const (
 	headerSize   = 12
 	tick         = time.Millisecond
 	looking      = 4 * time.Millisecond
-	legsASocket  = 25 // bounds what one socket's buffer must hold when the machine stalls
-	batch        = 32
+	legsASocket  = 100 // bounds what one socket's buffer must hold when the machine stalls
+	batch        = 64
 	settle       = 300 * time.Millisecond // for packets under way at the end
 	timestampLen = 64
 )

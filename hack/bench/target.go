@@ -82,10 +82,15 @@ func startWorks() (*worksSim, error) {
 	return &worksSim{Server: s, key: text}, s.Start("127.0.0.1:0")
 }
 
-// startPBX starts `dipcast up` for so many extensions and waits until it is
-// ready.
-func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.AddrPort, count int) (*target, error) {
-	extensions := make([]int, count)
+// company is what differs between the tenants of the parts.
+type company struct {
+	extensions int
+	recorded   bool // every call is
+}
+
+// startPBX starts `dipcast up` for a company and waits until it is ready.
+func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.AddrPort, of company) (*target, error) {
+	extensions := make([]int, of.extensions)
 	for i := range extensions {
 		extensions[i] = firstNumber + i
 	}
@@ -96,7 +101,7 @@ func startPBX(ctx context.Context, bin, dir string, w *worksSim, carrier netip.A
 	}
 	err := fill(file, manifests, map[string]any{
 		"Password": password, "Key": strings.ReplaceAll(strings.TrimSpace(w.key), "\n", "\n    "), "Domain": domain,
-		"Person": person, "User": personMail, "Plans": slices.Collect(slices.Chunk(extensions, mostInPlan)), "CarrierHost": carrier.Addr(),
+		"Person": person, "User": personMail, "Recorded": of.recorded, "Plans": slices.Collect(slices.Chunk(extensions, mostInPlan)), "CarrierHost": carrier.Addr(),
 		"CarrierPort": carrier.Port(), "Bot": botID, "WorksDomain": worksDomain, "WorksURL": w.URL(),
 	})
 	if err != nil {
