@@ -132,7 +132,7 @@ func TestLoopBurnsOut(t *testing.T) {
 	b := newBench(t, Config{})
 	pa, pb := b.port(t, loopback4, media.Notices{}), b.port(t, loopback4, media.Notices{})
 	packet := make([]byte, headerSize+160)
-	header{payloadType: codec.PayloadPCMA, ssrc: pa.output.ssrc, seq: uint16(pa.output.highest)}.put(packet)
+	header{payloadType: codec.PayloadPCMA, ssrc: pa.output.SSRC, seq: uint16(pa.output.Highest())}.put(packet)
 	s := media.Stream{Codec: codec.ALaw.Codec(), Remote: pb.Local()}
 	pa.Apply(s)
 	s.Remote = pa.Local()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 )
 
 // reportEvery is the mean time between two reports (RFC 3550 §6.2); each is
@@ -58,7 +59,7 @@ func newName(random func() uint64) string {
 func (c *control) quality(q *pbx.Quality, khz uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	q.LostOut, q.JitterOut, q.RoundTrip = c.lostOut, duration(c.jitter, khz), c.rtt
+	q.LostOut, q.JitterOut, q.RoundTrip = c.lostOut, stream.Duration(c.jitter, khz), c.rtt
 }
 
 // schedule draws the time of the next report.
@@ -145,7 +146,7 @@ func (p *Port) heard(reports []rtcp.ReceptionReport, now int64) {
 	c := &p.control
 	for i := range reports {
 		r := &reports[i]
-		if r.SSRC != p.output.ssrc {
+		if r.SSRC != p.output.SSRC {
 			continue
 		}
 		c.mu.Lock()
@@ -168,22 +169,22 @@ func (p *Port) heard(reports []rtcp.ReceptionReport, now int64) {
 func (p *Port) report(now int64, bye bool) {
 	p.control.schedule(now, p.pool.random)
 	to, ok := p.reportTo()
-	if !ok || p.output.packets.Load() == 0 && p.intake.figures.packets.Load() == 0 {
+	if !ok || p.output.Packets.Load() == 0 && p.intake.Figures.Packets.Load() == 0 {
 		return
 	}
-	if !p.output.claimOrEnded() {
+	if !p.output.ClaimOrEnded() {
 		return
 	}
 	ntp := p.pool.ntp(now)
-	timestamp := p.output.next(now)
-	p.output.release()
+	timestamp := p.output.Next(now)
+	p.output.Release()
 	reports := p.reception(now)
-	ssrc, sent := p.output.ssrc, p.output.packets.Load()
+	ssrc, sent := p.output.SSRC, p.output.Packets.Load()
 	packets := make([]rtcp.Packet, 0, 3)
 	if p.control.sending(sent) {
 		packets = append(packets, &rtcp.SenderReport{
 			SSRC: ssrc, NTPTime: ntp, RTPTime: timestamp,
-			PacketCount: uint32(sent), OctetCount: uint32(p.output.octets.Load()), Reports: reports,
+			PacketCount: uint32(sent), OctetCount: uint32(p.output.Octets.Load()), Reports: reports,
 		})
 	} else {
 		packets = append(packets, &rtcp.ReceiverReport{SSRC: ssrc, Reports: reports})
@@ -248,11 +249,11 @@ func (c *control) sending(sent uint64) bool {
 
 // reception is our report of the peer's stream (RFC 3550 §6.4.1, A.3).
 func (p *Port) reception(now int64) []rtcp.ReceptionReport {
-	f, c := &p.intake.figures, &p.control
-	if f.packets.Load() == 0 {
+	f, c := &p.intake.Figures, &p.control
+	if f.Packets.Load() == 0 {
 		return nil
 	}
-	ssrc, expected, received := f.ssrc.Load(), f.expected.Load(), f.received.Load()
+	ssrc, expected, received := f.SSRC.Load(), f.Expected.Load(), f.Received.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if ssrc != c.about {
@@ -262,8 +263,8 @@ func (p *Port) reception(now int64) []rtcp.ReceptionReport {
 		SSRC:               ssrc,
 		FractionLost:       fraction(expected-c.expected, received-c.received),
 		TotalLost:          min(uint32(max(0, int64(expected)-int64(received))), 1<<23-1),
-		LastSequenceNumber: f.highest.Load(),
-		Jitter:             f.jitter.Load(),
+		LastSequenceNumber: f.Highest.Load(),
+		Jitter:             f.Jitter.Load(),
 	}
 	c.expected, c.received = expected, received
 	if c.lsr != 0 && c.reporter == ssrc {

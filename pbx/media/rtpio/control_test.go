@@ -176,7 +176,7 @@ func TestReportsOnOneSocket(t *testing.T) {
 	pa.Apply(s)
 	a.say(tone.Silence(), 1)
 	rr, err := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverReport{
-		SSRC: a.header.ssrc, Reports: []rtcp.ReceptionReport{{SSRC: pa.output.ssrc, Jitter: 80}},
+		SSRC: a.header.ssrc, Reports: []rtcp.ReceptionReport{{SSRC: pa.output.SSRC, Jitter: 80}},
 	}})
 	if err != nil {
 		t.Fatal(err)

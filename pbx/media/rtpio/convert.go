@@ -51,7 +51,7 @@ func (p *Port) convert(q *Port, s *settings, f format, h *header, payload []byte
 		return false
 	}
 	if c := p.conversion.Load(); c.fits(q, f, s.stream.Codec, out.stream.Codec) {
-		c.line.Put(&voice.Packet{Source: p.intake.source, Law: f.law, Seq: h.seq, Timestamp: h.timestamp, Payload: payload})
+		c.line.Put(&voice.Packet{Source: p.intake.Source(), Law: f.law, Seq: h.seq, Timestamp: h.timestamp, Payload: payload})
 		return true
 	}
 	if f.law != 0 {
@@ -134,16 +134,16 @@ func (p *Port) put(source uint64, b []byte, span uint32) {
 	if s == nil || d == nil || !d.rtp.IsValid() || p.keying.Load() || !s.stream.Direction.Sends() {
 		return
 	}
-	if !p.output.claim() {
+	if !p.output.Claim() {
 		p.drops.switched.Add(1)
 		return
 	}
-	defer p.output.release()
-	if now < p.output.keysTil {
+	defer p.output.Release()
+	if now < p.output.KeysTil {
 		return
 	}
-	p.output.rate(s)
-	h := p.output.own(source, span, now)
+	p.output.Rate(s.khz)
+	h := stamped(&p.output, p.output.Own(source, span, now))
 	p.tap.Load().hear(media.Heard, tapped(s.law, s.stream.Codec.Name), h.timestamp, now, b[headerSize:])
 	h.payloadType = s.stream.Codec.PayloadType
 	h.put(b)

@@ -1,6 +1,10 @@
 package rtpio
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
+)
 
 // Sizes of packets in octets. maxPacket is what fits into one Ethernet frame:
 // 180 ms of G.711. The buffer is larger, so that a longer packet is noticed.
@@ -67,3 +71,13 @@ func (h header) put(b []byte) {
 
 // isControl tells RTCP from RTP on one socket (RFC 5761 §4).
 func isControl(b []byte) bool { return len(b) >= 8 && b[1] >= 192 && b[1] <= 223 }
+
+// stamp is what of the header a stream is numbered by.
+func (h *header) stamp() stream.Stamp {
+	return stream.Stamp{Seq: h.seq, Time: h.timestamp, Marker: h.marker}
+}
+
+// stamped is the header of a packet of ours, but for its payload type.
+func stamped(o *stream.Out, s stream.Stamp) header {
+	return header{ssrc: o.SSRC, seq: s.Seq, timestamp: s.Time, marker: s.Marker}
+}

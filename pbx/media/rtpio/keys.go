@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 )
 
 // The shape of a key press.
@@ -49,7 +50,7 @@ func (p *Port) SendDigit(digit rune, length time.Duration) bool {
 	if len(p.keys.waiting) >= maxKeys {
 		return false
 	}
-	span := units(int64(min(max(length, minPress), maxPress)), 0)
+	span := stream.Units(int64(min(max(length, minPress), maxPress)), 0)
 	p.keys.waiting = append(p.keys.waiting, press{code: code, span: span})
 	p.keying.Store(true)
 	p.pool.pacer.add(p)
@@ -87,17 +88,17 @@ func (p *Port) paceKeys(now int64) bool {
 		k.active = false // a re-INVITE took the events away
 		return true
 	}
-	if !p.output.claim() {
+	if !p.output.Claim() {
 		return true // the next frame takes its place
 	}
-	p.output.rate(s)
+	p.output.Rate(s.khz)
 	first := k.elapsed == 0
 	if first {
-		k.ts = p.output.begin(now)
+		k.ts = p.output.Begin(now)
 	}
 	k.elapsed = min(k.elapsed+frameSpan, k.press.span)
-	defer p.output.release()
-	h := p.output.event(k.ts, k.elapsed, first, now)
+	defer p.output.Release()
+	h := stamped(&p.output, p.output.Event(k.ts, k.elapsed, first, now))
 	e := dtmf.Event{Code: k.press.code, Volume: volume, Duration: uint16(k.elapsed), End: k.elapsed >= k.press.span}
 	if e.End {
 		k.ends++

@@ -211,13 +211,13 @@ func (p *Port) playFrame(now int64) {
 	if s == nil || s.law == 0 || d == nil || !d.rtp.IsValid() || !s.stream.Direction.Sends() {
 		return
 	}
-	if !p.output.claim() {
+	if !p.output.Claim() {
 		p.drops.switched.Add(1)
 		return
 	}
-	defer p.output.release()
-	p.output.rate(s)
-	h := p.output.own(pl.id, frameSpan, now)
+	defer p.output.Release()
+	p.output.Rate(s.khz)
+	h := stamped(&p.output, p.output.Own(pl.id, frameSpan, now))
 	s.law.Encode(pl.packet[headerSize:], pl.frame[:])
 	p.tap.Load().hear(media.Heard, tapped(s.law, ""), h.timestamp, now, pl.packet[headerSize:])
 	h.payloadType = s.stream.Codec.PayloadType
@@ -236,7 +236,7 @@ func (p *Port) watch(now int64) {
 		p.receive() // whoever restored it has told nothing
 		p.mu.Unlock()
 	}
-	since := max(p.intake.figures.last.Load(), s.at)
+	since := max(p.intake.Figures.Last.Load(), s.at)
 	if s.stream.Direction.Receives() && now-since >= int64(p.pool.silence) &&
 		(!p.silent.Swap(true) || now-p.toldAt >= remindEvery) {
 		p.toldAt = now

@@ -186,8 +186,7 @@ func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *poll.Socket, n media
 	port := &Port{pool: p, number: number, notices: n, rtp: rtp, rtcp: rtcp}
 	port.local = netip.AddrPortFrom(f.advertise, rtp.Local().Port())
 	r := p.random()
-	port.output.ssrc, port.output.ts = uint32(r), uint32(r>>32)
-	port.output.highest = uint32(uint16(p.random()))
+	port.output.Start(uint32(r), uint16(p.random()), uint32(r>>32))
 	port.control.cname = newName(p.random)
 	port.control.schedule(p.clock(), p.random)
 	return port

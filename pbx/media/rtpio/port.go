@@ -6,12 +6,12 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 )
 
 // Port is the media end of one leg: an RTP and an RTCP socket. It implements
@@ -43,7 +43,7 @@ type Port struct {
 	closed     atomic.Bool
 
 	intake  intake // the poller's
-	output  output
+	output  stream.Out
 	keys    keys
 	control control
 	drops   drops
@@ -115,11 +115,11 @@ func (p *Port) Play(s media.Source) {
 
 // Quality implements media.Port; it also works after Close.
 func (p *Port) Quality() pbx.Quality {
-	f := &p.intake.figures
+	f := &p.intake.Figures
 	q := pbx.Quality{
-		PacketsIn:  f.packets.Load(),
-		PacketsOut: p.output.packets.Load(),
-		LostIn:     f.lost.Load(),
+		PacketsIn:  f.Packets.Load(),
+		PacketsOut: p.output.Packets.Load(),
+		LostIn:     f.Lost.Load(),
 		Foreign:    p.drops.foreign.Load() + p.drops.forged.Load(),
 		Malformed:  p.drops.malformed.Load(),
 	}
@@ -127,7 +127,7 @@ func (p *Port) Quality() pbx.Quality {
 	if s := p.settings.Load(); s != nil {
 		q.Codec, khz = s.stream.Codec.Name, s.khz
 	}
-	q.JitterIn = duration(f.jitter.Load(), khz)
+	q.JitterIn = stream.Duration(f.Jitter.Load(), khz)
 	p.control.quality(&q, khz)
 	return q
 }
@@ -167,7 +167,7 @@ func (p *Port) Close() {
 func (p *Port) end() {
 	p.poller.Remove(p.rtp)
 	p.poller.Remove(p.rtcp)
-	p.output.end()
+	p.output.End()
 	p.control.end()
 	_, _ = p.rtp.Close(), p.rtcp.Close()
 	go p.pool.gone(p) // which may wait for a lock or a log
@@ -201,20 +201,11 @@ func (s *rtcpSide) Read(b []byte, from netip.AddrPort, now int64) {
 // send sends one packet of the outgoing stream, which the caller has claimed.
 // It is counted first, so that who has received it finds it counted.
 func (p *Port) send(b []byte, to *poll.Addr) {
-	p.output.packets.Add(1)
-	p.output.octets.Add(uint64(len(b) - headerSize))
+	p.output.Packets.Add(1)
+	p.output.Octets.Add(uint64(len(b) - headerSize))
 	if p.rtp.Send(b, to) != nil {
 		p.drops.unsent.Add(1)
-		p.output.packets.Add(^uint64(0))
-		p.output.octets.Add(-uint64(len(b) - headerSize))
+		p.output.Packets.Add(^uint64(0))
+		p.output.Octets.Add(-uint64(len(b) - headerSize))
 	}
-}
-
-// duration turns timestamp units into time, of which khz are in a millisecond;
-// 0 = 8.
-func duration(units, khz uint32) time.Duration {
-	if khz == 0 {
-		khz = codec.ClockRate / 1000
-	}
-	return time.Duration(units) * time.Millisecond / time.Duration(khz)
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 )
 
 // handle is the way of one packet from the socket to the other peer. It runs
@@ -54,24 +56,24 @@ func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 	if f.kind == audioKind && p.convert(q, s, f, &h, b[start:end]) {
 		return
 	}
-	q.forward(p.intake.source, b[start-headerSize:end], h, f, now)
+	q.forward(p.intake.Source(), b[start-headerSize:end], h, f, now)
 }
 
 // fromPeer reports whether the packet comes from the peer, learning it.
 func (p *Port) fromPeer(s *settings, from netip.AddrPort, h *header, now int64) bool {
 	in := &p.intake
 	if in.epoch != s.epoch {
-		in.epoch, in.learner = s.epoch, newLearner(&s.stream)
+		in.epoch, in.learner = s.epoch, learn.New(&s.stream)
 	}
-	switch in.learner.take(from, h, now) {
-	case locked:
+	switch in.learner.Take(from, h.ssrc, h.seq, now) {
+	case learn.Locked:
 		return true
-	case moved:
+	case learn.Moved:
 		p.found(s, from)
 		return true
-	case learning:
+	case learn.Learning:
 		p.drops.learning.Add(1)
-	case foreign:
+	case learn.Foreign:
 		p.drops.foreign.Add(1)
 	}
 	return false
@@ -93,19 +95,19 @@ func (p *Port) found(s *settings, from netip.AddrPort) {
 // file counts the packet and reports whether it is to be used.
 func (p *Port) file(h *header, f format, now int64) bool {
 	in := &p.intake
-	if !in.budget.spend(now) {
+	if !in.budget.Spend(now) {
 		p.drops.flood.Add(1)
 		return false
 	}
-	where := in.take(h, f.khz, now, p.pool.nextSource)
-	if where == forged {
+	where := in.Take(h.ssrc, h.stamp(), f.khz, now, p.pool.nextSource)
+	if where == stream.Forged {
 		p.drops.forged.Add(1)
 		return false
 	}
 	if p.silent.Load() {
 		p.silent.Store(false)
 	}
-	if where == repeated {
+	if where == stream.Repeated {
 		p.drops.repeated.Add(1)
 		return false
 	}
@@ -149,12 +151,12 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 		p.pause()
 		return
 	}
-	if !p.output.claim() {
+	if !p.output.Claim() {
 		p.drops.switched.Add(1)
 		return
 	}
-	defer p.output.release()
-	p.output.rate(s)
+	defer p.output.Release()
+	p.output.Rate(s.khz)
 	if !p.rewrite(s, source, &h, f, b[headerSize:], now) {
 		return
 	}
@@ -169,9 +171,9 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 // pause ends the mapping of the relayed stream while the peer wants nothing,
 // so that it goes on without a gap in its sequence when it is resumed.
 func (p *Port) pause() {
-	if p.output.claim() {
-		p.output.source = 0
-		p.output.release()
+	if p.output.Claim() {
+		p.output.Pause()
+		p.output.Release()
 	}
 }
 
@@ -184,17 +186,19 @@ func (p *Port) rewrite(s *settings, source uint64, h *header, f format, payload 
 		h.payloadType, span = s.stream.Codec.PayloadType, s.span(f, payload)
 	case f.kind == eventKind && s.stream.DTMF != 0:
 		h.payloadType = s.stream.DTMF
-		p.output.keysTil = now + keyPause
+		p.output.KeysTil = now + keyPause
 	default:
-		p.output.swallow(source, h.seq)
+		p.output.Swallow(source, h.seq)
 		if f.kind == audioKind {
 			p.drops.unknown.Add(1)
 		}
 		return false
 	}
-	if !p.output.relay(source, h, span, now) {
+	stamp := h.stamp()
+	if !p.output.Relay(source, &stamp, span, now) {
 		p.drops.repeated.Add(1)
 		return false
 	}
+	h.seq, h.timestamp, h.marker, h.ssrc = stamp.Seq, stamp.Time, stamp.Marker, p.output.SSRC
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/opus"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
@@ -90,7 +91,7 @@ type destination struct {
 // offered is the destination by SDP alone.
 func (s *settings) offered() *destination {
 	d := &destination{epoch: s.epoch}
-	if r := s.stream.Remote; usable(r) {
+	if r := s.stream.Remote; learn.Usable(r) {
 		d.rtp = netip.AddrPortFrom(r.Addr().Unmap(), r.Port())
 		d.to = poll.AddrOf(d.rtp)
 		d.rtcp = s.control(d.rtp)
@@ -116,7 +117,7 @@ func (s *settings) control(rtp netip.AddrPort) netip.AddrPort {
 	switch {
 	case s.stream.RTCPMux:
 		return rtp
-	case usable(s.stream.RemoteRTCP):
+	case learn.Usable(s.stream.RemoteRTCP):
 		return netip.AddrPortFrom(s.stream.RemoteRTCP.Addr().Unmap(), s.stream.RemoteRTCP.Port())
 	case rtp.Port() == 0xFFFF:
 		return netip.AddrPort{}

@@ -2,24 +2,19 @@ package rtpio
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
-	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 )
-
-// margin is how many packets a restored stream is put ahead of the guess, if
-// nothing tells where it really is: half a second. A receiver takes packets
-// that are missing; it refuses those that seem to come again.
-const margin = 25
 
 // Save implements media.Port.
 func (p *Port) Save() media.PortState {
 	now := p.pool.clock()
 	s := media.PortState{
 		Saved: p.pool.now(), Local: p.local, Name: p.control.cname,
-		In: p.intake.figures.save(now), Out: p.output.save(now), Quality: p.Quality(),
+		In: p.intake.Figures.Save(now), Out: p.output.Save(now), Quality: p.Quality(),
 	}
 	if set := p.settings.Load(); set != nil {
 		s.Stream, s.Applied = set.stream, true
@@ -29,29 +24,6 @@ func (p *Port) Save() media.PortState {
 	}
 	if from := p.control.source.Load(); from != nil {
 		s.PeerRTCP = *from
-	}
-	return s
-}
-
-func (f *figures) save(now int64) media.Incoming {
-	if f.packets.Load() == 0 {
-		return media.Incoming{}
-	}
-	return media.Incoming{
-		SSRC: f.ssrc.Load(), Highest: f.highest.Load(), Source: f.source.Load(), Age: time.Duration(now - f.last.Load()),
-	}
-}
-
-func (o *output) save(now int64) media.Outgoing {
-	if o.claimOrEnded() {
-		defer o.release()
-	}
-	s := media.Outgoing{
-		SSRC: o.ssrc, Highest: o.highest, Time: o.ts, Span: o.span, Started: o.started, Octets: o.octets.Load(),
-		Source: o.source, SeqAdd: o.seqAdd, TimeAdd: o.tsAdd,
-	}
-	if o.started {
-		s.Age = time.Duration(now - o.at)
 	}
 	return s
 }
@@ -93,9 +65,9 @@ func (p *Pool) Restore(s media.PortState, n media.Notices) (media.Port, error) {
 func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 	p.local = s.Local
 	p.control.restore(s)
-	p.output.khz = khz(s.Stream.Codec)
-	p.output.restore(&s.Out, s.Quality.PacketsOut, now, ago)
-	p.intake.restore(&s.In, &s.Quality, khz(s.Stream.Codec), now, ago)
+	p.output.Rate(khz(s.Stream.Codec))
+	p.output.Restore(&s.Out, s.Quality.PacketsOut, now, ago)
+	p.intake.Restore(&s.In, &s.Quality, khz(s.Stream.Codec), now, ago)
 	p.drops.foreign.Store(s.Quality.Foreign)
 	p.drops.malformed.Store(s.Quality.Malformed)
 	if !s.Applied {
@@ -104,57 +76,15 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 	p.Apply(s.Stream)
 	if set := p.settings.Load(); s.Peer.IsValid() {
 		p.dest.Store(set.found(s.Peer))
-		p.intake.epoch, p.intake.learner, p.intake.arrived = set.epoch, newLearner(&s.Stream), true
-		p.intake.learner.lock(s.Peer)
+		p.intake.epoch, p.intake.learner, p.intake.arrived = set.epoch, learn.New(&s.Stream), true
+		p.intake.learner.Lock(s.Peer)
 	}
 }
 
 func (c *control) restore(s *media.PortState) {
 	c.cname, c.sent = s.Name, s.Quality.PacketsOut
-	c.lostOut, c.jitter, c.rtt = s.Quality.LostOut, units(int64(s.Quality.JitterOut), khz(s.Stream.Codec)), s.Quality.RoundTrip
+	c.lostOut, c.jitter, c.rtt = s.Quality.LostOut, stream.Units(int64(s.Quality.JitterOut), khz(s.Stream.Codec)), s.Quality.RoundTrip
 	if s.PeerRTCP.IsValid() {
 		c.source.Store(&s.PeerRTCP)
 	}
 }
-
-func (o *output) restore(s *media.Outgoing, packets uint64, now int64, ago time.Duration) {
-	o.ssrc, o.highest, o.ts, o.span, o.started = s.SSRC, s.Highest, s.Time, s.Span, s.Started
-	o.source, o.seqAdd, o.tsAdd, o.count = s.Source, s.SeqAdd, s.TimeAdd, fresh
-	o.at = now - int64(ago+s.Age)
-	o.packets.Store(packets)
-	o.octets.Store(s.Octets)
-	if s.Started {
-		o.guessed = true
-		o.highest += since(ago, s.Span, o.khz) + margin
-	}
-}
-
-func (in *intake) restore(s *media.Incoming, q *pbx.Quality, khz uint32, now int64, ago time.Duration) {
-	f := &in.figures
-	f.packets.Store(q.PacketsIn)
-	f.lost.Store(q.LostIn)
-	in.lost, in.jitter = q.LostIn, units(int64(q.JitterIn), khz)<<4
-	f.jitter.Store(in.jitter >> 4)
-	if s.Source == 0 {
-		return
-	}
-	in.have, in.guessed, in.last = true, true, now-int64(ago+s.Age)
-	in.ssrc, in.source, in.highest = s.SSRC, s.Source, s.Highest+since(ago+s.Age, 0, khz)
-	f.ssrc.Store(in.ssrc)
-	f.source.Store(in.source)
-	f.highest.Store(in.highest)
-	f.last.Store(now)
-}
-
-// since is how many packets of so many timestamp units go by in a time; 0 = of
-// 20 ms.
-func since(t time.Duration, span, khz uint32) uint32 {
-	length := frameTime
-	if span > 0 {
-		length = duration(span, khz)
-	}
-	return uint32(t / length)
-}
-
-// lock believes in a source that was learnt before.
-func (l *learner) lock(from netip.AddrPort) { l.locked, l.rank = from, max(l.judge(from), unknown) }

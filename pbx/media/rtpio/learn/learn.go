@@ -1,4 +1,10 @@
-package rtpio
+// Package learn decides which source of RTP is a leg's peer.
+//
+// The signalling says where the peer should be; behind a NAT it is elsewhere.
+// A source is believed once it has shown enough, the less the better it fits
+// what the signalling said, and then no other is. A Learner belongs to one
+// goroutine; it knows nothing of sockets.
+package learn
 
 import (
 	"net/netip"
@@ -41,9 +47,9 @@ const takeover = 3
 // stale is when an unfinished candidate is forgotten.
 const stale = int64(2 * time.Second)
 
-// learner decides which source is the peer. It belongs to the goroutine that
+// Learner decides which source is the peer. It belongs to the goroutine that
 // reads the socket.
-type learner struct {
+type Learner struct {
 	remote     netip.AddrPort
 	signalling netip.Addr
 	trust      bool
@@ -64,30 +70,31 @@ type candidate struct {
 	last  int64
 }
 
-// newLearner starts anew for what an offer/answer exchange settled.
-func newLearner(s *media.Stream) learner {
+// New starts anew for what an offer/answer exchange settled.
+func New(s *media.Stream) Learner {
 	remote := netip.AddrPortFrom(s.Remote.Addr().Unmap(), s.Remote.Port())
-	return learner{remote: remote, signalling: s.Signalling.Unmap(), trust: s.TrustSource && usable(remote)}
+	return Learner{remote: remote, signalling: s.Signalling.Unmap(), trust: s.TrustSource && Usable(remote)}
 }
 
-// verdict is what a packet's source is worth.
-type verdict uint8
+// Verdict is what a packet's source is worth.
+type Verdict uint8
 
+// What a source may be worth.
 const (
-	foreign  verdict = iota // not the peer
-	learning                // perhaps the peer
-	locked                  // the peer
-	moved                   // the peer, since this packet
+	Foreign  Verdict = iota // not the peer
+	Learning                // perhaps the peer
+	Locked                  // the peer
+	Moved                   // the peer, since this packet
 )
 
-// take judges one well-formed packet. now is in nanoseconds.
-func (l *learner) take(from netip.AddrPort, h *header, now int64) verdict {
+// Take judges one well-formed packet. now is in nanoseconds.
+func (l *Learner) Take(from netip.AddrPort, ssrc uint32, seq uint16, now int64) Verdict {
 	if from == l.locked {
-		return locked
+		return Locked
 	}
 	r := l.judge(from)
 	if r == refused || r <= l.rank {
-		return foreign
+		return Foreign
 	}
 	need := proof[r]
 	if l.rank != refused {
@@ -95,19 +102,19 @@ func (l *learner) take(from netip.AddrPort, h *header, now int64) verdict {
 	}
 	c := l.find(from, r, now)
 	if c == nil {
-		return foreign
+		return Foreign
 	}
-	c.take(h, now)
+	c.take(ssrc, seq, now)
 	if c.count < need.packets || now-c.first < int64(need.over) {
-		return learning
+		return Learning
 	}
 	l.locked, l.rank = from, r
 	l.candidates = [len(l.candidates)]candidate{}
-	return moved
+	return Moved
 }
 
 // judge ranks a source by what the signalling said.
-func (l *learner) judge(from netip.AddrPort) rank {
+func (l *Learner) judge(from netip.AddrPort) rank {
 	switch {
 	case from == l.remote:
 		return exact
@@ -124,7 +131,7 @@ func (l *learner) judge(from netip.AddrPort) rank {
 // find returns the source's candidate or a new one in a free place. When all
 // are taken, a spray of single packets cannot push out one that has already
 // shown two; nil then.
-func (l *learner) find(from netip.AddrPort, r rank, now int64) *candidate {
+func (l *Learner) find(from netip.AddrPort, r rank, now int64) *candidate {
 	var place *candidate
 	for i := range l.candidates {
 		c := &l.candidates[i]
@@ -154,16 +161,19 @@ func (c *candidate) weaker(than *candidate) bool {
 
 // take counts a packet that continues the candidate's stream; any other
 // begins the proof anew.
-func (c *candidate) take(h *header, now int64) {
-	step := h.seq - c.seq
-	if c.count == 0 || c.ssrc != h.ssrc || step == 0 || step > 50 || now-c.last > stale {
+func (c *candidate) take(ssrc uint32, seq uint16, now int64) {
+	step := seq - c.seq
+	if c.count == 0 || c.ssrc != ssrc || step == 0 || step > 50 || now-c.last > stale {
 		c.count, c.first = 0, now
 	}
 	c.count++
-	c.ssrc, c.seq, c.last = h.ssrc, h.seq, now
+	c.ssrc, c.seq, c.last = ssrc, seq, now
 }
 
-// usable reports whether packets can be sent to the address.
-func usable(a netip.AddrPort) bool {
+// Usable reports whether packets can be sent to the address.
+func Usable(a netip.AddrPort) bool {
 	return a.IsValid() && a.Port() != 0 && !a.Addr().IsUnspecified() && !a.Addr().IsMulticast()
 }
+
+// Lock believes in a source that was learnt before.
+func (l *Learner) Lock(from netip.AddrPort) { l.locked, l.rank = from, max(l.judge(from), unknown) }

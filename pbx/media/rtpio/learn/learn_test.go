@@ -1,4 +1,4 @@
-package rtpio
+package learn
 
 import (
 	"net/netip"
@@ -21,7 +21,7 @@ type heard struct {
 	from  netip.AddrPort
 	count int
 	every time.Duration
-	want  verdict // of the last one
+	want  Verdict // of the last one
 }
 
 func TestLearn(t *testing.T) {
@@ -36,39 +36,39 @@ func TestLearn(t *testing.T) {
 		heard  []heard
 		locked netip.AddrPort
 	}{
-		{"the address of SDP is believed at once", plain, []heard{{sdp, 1, frame, moved}, {sdp, 1, frame, locked}}, sdp},
-		{"its host needs three packets", plain, []heard{{sdpPort, 2, frame, learning}, {sdpPort, 1, frame, moved}}, sdpPort},
-		{"the host of the signalling needs three packets", private, []heard{{natted, 2, frame, learning}, {natted, 1, frame, moved}}, natted},
-		{"an unknown host needs ten packets", none, []heard{{natted, 9, frame, learning}, {natted, 1, frame, moved}}, natted},
-		{"and at a speaker's pace", none, []heard{{attacker, 50, time.Millisecond, learning}}, netip.AddrPort{}},
-		{"of a trusted peer nobody else is heard", trusted, []heard{{attacker, 500, frame, foreign}, {sdp, 1, frame, moved}}, sdp},
-		{"a trusted peer may use another port", trusted, []heard{{sdpPort, 2, frame, learning}, {sdpPort, 1, frame, moved}}, sdpPort},
-		{"once locked nobody else is heard", plain, []heard{{sdp, 1, frame, moved}, {attacker, 500, frame, foreign}, {sdpPort, 500, frame, foreign}, {sdp, 1, frame, locked}}, sdp},
+		{"the address of SDP is believed at once", plain, []heard{{sdp, 1, frame, Moved}, {sdp, 1, frame, Locked}}, sdp},
+		{"its host needs three packets", plain, []heard{{sdpPort, 2, frame, Learning}, {sdpPort, 1, frame, Moved}}, sdpPort},
+		{"the host of the signalling needs three packets", private, []heard{{natted, 2, frame, Learning}, {natted, 1, frame, Moved}}, natted},
+		{"an unknown host needs ten packets", none, []heard{{natted, 9, frame, Learning}, {natted, 1, frame, Moved}}, natted},
+		{"and at a speaker's pace", none, []heard{{attacker, 50, time.Millisecond, Learning}}, netip.AddrPort{}},
+		{"of a trusted peer nobody else is heard", trusted, []heard{{attacker, 500, frame, Foreign}, {sdp, 1, frame, Moved}}, sdp},
+		{"a trusted peer may use another port", trusted, []heard{{sdpPort, 2, frame, Learning}, {sdpPort, 1, frame, Moved}}, sdpPort},
+		{"once locked nobody else is heard", plain, []heard{{sdp, 1, frame, Moved}, {attacker, 500, frame, Foreign}, {sdpPort, 500, frame, Foreign}, {sdp, 1, frame, Locked}}, sdp},
 		{
 			"an attacker who was first is displaced by the signalling's host", private,
-			[]heard{{attacker, 10, frame, moved}, {natted, 2, frame, learning}, {natted, 1, frame, moved}, {attacker, 500, frame, foreign}},
+			[]heard{{attacker, 10, frame, Moved}, {natted, 2, frame, Learning}, {natted, 1, frame, Moved}, {attacker, 500, frame, Foreign}},
 			natted,
 		},
 		{
 			"a better source needs proof when another is locked", plain,
-			[]heard{{sdpPort, 3, frame, moved}, {sdp, 2, frame, learning}, {sdp, 1, frame, moved}, {sdpPort, 500, frame, foreign}},
+			[]heard{{sdpPort, 3, frame, Moved}, {sdp, 2, frame, Learning}, {sdp, 1, frame, Moved}, {sdpPort, 500, frame, Foreign}},
 			sdp,
 		},
-		{"an unspecified address in SDP is no address", media.Stream{Remote: netip.MustParseAddrPort("0.0.0.0:4000"), TrustSource: true}, []heard{{natted, 9, frame, learning}, {natted, 1, frame, moved}}, natted},
-		{"a mapped address is the same", media.Stream{Remote: netip.MustParseAddrPort("[::ffff:192.0.2.10]:4000"), TrustSource: true}, []heard{{sdp, 1, frame, moved}}, sdp},
+		{"an unspecified address in SDP is no address", media.Stream{Remote: netip.MustParseAddrPort("0.0.0.0:4000"), TrustSource: true}, []heard{{natted, 9, frame, Learning}, {natted, 1, frame, Moved}}, natted},
+		{"a mapped address is the same", media.Stream{Remote: netip.MustParseAddrPort("[::ffff:192.0.2.10]:4000"), TrustSource: true}, []heard{{sdp, 1, frame, Moved}}, sdp},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l, now, h := newLearner(&tt.stream), int64(time.Second), header{ssrc: 1}
+			l, now, seq := New(&tt.stream), int64(time.Second), uint16(0)
 			for i, step := range tt.heard {
-				var got verdict
+				var got Verdict
 				for range step.count {
-					h.seq++
+					seq++
 					now += int64(step.every)
-					got = l.take(step.from, &h, now)
+					got = l.Take(step.from, 1, seq, now)
 				}
 				if got != step.want {
-					t.Fatalf("step %d, %v: verdict %d, want %d", i, step.from, got, step.want)
+					t.Fatalf("step %d, %v: Verdict %d, want %d", i, step.from, got, step.want)
 				}
 			}
 			if l.locked != tt.locked {
@@ -79,16 +79,16 @@ func TestLearn(t *testing.T) {
 }
 
 func TestLearnNeedsASequence(t *testing.T) {
-	l := newLearner(&media.Stream{})
+	l := New(&media.Stream{})
 	now := int64(time.Second)
 	for i := range 100 {
 		now += int64(20 * time.Millisecond)
-		h := header{ssrc: 1, seq: uint16(i * 60)} // jumps
+		ssrc, seq := uint32(1), uint16(i*60) // jumps
 		if i%2 == 0 {
-			h.ssrc = 2
+			ssrc = 2
 		}
-		if got := l.take(natted, &h, now); got != learning {
-			t.Fatalf("packet %d: verdict %d, want learning", i, got)
+		if got := l.Take(natted, ssrc, seq, now); got != Learning {
+			t.Fatalf("packet %d: Verdict %d, want learning", i, got)
 		}
 	}
 }
@@ -101,19 +101,19 @@ func TestLearnUnderSpray(t *testing.T) {
 		"the address of SDP":           {Remote: natted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLearner(&s)
+			l := New(&s)
 			now, forged := int64(time.Second), uint16(1)
 			for seq := range uint16(12) {
 				for range 30 {
 					forged++
 					now += int64(100 * time.Microsecond)
 					from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, byte(forged >> 8), byte(forged)}), 40000)
-					if got := l.take(from, &header{ssrc: uint32(forged), seq: forged}, now); got == locked || got == moved {
+					if got := l.Take(from, uint32(forged), forged, now); got == Locked || got == Moved {
 						t.Fatalf("locked to the forged %v", from)
 					}
 				}
 				now += int64(time.Millisecond)
-				l.take(natted, &header{ssrc: 9, seq: seq}, now)
+				l.Take(natted, 9, seq, now)
 			}
 			if l.locked != natted {
 				t.Errorf("locked to %v, want the peer %v", l.locked, natted)
