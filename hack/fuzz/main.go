@@ -31,9 +31,9 @@ func main() {
 }
 
 type options struct {
-	root, only, except string
-	each               time.Duration
-	jobs               int
+	root, only, except, corpus string
+	each                       time.Duration
+	jobs                       int
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.root, "root", "pbx", "`folder` below which all targets are run")
 	flags.StringVar(&o.only, "only", "", "run the targets alone whose `FOLDER.Name` contains this")
 	flags.StringVar(&o.except, "except", "", "`folders` to leave out, by comma")
+	flags.StringVar(&o.corpus, "corpus", "", "`folder` that keeps the inputs which reached something new; default: one for this run")
 	flags.DurationVar(&o.each, "time", time.Minute, "how long each runs")
 	flags.IntVar(&o.jobs, "jobs", 2, "how many run at a time, each on one processor")
 	if err := flags.Parse(args); err != nil {
@@ -60,11 +61,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a folder of its own: what is left is the system's to clean
+	if o.corpus == "" {
+		o.corpus = filepath.Join(dir, "corpus")
+	}
+	if o.corpus, err = filepath.Abs(o.corpus); err != nil {
+		return err
+	}
 	binaries, err := build(ctx, all, dir)
 	if err != nil {
 		return err
 	}
-	return o.runAll(ctx, all, binaries, dir, out)
+	return o.runAll(ctx, all, binaries, out)
 }
 
 func chosen(all []target, only string) (list []target) {
@@ -95,7 +102,7 @@ func build(ctx context.Context, all []target, dir string) (map[string]string, er
 }
 
 // runAll runs the targets, jobs at a time, and returns what they found.
-func (o *options) runAll(ctx context.Context, all []target, binaries map[string]string, dir string, out io.Writer) error {
+func (o *options) runAll(ctx context.Context, all []target, binaries map[string]string, out io.Writer) error {
 	var mu sync.Mutex
 	var found []error
 	next := make(chan target)
@@ -103,7 +110,7 @@ func (o *options) runAll(ctx context.Context, all []target, binaries map[string]
 	for range max(1, o.jobs) {
 		wg.Go(func() {
 			for t := range next {
-				line, err := o.runOne(ctx, t, binaries[t.dir], dir)
+				line, err := o.runOne(ctx, t, binaries[t.dir])
 				mu.Lock()
 				fmt.Fprintf(out, "%-44s %s\n", t, line)
 				if err != nil {
@@ -123,11 +130,11 @@ func (o *options) runAll(ctx context.Context, all []target, binaries map[string]
 
 // runOne fuzzes one target in the folder of its package, where a finding is
 // written to testdata/fuzz.
-func (o *options) runOne(ctx context.Context, t target, binary, dir string) (string, error) {
+func (o *options) runOne(ctx context.Context, t target, binary string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.each+5*time.Minute) // it ends by itself unless it hangs
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+o.each.String(),
-		"-test.fuzzminimizetime=200x", "-test.parallel=1", "-test.fuzzcachedir="+filepath.Join(dir, "corpus", t.dir))
+		"-test.fuzzminimizetime=200x", "-test.parallel=1", "-test.fuzzcachedir="+filepath.Join(o.corpus, t.dir))
 	cmd.Dir = t.dir
 	var text bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &text, &text

@@ -2,6 +2,7 @@ package txn
 
 import (
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -143,11 +144,19 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		branch, _ := req.Via().Params.Get("branch")
-		from, to := req.From().Params.GetOr("tag", ""), req.To().Params.GetOr("tag", "")
+		branch := bare(req.Via().Params.GetOr("branch", ""))
+		from, to := bare(req.From().Params.GetOr("tag", "")), bare(req.To().Params.GetOr("tag", ""))
 		if branch != m.Via.Branch || from != m.From.Tag || to != m.To.Tag || req.CallID().Value() != m.CallID {
 			t.Fatalf("%q is read as branch %q, tags %q and %q", data, branch, from, to)
 		}
 		_ = sip.NewResponseFromRequest(req, 200, "OK", nil).String()
 	})
+}
+
+// bare is a parameter's value without the quotes that are written around it.
+func bare(v string) string {
+	if len(v) > 1 && v[0] == '"' {
+		v = v[1 : len(v)-1]
+	}
+	return regexp.MustCompile(`(?s)\\(.)`).ReplaceAllString(v, "$1")
 }
