@@ -7,21 +7,22 @@ import (
 )
 
 // carries reports whether the calls that are up go on over the change: this
-// process writes them into its journal, and the next one reads that and comes
-// back to the same ports. On another node it asks the phones to follow it;
-// ports of another slot are not those of the journal.
+// process writes them into its journal, and the next one reads that. It comes
+// back to the same ports; on another node or in another slot it asks the phones
+// to follow it.
 func (in Input) carries(c change) bool {
 	r := in.Report
-	if r == nil || r.Journal < 1 || c.reason == ReasonPorts {
+	if r == nil || r.Journal < 1 {
 		return false
 	}
 	return !c.image || in.tried() && in.Trial.Journal >= r.Journal
 }
 
 // soon reports whether calls are only worth a short wait: they go on over the
-// change, and no phone has to follow them to another node.
+// change, and no phone has to follow them to another address.
 func (in Input) soon(c change) bool {
-	return in.Policy != v1alpha1.UpdateDrain && c.reason != ReasonNode && in.carries(c)
+	moves := c.reason == ReasonNode || c.reason == ReasonPorts
+	return in.Policy != v1alpha1.UpdateDrain && !moves && in.carries(c)
 }
 
 // patience is how long calls may still hold up the change. An image that could

@@ -65,7 +65,7 @@ func callsAreCarried() []row {
 		{"the process writes none", healthy(image, calls, journals, older, granted, over), "- | True WaitingForCalls after 1h58m0s | Image pbx:2 since -2m0s |"},
 		{"the process does not answer", healthy(image, journals, silent, granted, over), "- | True WaitingForCalls after 1h58m0s | Image pbx:2 since -2m0s |"},
 		{"other ports", healthy(template, moved, calls, journals, granted, waits("Ports", "t2", 2*time.Minute)), "- | True WaitingForCalls after 1h58m0s | Ports t2 since -2m0s |"},
-		{"other ports, maxWait is over", healthy(template, moved, calls, journals, granted, waits("Ports", "t2", 2*time.Hour)), "ForceDrain {idle false end 20s hold 6m0s} | True Draining after 30s | Ports t2 since -2h0m0s started -0s of pod/1 | CallsCut"},
+		{"other ports, maxWait is over", healthy(template, moved, calls, journals, granted, waits("Ports", "t2", 2*time.Hour)), "DeletePod grace 30s | True Progressing after 10m0s | Ports t2 since -2h0m0s started -0s of pod/1 | UpdateStarted"},
 	}
 }
 

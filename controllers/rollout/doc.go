@@ -19,9 +19,9 @@
 // A process that writes its calls into a journal (conf.Report.Journal) and is
 // followed by one that reads it (Trial.Journal, for another image) is replaced
 // under them: after update.idleWait in the hope of a moment without any, with
-// another node after update.maxWait, as not every phone follows there. Calls are
-// ended, after update.maxWait, only for what cannot take them over: other ports,
-// and images that know no journal.
+// another node or other ports after update.maxWait, as not every phone follows
+// there. Calls are ended, after update.maxWait, only for what cannot take them
+// over: images that know no journal.
 //
 // # Trials
 //
