@@ -16,7 +16,7 @@ type Sources struct {
 	// Root is the file system of the machine, for the control group; nil
 	// takes it that there is none.
 	Root fs.FS
-	// Late is the most by which the media ran late since it was asked last;
+	// Late is the most by which the media ran late in the last second or two;
 	// nil = not known.
 	Late func() time.Duration
 	// Transactions is the used share of the places for SIP transactions; nil

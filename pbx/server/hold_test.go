@@ -63,8 +63,8 @@ func (s *switchboard) want(t *testing.T, when string, refusing bool, ended int) 
 	}
 }
 
-// held runs a test in a bubble, where time passes when everybody waits.
-func held(t *testing.T, calls int, f func(t *testing.T, h *holder, s *switchboard)) {
+// onHold runs a test in a bubble, where time passes when everybody waits.
+func onHold(t *testing.T, calls int, f func(t *testing.T, h *holder, s *switchboard)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &switchboard{calls: calls}
@@ -85,7 +85,7 @@ func begin(t *testing.T, h *holder, d conf.Drain) {
 func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // time is the bubble's own
 
 func TestHoldEndsByItself(t *testing.T) {
-	held(t, 2, func(t *testing.T, h *holder, s *switchboard) {
+	onHold(t, 2, func(t *testing.T, h *holder, s *switchboard) {
 		begin(t, h, conf.Drain{Hold: conf.Duration(time.Minute)})
 		s.want(t, "at once", true, 0)
 		pass(time.Minute - time.Millisecond)
@@ -96,7 +96,7 @@ func TestHoldEndsByItself(t *testing.T) {
 }
 
 func TestHoldEndsCallsAndThenItself(t *testing.T) {
-	held(t, 2, func(t *testing.T, h *holder, s *switchboard) {
+	onHold(t, 2, func(t *testing.T, h *holder, s *switchboard) {
 		begin(t, h, conf.Drain{Hold: conf.Duration(5 * time.Minute), EndCallsAfter: conf.Duration(20 * time.Second)})
 		pass(20*time.Second - time.Millisecond)
 		s.want(t, "before calls end", true, 0)
@@ -110,7 +110,7 @@ func TestHoldEndsCallsAndThenItself(t *testing.T) {
 }
 
 func TestSecondHoldTakesThePlaceOfTheFirst(t *testing.T) {
-	held(t, 1, func(t *testing.T, h *holder, s *switchboard) {
+	onHold(t, 1, func(t *testing.T, h *holder, s *switchboard) {
 		begin(t, h, conf.Drain{Hold: conf.Duration(30 * time.Second), EndCallsAfter: conf.Duration(10 * time.Second)})
 		pass(5 * time.Second)
 		begin(t, h, conf.Drain{Hold: conf.Duration(time.Minute)})
@@ -122,7 +122,7 @@ func TestSecondHoldTakesThePlaceOfTheFirst(t *testing.T) {
 }
 
 func TestHoldIfIdleThatIsRefusedChangesNothing(t *testing.T) {
-	held(t, 1, func(t *testing.T, h *holder, s *switchboard) {
+	onHold(t, 1, func(t *testing.T, h *holder, s *switchboard) {
 		idle := conf.Drain{IfIdle: true, Hold: conf.Duration(time.Hour)}
 		if err := h.begin(idle); !errors.Is(err, errCallsUp) {
 			t.Errorf("error %v", err)
@@ -138,7 +138,7 @@ func TestHoldIfIdleThatIsRefusedChangesNothing(t *testing.T) {
 }
 
 func TestResume(t *testing.T) {
-	held(t, 1, func(t *testing.T, h *holder, s *switchboard) {
+	onHold(t, 1, func(t *testing.T, h *holder, s *switchboard) {
 		h.resume() // nothing to end
 		s.want(t, "without a hold", false, 0)
 		begin(t, h, conf.Drain{Hold: conf.Duration(time.Minute), EndCallsAfter: conf.Duration(time.Second)})
@@ -150,7 +150,7 @@ func TestResume(t *testing.T) {
 }
 
 func TestNothingComesAfterTheEnd(t *testing.T) {
-	held(t, 1, func(t *testing.T, h *holder, s *switchboard) {
+	onHold(t, 1, func(t *testing.T, h *holder, s *switchboard) {
 		begin(t, h, conf.Drain{Hold: conf.Duration(time.Minute)})
 		h.end()
 		h.resume()
@@ -187,7 +187,7 @@ func TestReportsDoNotWaitForADeadDatabaseEachTime(t *testing.T) {
 }
 
 func TestFinalDrainIsTakenBack(t *testing.T) {
-	held(t, 1, func(t *testing.T, h *holder, _ *switchboard) {
+	onHold(t, 1, func(t *testing.T, h *holder, _ *switchboard) {
 		final := conf.Drain{Final: true, Hold: conf.Duration(time.Minute)}
 		begin(t, h, final)
 		if !h.goesForGood() {

@@ -73,7 +73,7 @@ func (s *Server) observeLoad() {
 	})
 	s.metrics.Gauge("load_cpu_ratio", "Share of the processors that this process may use.", func() float64 { return s.load.last().CPU })
 	s.metrics.Gauge("load_memory_ratio", "Share of the memory limit in use; 0 without a limit.", func() float64 { return s.load.last().Memory })
-	s.metrics.Gauge("load_media_late_seconds", "The most by which the media ran late in the last half second.", func() float64 { return s.load.last().Late.Seconds() })
+	s.metrics.Gauge("load_media_late_seconds", "The most by which the media ran late in the last second or two.", func() float64 { return s.load.last().Late.Seconds() })
 	s.metrics.Gauge("load_wait_seconds", "How long 99 % of what was to run waited for a processor at most.", func() float64 { return s.load.last().Wait.Seconds() })
 	shed := s.agent.Shed()
 	for what, n := range map[string]*atomic.Uint64{

@@ -40,11 +40,9 @@ func (o *overload) last() load.Sample {
 
 // watchLoad takes a sample each Interval until ctx ends.
 func (s *Server) watchLoad(ctx context.Context) error {
-	from := load.Sources{Root: os.DirFS("/"), Transactions: s.agent.Full, Now: time.Now}
-	if pool, ok := any(s.pool).(interface{ Lateness() time.Duration }); ok {
-		from.Late = pool.Lateness
-	}
-	meter := load.NewMeter(from)
+	meter := load.NewMeter(load.Sources{
+		Root: os.DirFS("/"), Late: s.pool.Lateness, Transactions: s.agent.Full, Now: time.Now,
+	})
 	judge := load.NewJudge()
 	tick := time.NewTicker(load.Interval)
 	defer tick.Stop()
