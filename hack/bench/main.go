@@ -18,22 +18,23 @@ type plan struct {
 	media    time.Duration // each number of calls, each relay
 	calls    []int         // numbers of calls at the relays
 	relays   []int         // the same, where the media plane is measured alone
+	talks    []int         // calls whose memory is measured when they are settled
 	cards    int           // calls that send a card
 	contacts int           // bindings of each extension in the memory rows
 }
 
 func full() plan {
-	return plan{load: 10 * time.Second, media: 12 * time.Second, calls: []int{50, 200}, relays: []int{500, 1000}, cards: 200, contacts: 5}
+	return plan{load: 10 * time.Second, media: 12 * time.Second, calls: []int{50, 200}, relays: []int{500, 1000}, talks: []int{100, 500, 1000}, cards: 200, contacts: 5}
 }
 
 func quick() plan {
-	return plan{load: 3 * time.Second, media: 3 * time.Second, calls: []int{50, 200}, relays: []int{500}, cards: 30, contacts: 5}
+	return plan{load: 3 * time.Second, media: 3 * time.Second, calls: []int{50, 200}, relays: []int{500}, talks: []int{100}, cards: 30, contacts: 5}
 }
 
 func main() {
 	bin := flag.String("bin", "bin/dipcast", "the program to measure")
 	short := flag.Bool("quick", false, "under a minute, less exact")
-	only := flag.String("only", "", "measure one part alone: memory, signalling, media, cards or plane (which is not in the whole)")
+	only := flag.String("only", "", "measure one part alone: memory, signalling, media, cards, plane or talk (the last two are not in the whole)")
 	attach := flag.String("profile", "", "only this load (register, calls, rtp), with the process ID printed for a profiler")
 	forward := flag.Int("forward", 0, "be the bare forwarder of that many calls (the benchmark starts itself)")
 	flag.Parse()
