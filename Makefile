@@ -162,6 +162,10 @@ bench-media: build ## The media plane alone: 500 and 1,000 calls, and recorded o
 	$(GO) build -o $(BIN)/bench ./hack/bench
 	$(FIRST) $(BIN)/bench -bin $(BIN)/dipcast -only plane
 
+.PHONY: bench-idle
+bench-idle: build ## What idle tenants cost: 100 processes of pbx on this machine, memory, start and CPU of each.
+	$(GO) run ./hack/bench-idle -bin $(BIN)/pbx
+
 .PHONY: bench-operator
 bench-operator: build ## The same for the operator: 100, 300 and 1,000 tenants on a real API server (QUICK=1: a small fleet).
 	$(GO) run ./hack/bench-operator -bin $(BIN)/operator $(if $(QUICK),-quick)

@@ -173,7 +173,7 @@ func (s *Server) openStore(ctx context.Context, _, _ []netip.Addr) (err error) {
 func (s *Server) openMedia(_ context.Context, bind, advertise []netip.Addr) (err error) {
 	ports := s.document().Network.Ports
 	s.pool, err = rtpio.NewPool(rtpio.Config{
-		From: ports.RTPFrom, To: ports.RTPTo, Bind: bind, Advertise: advertise, Sockets: held{s.opts.Keeper}, Log: s.log,
+		From: ports.RTPFrom, To: ports.RTPTo, Bind: bind, Advertise: advertise, Sockets: rtpSockets{s.opts.Keeper}, Log: s.log,
 	})
 	if err == nil {
 		s.onClose(s.pool.Close)

@@ -8,16 +8,16 @@ import (
 	"github.com/dipcast/dipcast/pbx/media/rtpio"
 )
 
-// held gives the media plane its keeper.
-type held struct{ keeper.Keeper }
+// rtpSockets gives the media plane its keeper.
+type rtpSockets struct{ keeper.Keeper }
 
-var _ rtpio.Sockets = held{}
+var _ rtpio.Sockets = rtpSockets{}
 
 // Keep implements rtpio.Sockets.
-func (h held) Keep(name string, files ...*os.File) {
+func (r rtpSockets) Keep(name string, files ...*os.File) {
 	sockets := make([]syscall.Conn, len(files))
 	for i, f := range files {
 		sockets[i] = f
 	}
-	h.Keeper.Keep(name, sockets...)
+	r.Keeper.Keep(name, sockets...)
 }

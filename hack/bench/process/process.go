@@ -153,15 +153,21 @@ func stat(dir string) (parent int, used time.Duration, ok bool) {
 
 // Memory is resident memory of the process and its children in bytes: VmRSS
 // all of it, RssAnon what no other process of the same program shares.
-func (p *Process) Memory(field string) (sum float64) {
+func (p *Process) Memory(field string) float64 { return p.sum("status", field) }
+
+// Share is what the process and its children have of the machine's memory in
+// bytes: a page that ten processes share counts a tenth in each (Pss).
+func (p *Process) Share() float64 { return p.sum("smaps_rollup", "Pss") }
+
+func (p *Process) sum(file, field string) (sum float64) {
 	for pid := range p.tree() {
-		sum += memory(pid, field)
+		sum += memory(pid, file, field)
 	}
 	return sum
 }
 
-func memory(pid int, field string) float64 {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+func memory(pid int, file, field string) float64 {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {
 		return 0
 	}
