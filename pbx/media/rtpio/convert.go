@@ -134,8 +134,7 @@ func (p *Port) put(source uint64, b []byte, span uint32) {
 	if s == nil || d == nil || !d.rtp.IsValid() || p.keying.Load() || !s.stream.Direction.Sends() {
 		return
 	}
-	if !p.output.Claim() {
-		p.drops.switched.Add(1)
+	if !p.output.ClaimOrEnded() {
 		return
 	}
 	defer p.output.Release()

@@ -14,7 +14,7 @@
 // What a packet needs to know is in immutable snapshots behind atomic
 // pointers. Who sends holds the claim on the outgoing stream until the packet
 // is sent; a poller that does not get it at once drops the packet (it happens
-// only when the source is switched). The end of a port takes the claim for
+// only when the source is switched), everybody else waits for it. The end of a port takes the claim for
 // ever, so that nobody sends from a socket that is closed.
 //
 //	peer A ─► A.handle ─ learn ─ count ─ tap ─ key presses ─┐      poller

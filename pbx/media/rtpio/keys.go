@@ -88,8 +88,8 @@ func (p *Port) paceKeys(now int64) bool {
 		k.active = false // a re-INVITE took the events away
 		return true
 	}
-	if !p.output.Claim() {
-		return true // the next frame takes its place
+	if !p.output.ClaimOrEnded() {
+		return true
 	}
 	p.output.Rate(s.khz)
 	first := k.elapsed == 0

@@ -211,8 +211,7 @@ func (p *Port) playFrame(now int64) {
 	if s == nil || s.law == 0 || d == nil || !d.rtp.IsValid() || !s.stream.Direction.Sends() {
 		return
 	}
-	if !p.output.Claim() {
-		p.drops.switched.Add(1)
+	if !p.output.ClaimOrEnded() {
 		return
 	}
 	defer p.output.Release()

@@ -16,6 +16,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/convert"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 )
 
 // Defaults of Config.
@@ -26,7 +27,7 @@ const (
 
 // Errors of Allocate.
 var (
-	ErrNoPorts = errors.New("no RTP ports left: enlarge the range of RTP ports or lower the limit of concurrent calls")
+	ErrNoPorts = ports.ErrNone
 	ErrClosed  = errors.New("the media plane is closed")
 )
 
@@ -60,7 +61,7 @@ type Config struct {
 
 // Pool hands out ports. It implements media.Allocator.
 type Pool struct {
-	families [2]family // IPv4, IPv6
+	families [2]ports.Family // IPv4, IPv6
 	silence  time.Duration
 	now      func() time.Time
 	start    time.Time
@@ -77,7 +78,7 @@ type Pool struct {
 	mu      sync.Mutex
 	closed  bool
 	kernel  bool // the kernel chooses the ports
-	numbers *numbers
+	numbers *ports.Stock
 	ports   []*Port
 	pollers []*poller
 	past    Drops // of the ports that are closed
@@ -93,7 +94,7 @@ func NewPool(cfg Config) (*Pool, error) {
 		kernel: cfg.From == 0 && cfg.To == 0,
 	}
 	var err error
-	if p.families, err = families(cfg.Bind, cfg.Advertise); err != nil {
+	if p.families, err = ports.Families(cfg.Bind, cfg.Advertise); err != nil {
 		return nil, err
 	}
 	if !p.kernel && (cfg.From < 1024 || cfg.To > 65535 || cfg.To < cfg.From+cfg.From&1+1) {
@@ -105,7 +106,7 @@ func NewPool(cfg Config) (*Pool, error) {
 		rest = DefaultRest
 	}
 	if !p.kernel {
-		p.numbers = newNumbers(cfg.From, cfg.To, max(rest, 0), p.random)
+		p.numbers = ports.NewStock(cfg.From, cfg.To, max(rest, 0), p.random)
 	}
 	p.crew = convert.NewCrew(runtime.GOMAXPROCS(0), nil)
 	p.start = p.now()
@@ -159,6 +160,22 @@ func (p *Pool) Allocate(peer netip.Addr, n media.Notices) (media.Port, error) {
 	return port, nil
 }
 
+// familyOf chooses the family for a peer.
+func (p *Pool) familyOf(peer netip.Addr) (*ports.Family, error) {
+	if !peer.IsValid() {
+		for i := range p.families {
+			if p.families[i].Bind.IsValid() {
+				return &p.families[i], nil
+			}
+		}
+	}
+	f := &p.families[ports.Index(peer)]
+	if !f.Bind.IsValid() {
+		return nil, fmt.Errorf("media for %s: no address of that family is advertised: add one to the network's advertised addresses", peer)
+	}
+	return f, nil
+}
+
 // enter gives a port its poller and puts it into the list. On an error its
 // sockets are closed: ErrClosed, no descriptors left.
 func (p *Pool) enter(port *Port) (err error) {
@@ -182,9 +199,9 @@ func (p *Pool) enter(port *Port) (err error) {
 	return nil
 }
 
-func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *poll.Socket, n media.Notices) *Port {
+func (p *Pool) newPort(f *ports.Family, number uint16, rtp, rtcp *poll.Socket, n media.Notices) *Port {
 	port := &Port{pool: p, number: number, notices: n, rtp: rtp, rtcp: rtcp}
-	port.local = netip.AddrPortFrom(f.advertise, rtp.Local().Port())
+	port.local = netip.AddrPortFrom(f.Advertise, rtp.Local().Port())
 	r := p.random()
 	port.output.Start(uint32(r), uint16(p.random()), uint32(r>>32))
 	port.control.cname = newName(p.random)
@@ -194,9 +211,9 @@ func (p *Pool) newPort(f *family, number uint16, rtp, rtcp *poll.Socket, n media
 
 // bind opens a pair of sockets. The kernel is asked without the pool's lock:
 // a call must not wait for the sockets of all others.
-func (p *Pool) bind(f *family) (number uint16, rtp, rtcp *poll.Socket, err error) {
+func (p *Pool) bind(f *ports.Family) (number uint16, rtp, rtcp *poll.Socket, err error) {
 	if p.kernel {
-		rtp, rtcp, err = f.anyPair()
+		rtp, rtcp, err = f.AnyPair()
 		return 0, rtp, rtcp, err
 	}
 	for tries := p.stock(); tries > 0; tries-- {
@@ -204,11 +221,11 @@ func (p *Pool) bind(f *family) (number uint16, rtp, rtcp *poll.Socket, err error
 		if !ok {
 			break
 		}
-		if rtp, rtcp, err = f.pair(number); err == nil {
+		if rtp, rtcp, err = f.Pair(number); err == nil {
 			return number, rtp, rtcp, nil
 		}
 		p.putBack(number)
-		if !inUse(err) {
+		if !ports.InUse(err) {
 			return 0, nil, nil, err
 		}
 	}
@@ -219,13 +236,13 @@ func (p *Pool) bind(f *family) (number uint16, rtp, rtcp *poll.Socket, err error
 func (p *Pool) stock() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.numbers.left()
+	return p.numbers.Left()
 }
 
 func (p *Pool) take() (uint16, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.numbers.take(p.clock())
+	return p.numbers.Take(p.clock())
 }
 
 // reserve takes a certain number; 0 if it does not belong to the stock, false
@@ -236,7 +253,7 @@ func (p *Pool) reserve(number uint16) (uint16, bool) {
 	if slices.ContainsFunc(p.ports, func(o *Port) bool { return o.local.Port() == number }) {
 		return 0, false
 	}
-	if p.kernel || !p.numbers.remove(number) {
+	if p.kernel || !p.numbers.Remove(number) {
 		return 0, true
 	}
 	return number, true
@@ -248,7 +265,7 @@ func (p *Pool) putBack(number uint16) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.numbers.put(number, p.clock())
+	p.numbers.Put(number, p.clock())
 }
 
 // InUse returns how many ports (pairs) are open.
@@ -338,7 +355,7 @@ func (p *Pool) gone(port *Port) {
 	port.poller.ports--
 	p.past.add(d)
 	if port.number != 0 {
-		p.numbers.put(port.number, p.clock())
+		p.numbers.Put(port.number, p.clock())
 	}
 	p.mu.Unlock()
 	if d.Foreign > 0 || d.Forged > 0 {

@@ -3,7 +3,6 @@ package rtpio
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 )
 
@@ -85,11 +85,11 @@ func TestFamilies(t *testing.T) {
 // ephemeral ones.
 func freeRange(t *testing.T, n int) int {
 	t.Helper()
-	f := family{bind: loopback4}
+	f := ports.Family{Bind: loopback4}
 	for from := 20000; from < 32000; from += 2 * n {
 		var open []*poll.Socket
 		for i := range n {
-			if c, err := f.listen(uint16(from + i)); err == nil {
+			if c, err := f.Listen(uint16(from + i)); err == nil {
 				open = append(open, c)
 			}
 		}
@@ -107,9 +107,9 @@ func freeRange(t *testing.T, n int) int {
 func TestPortsRestAndRunOut(t *testing.T) {
 	from := freeRange(t, 8)
 	b := newBench(t, Config{From: from, To: from + 7, Bind: []netip.Addr{loopback4}})
-	var ports []*Port
+	var list []*Port
 	for range 4 {
-		ports = append(ports, b.port(t, loopback4, media.Notices{}))
+		list = append(list, b.port(t, loopback4, media.Notices{}))
 	}
 	if _, err := b.Allocate(loopback4, media.Notices{}); !errors.Is(err, ErrNoPorts) {
 		t.Fatalf("fifth port: %v, want ErrNoPorts", err)
@@ -118,18 +118,19 @@ func TestPortsRestAndRunOut(t *testing.T) {
 		t.Errorf("%d in use, want 4", got)
 	}
 	// The one freed first comes again first, as all of them still rest.
-	for _, i := range []int{2, 0} {
+	for n, i := range []int{2, 0} {
+		freed := n + 1
 		b.clock.advance(time.Second)
-		ports[i].Close()
+		list[i].Close()
 		until(t, "the port is free", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			return slices.ContainsFunc(b.numbers.resting, func(r rester) bool { return r.number == ports[i].number })
+			return b.numbers.Left() == freed
 		})
 	}
 	for _, i := range []int{2, 0} {
-		if got := b.port(t, loopback4, media.Notices{}).Local(); got != ports[i].Local() {
-			t.Errorf("got %v, want %v, which rested longest", got, ports[i].Local())
+		if got := b.port(t, loopback4, media.Notices{}).Local(); got != list[i].Local() {
+			t.Errorf("got %v, want %v, which rested longest", got, list[i].Local())
 		}
 	}
 	if got := b.InUse(); got != 4 {
@@ -137,37 +138,10 @@ func TestPortsRestAndRunOut(t *testing.T) {
 	}
 }
 
-func TestNumbers(t *testing.T) {
-	n := newNumbers(20001, 20011, time.Minute, func() uint64 { return 3 })
-	var got []uint16
-	for range 5 {
-		p, ok := n.take(0)
-		if !ok || p%2 != 0 || p < 20002 || p > 20010 {
-			t.Fatalf("took %d, %v", p, ok)
-		}
-		got = append(got, p)
-	}
-	if slices.Sort(got); !slices.Equal(got, []uint16{20002, 20004, 20006, 20008, 20010}) {
-		t.Errorf("took %v", got)
-	}
-	if p, ok := n.take(0); ok {
-		t.Errorf("took %d of an empty stock", p)
-	}
-	n.put(20004, 0)
-	n.put(20002, int64(30*time.Second))
-	if p, _ := n.take(int64(59 * time.Second)); p != 20004 {
-		t.Errorf("took %d, want 20004, which has rested longest", p)
-	}
-	n.put(20006, int64(80*time.Second))
-	if p, _ := n.take(int64(90 * time.Second)); p != 20002 {
-		t.Errorf("took %d, want 20002, which has rested enough", p)
-	}
-}
-
 func TestPortOfAnotherProgramIsPassedOver(t *testing.T) {
 	from := freeRange(t, 4)
-	f := family{bind: loopback4}
-	taken, err := f.listen(uint16(from + 1)) // the RTCP half of the first pair
+	f := ports.Family{Bind: loopback4}
+	taken, err := f.Listen(uint16(from + 1)) // the RTCP half of the first pair
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +182,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		t.Errorf("error %v, want ErrClosed", err)
 	}
 	for _, p := range []*Port{pa, pb} { // the sockets are free again
-		rtp, rtcp, err := (&family{bind: loopback4}).pair(p.Local().Port())
+		rtp, rtcp, err := (&ports.Family{Bind: loopback4}).Pair(p.Local().Port())
 		if err != nil {
 			t.Errorf("the port is still in use: %v", err)
 			continue

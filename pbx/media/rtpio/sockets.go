@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 )
 
 // Sockets keeps descriptors for the process that comes after this one. A nil
@@ -71,14 +72,14 @@ func closeAll(files []*os.File) {
 
 // reopen returns the sockets of a saved port: those that were held for it, or
 // new ones on the same numbers.
-func (p *Pool) reopen(f *family, number uint16) (rtp, rtcp *poll.Socket, held bool, err error) {
+func (p *Pool) reopen(f *ports.Family, number uint16) (rtp, rtcp *poll.Socket, held bool, err error) {
 	var files []*os.File
 	if p.sockets != nil {
 		files = p.sockets.Take(keptName(number))
 		defer closeAll(files)
 	}
 	if len(files) != 2 {
-		rtp, rtcp, err = f.pair(number)
+		rtp, rtcp, err = f.Pair(number)
 		return rtp, rtcp, false, err
 	}
 	if rtp, err = adopt(files[0], number); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 )
 
@@ -255,7 +256,7 @@ func TestRestoreOfWhatIsTaken(t *testing.T) {
 		t.Errorf("error %v, want one that names the port", err)
 	}
 	other := newBench(t, cfg)
-	if _, err := other.Restore(s, media.Notices{}); !inUse(err) {
+	if _, err := other.Restore(s, media.Notices{}); !ports.InUse(err) {
 		t.Errorf("error %v, want address in use", err)
 	}
 	b.Leave()

@@ -1,15 +1,15 @@
-package rtpio
+package ports
 
 import (
 	"slices"
 	"time"
 )
 
-// numbers is the stock of port numbers: those that may be used, drawn at
+// Stock is the stock of port numbers: those that may be used, drawn at
 // random so that they cannot be guessed, and those that rest, so that late
 // packets of an ended call do not reach the next one. It is not safe for
 // concurrent use.
-type numbers struct {
+type Stock struct {
 	rest    time.Duration
 	rested  []uint16
 	resting []rester // oldest first
@@ -21,19 +21,19 @@ type rester struct {
 	until  int64
 }
 
-// newNumbers fills the stock with the even numbers whose next is in the range
+// NewStock fills the stock with the even numbers whose next is in the range
 // as well.
-func newNumbers(from, to int, rest time.Duration, random func() uint64) *numbers {
-	n := &numbers{rest: rest, random: random}
+func NewStock(from, to int, rest time.Duration, random func() uint64) *Stock {
+	n := &Stock{rest: rest, random: random}
 	for p := from + from&1; p+1 <= to; p += 2 {
 		n.rested = append(n.rested, uint16(p))
 	}
 	return n
 }
 
-// take draws a number. When every number is in use or rests, the one that has
+// Take draws a number. When every number is in use or rests, the one that has
 // rested longest is given.
-func (n *numbers) take(now int64) (uint16, bool) {
+func (n *Stock) Take(now int64) (uint16, bool) {
 	for len(n.resting) > 0 && n.resting[0].until <= now {
 		n.rested = append(n.rested, n.resting[0].number)
 		n.resting = n.resting[1:]
@@ -53,8 +53,8 @@ func (n *numbers) take(now int64) (uint16, bool) {
 	return p, true
 }
 
-// remove takes that number, whether it rests or not; false if it is not here.
-func (n *numbers) remove(number uint16) bool {
+// Remove takes that number, whether it rests or not; false if it is not here.
+func (n *Stock) Remove(number uint16) bool {
 	if i := slices.Index(n.rested, number); i >= 0 {
 		n.rested = slices.Delete(n.rested, i, i+1)
 		return true
@@ -66,10 +66,10 @@ func (n *numbers) remove(number uint16) bool {
 	return i >= 0
 }
 
-// put gives a number back, to rest.
-func (n *numbers) put(p uint16, now int64) {
+// Put gives a number back, to rest.
+func (n *Stock) Put(p uint16, now int64) {
 	n.resting = append(n.resting, rester{number: p, until: now + int64(n.rest)})
 }
 
-// left is how many numbers take can still give.
-func (n *numbers) left() int { return len(n.rested) + len(n.resting) }
+// Left is how many numbers Take can still give.
+func (n *Stock) Left() int { return len(n.rested) + len(n.resting) }
