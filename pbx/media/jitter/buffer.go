@@ -8,7 +8,7 @@ const slots = 64
 // The bounds of the delay that a Config without any gets.
 const (
 	Shortest = 40 * time.Millisecond
-	Longest = 200 * time.Millisecond
+	Longest  = 200 * time.Millisecond
 )
 
 const (
