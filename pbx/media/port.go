@@ -47,6 +47,8 @@ type Stream struct {
 	// Signalling is the host that the peer's signalling comes from, invalid if
 	// not known. Media from it is believed sooner than media from anywhere.
 	Signalling netip.Addr
+	// Crypto are the keys of SRTP; the zero value is plain RTP.
+	Crypto Crypto
 	// TrustSource: the signalling came from the public address in SDP itself
 	// (a trunk, a phone without NAT), so a packet from another host is not
 	// accepted even as the first one.

@@ -51,6 +51,7 @@ type Line struct {
 	Mux       bool            `json:"mux,omitempty"` // a=rtcp-mux (RFC 5761)
 	Ptime     time.Duration   `json:"ptime,omitempty"`
 	Direction media.Direction `json:"direction"`
+	Crypto    []Crypto        `json:"crypto,omitempty"` // those that we can use
 }
 
 // Description is a parsed session description.
@@ -66,9 +67,18 @@ func (d Description) Audio() int {
 	})
 }
 
-// usable reports whether the line is plain RTP audio.
+// usable reports whether the line is RTP audio, plain or with keys that fit.
 func (l Line) usable() bool {
-	return l.Media == "audio" && l.Port != 0 && (l.Proto == "RTP/AVP" || l.Proto == "RTP/AVPF")
+	if l.Media != "audio" || l.Port == 0 {
+		return false
+	}
+	switch l.Proto {
+	case "RTP/AVP", "RTP/AVPF":
+		return true
+	case "RTP/SAVP", "RTP/SAVPF":
+		return len(l.Crypto) > 0
+	}
+	return false
 }
 
 // Held reports whether the peer does not want to hear us: it sends only, does
@@ -215,7 +225,7 @@ func line(m *section, session attributes, addr netip.Addr) Line {
 	}
 	l.RTCP = rtcpAddress(a.rtcp, l.Addr)
 	if l.Media == "audio" {
-		l.Formats = formats(l.Raw, a.maps)
+		l.Formats, l.Crypto = formats(l.Raw, a.maps), cryptos(a.crypto)
 	}
 	return l
 }
@@ -226,6 +236,7 @@ type attributes struct {
 	mux       bool
 	ptime     time.Duration
 	rtcp      string
+	crypto    []string
 	maps      map[uint8]Format
 }
 
@@ -245,6 +256,8 @@ func attributesOf(list []attribute, direction media.Direction) attributes {
 			a.mux = true
 		case "rtcp":
 			a.rtcp = at.Value
+		case "crypto":
+			a.crypto = append(a.crypto, at.Value)
 		case "ptime":
 			a.ptime = ptime(at.Value)
 		case "rtpmap":

@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -20,6 +21,10 @@ type Session struct {
 	First  string         `json:"first,omitempty"`
 	// Source is where the peer's signalling comes from: see remote.
 	Source netip.Addr `json:"source,omitzero"`
+	// SRTP is the policy; Random are srtp.KeySize octets that nobody can guess,
+	// of which our keys are made. Both may be empty without SRTP.
+	SRTP   SRTP   `json:"srtp,omitempty"`
+	Random []byte `json:"random,omitempty"`
 
 	Version uint64       `json:"version"`
 	Lines   []Line       `json:"lines,omitempty"` // the m-lines we last wrote, in order
@@ -27,6 +32,7 @@ type Session struct {
 	Settled bool         `json:"settled,omitempty"`
 	Stream  media.Stream `json:"stream,omitzero"` // of the last settled exchange
 	Offered bool         `json:"offered,omitempty"`
+	Secure  bool         `json:"secure,omitempty"` // Secured was called
 	before  *Session     // to go back to when our offer is refused
 	asked   *question    // the first offer, until its answer is told
 }
@@ -58,6 +64,9 @@ func (s *Session) Offer() []byte {
 		audio.add(audio.free(c.PayloadType), name, c.ClockRate)
 	}
 	audio.add(audio.free(dtmf), codec.TelephoneEvent, codec.ClockRate)
+	if s.wantsSRTP() {
+		s.encrypt(&audio)
+	}
 	return s.offer(audio)
 }
 
@@ -111,13 +120,13 @@ func (s *Session) Answer(offer []byte) ([]byte, media.Stream, error) {
 	}
 	at, chosen := -1, media.Codec{}
 	for i, l := range d.Lines {
-		if c, ok := choose(l.codecs(), s.Codecs, current); ok && l.usable() {
+		if c, ok := choose(l.codecs(), s.Codecs, current); ok && l.usable() && s.permits(l) {
 			at, chosen = i, c
 			break
 		}
 	}
 	if at < 0 {
-		return nil, media.Stream{}, fmt.Errorf("%w: it offers %s, we speak %s", ErrNoAudio, d.summary(), strings.Join(s.Codecs, ", "))
+		return nil, media.Stream{}, fmt.Errorf("%w: it offers %s, we speak %s, SRTP is %s", ErrNoAudio, d.summary(), strings.Join(s.Codecs, ", "), cmp.Or(s.SRTP, Disabled))
 	}
 	lines := make([]Line, len(d.Lines))
 	for i, l := range d.Lines {
@@ -132,12 +141,17 @@ func (s *Session) Answer(offer []byte) ([]byte, media.Stream, error) {
 	if pt := remote.events(); pt != 0 {
 		mine.add(pt, codec.TelephoneEvent, codec.ClockRate)
 	}
+	var keys media.Crypto
+	if own, theirs, ok := s.agree(remote.Crypto); ok {
+		mine.Crypto = []Crypto{own}
+		keys = media.Crypto{Suite: own.Suite, Local: own.Key, Remote: theirs.Key}
+	}
 	lines[at] = mine
 	var asked *question
 	if !s.Settled {
 		asked = &question{offer: offer, was: *s}
 	}
-	s.settle(remote, chosen)
+	s.settle(remote, chosen, keys)
 	s.asked = asked
 	return s.write(lines), s.Stream, nil
 }
@@ -185,10 +199,14 @@ func (s *Session) Accept(answer []byte) (media.Stream, error) {
 	mine := s.Lines[s.audioLine()]
 	offered := mine.names()
 	d.Lines[i].adopt(mine)
+	keys, ok := accepted(mine.Crypto, d.Lines[i].Crypto)
+	if !ok && mine.secure() {
+		return media.Stream{}, fmt.Errorf("%w: we offered SRTP, the answer has no key that fits", ErrNoAudio)
+	}
 	for _, c := range d.Lines[i].codecs() {
 		if contains(offered, c.Name) {
 			d.Lines[i].Mux = d.Lines[i].Mux && mine.Mux
-			s.settle(d.Lines[i], c)
+			s.settle(d.Lines[i], c, keys)
 			return s.Stream, nil
 		}
 	}
@@ -196,7 +214,7 @@ func (s *Session) Accept(answer []byte) (media.Stream, error) {
 }
 
 // settle computes the stream of an exchange.
-func (s *Session) settle(remote Line, c media.Codec) {
+func (s *Session) settle(remote Line, c media.Codec, keys media.Crypto) {
 	s.Settled, s.Offered, s.before = true, false, nil
 	rtp := s.remote(netip.AddrPortFrom(remote.Addr, uint16(remote.Port)))
 	s.Stream = media.Stream{
@@ -207,6 +225,7 @@ func (s *Session) settle(remote Line, c media.Codec) {
 		Ptime:       remote.Ptime,
 		Direction:   reverse(remote),
 		Signalling:  s.Source,
+		Crypto:      keys,
 		TrustSource: rtp.IsValid() && rtp.Addr() == s.Source,
 	}
 	if rtp.IsValid() && remote.RTCP.IsValid() && !remote.Mux {

@@ -55,6 +55,9 @@ func (l *Line) write(b *strings.Builder) {
 	for _, f := range l.Formats {
 		f.write(b)
 	}
+	for _, c := range l.Crypto {
+		fmt.Fprintf(b, "a=crypto:%d %s inline:%s\r\n", c.Tag, c.Suite, c.Key.Reveal())
+	}
 	b.WriteString("a=ptime:20\r\n")
 	if l.Mux {
 		b.WriteString("a=rtcp-mux\r\n")

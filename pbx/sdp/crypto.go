@@ -1,0 +1,139 @@
+package sdp
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/srtp"
+)
+
+// SRTP is whether audio is encrypted with keys in SDP (RFC 4568).
+type SRTP string
+
+// The policies; the zero value is Disabled.
+const (
+	Disabled SRTP = "Disabled" // never
+	Optional SRTP = "Optional" // where the peer asks for it
+	Required SRTP = "Required" // or there is no call
+)
+
+// Crypto is one a=crypto attribute that we can use: a suite that is served, a
+// key that fits it, no master key identifier and no session parameter that
+// changes what is encrypted.
+type Crypto struct {
+	Tag   int       `json:"tag"`
+	Suite string    `json:"suite"`
+	Key   media.Key `json:"key"`
+}
+
+// cryptos reads a=crypto values in the peer's order (RFC 4568 §9.1).
+func cryptos(values []string) []Crypto {
+	var out []Crypto
+	for _, v := range values {
+		if c, ok := crypto(v); ok {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// crypto reads "1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^31 WSH=64".
+func crypto(v string) (Crypto, bool) {
+	f := strings.Fields(v)
+	if len(f) < 3 {
+		return Crypto{}, false
+	}
+	tag, err := strconv.ParseUint(f[0], 10, 30)
+	inline, keyed := strings.CutPrefix(f[2], "inline:")
+	if err != nil || !keyed || strings.Contains(inline, ";") {
+		return Crypto{}, false // several keys need an identifier in each packet
+	}
+	for _, p := range f[3:] {
+		if !strings.HasPrefix(p, "WSH=") && !strings.HasPrefix(p, "-") {
+			return Crypto{}, false // RFC 4568 §6.3: what is not understood must not be taken
+		}
+	}
+	key, rest, _ := strings.Cut(inline, "|")
+	if strings.Contains(rest, ":") { // an identifier; a lifetime alone is no matter
+		return Crypto{}, false
+	}
+	c := Crypto{Tag: int(tag), Suite: strings.ToUpper(f[1]), Key: media.Key(key)}
+	return c, srtp.Serves(c.Suite, c.Key)
+}
+
+// secure reports whether the line's protocol is that of SRTP.
+func (l Line) secure() bool { return strings.HasPrefix(l.Proto, "RTP/SAVP") }
+
+// permits reports whether the policy can take the line. Peers that would like
+// encryption write keys into a line of plain RTP as well: that is a wish.
+func (s *Session) permits(l Line) bool {
+	keyed := len(l.Crypto) > 0
+	switch s.SRTP {
+	case Required:
+		return keyed
+	case Optional:
+		return keyed || !l.secure()
+	default:
+		return !l.secure()
+	}
+}
+
+// wantsSRTP reports whether our offer is of SRTP.
+func (s *Session) wantsSRTP() bool {
+	if s.Settled {
+		return s.Stream.Crypto.Suite != ""
+	}
+	return s.SRTP == Required || s.SRTP == Optional && s.Secure
+}
+
+// Secured makes the next offer one of SRTP, for a peer that refused plain RTP.
+// It reports false if the policy has no such offer or it was made already.
+func (s *Session) Secured() bool {
+	if s.SRTP != Optional || s.Secure || s.Settled {
+		return false
+	}
+	s.Secure = true
+	return true
+}
+
+// encrypt makes the line of an offer one of SRTP.
+func (s *Session) encrypt(l *Line) {
+	suite := srtp.AES80
+	if s.Settled {
+		suite = s.Stream.Crypto.Suite
+	}
+	l.Proto = "RTP/SAVP"
+	l.Crypto = []Crypto{{Tag: 1, Suite: suite, Key: s.key(suite)}}
+}
+
+// key is our own for a suite.
+func (s *Session) key(suite string) media.Key { return srtp.KeyFor(suite, s.Random) }
+
+// agree chooses among the keys of an offer: the suite in use, else the peer's
+// first.
+func (s *Session) agree(offered []Crypto) (mine, theirs Crypto, ok bool) {
+	if len(offered) == 0 || s.SRTP == Disabled || s.SRTP == "" {
+		return Crypto{}, Crypto{}, false
+	}
+	theirs = offered[0]
+	for _, c := range offered {
+		if c.Suite == s.Stream.Crypto.Suite {
+			theirs = c
+			break
+		}
+	}
+	return Crypto{Tag: theirs.Tag, Suite: theirs.Suite, Key: s.key(theirs.Suite)}, theirs, true
+}
+
+// accepted finds the answer to the keys of our offer.
+func accepted(offered, answered []Crypto) (media.Crypto, bool) {
+	for _, a := range answered {
+		for _, o := range offered {
+			if a.Tag == o.Tag && a.Suite == o.Suite {
+				return media.Crypto{Suite: a.Suite, Local: o.Key, Remote: a.Key}, true
+			}
+		}
+	}
+	return media.Crypto{}, false
+}
