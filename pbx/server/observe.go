@@ -114,6 +114,7 @@ func (s *Server) observeDrops() {
 		"forged":    func(d rtpio.Drops) uint64 { return d.Forged },
 		"flood":     func(d rtpio.Drops) uint64 { return d.Flood },
 		"repeated":  func(d rtpio.Drops) uint64 { return d.Repeated },
+		"sealed":    func(d rtpio.Drops) uint64 { return d.Sealed },
 		"switched":  func(d rtpio.Drops) uint64 { return d.Switched },
 		"unsent":    func(d rtpio.Drops) uint64 { return d.Unsent },
 	} {

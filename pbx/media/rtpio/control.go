@@ -101,6 +101,10 @@ func (p *Port) takeControl(b []byte, from netip.AddrPort, now int64) {
 		p.drops.flood.Add(1)
 		return
 	}
+	b, ok := p.openedControl(b)
+	if !ok {
+		return
+	}
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
 		p.drops.malformed.Add(1)
@@ -204,6 +208,11 @@ func (p *Port) report(now int64, bye bool) {
 }
 
 func (p *Port) sendReport(b []byte, to netip.AddrPort) {
+	b, ok := p.sealedControl(b)
+	if !ok {
+		p.drops.unsent.Add(1)
+		return
+	}
 	socket, addr := p.rtcp, poll.AddrOf(to)
 	if s := p.settings.Load(); s.stream.RTCPMux {
 		socket = p.rtp

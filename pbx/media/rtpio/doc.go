@@ -17,12 +17,18 @@
 // only when the source is switched), everybody else waits for it. The end of a port takes the claim for
 // ever, so that nobody sends from a socket that is closed.
 //
-//	peer A ─► A.handle ─ learn ─ count ─ tap ─ key presses ─┐      poller
-//	                                                        ▼
-//	                            law ─ numbers ─ tap ─► B.output ─► peer B
-//	                                                        ▲
-//	               pacer: played source, key presses ───────┤
-//	               crew: what is decoded and encoded ───────┘      workers
+//	peer A ─► A.handle ─ open ─ learn ─ count ─ tap ─ key presses ─┐  poller
+//	                                                              ▼
+//	                            law ─ numbers ─ tap ─► B.output ─ seal ─► peer B
+//	                                                      ▲
+//	             pacer: played source, key presses ───────┤
+//	             crew: what is decoded and encoded ───────┘           workers
+//
+// Only the stages that a call needs are there: a port of plain RTP opens and
+// seals nothing (package srtp), and audio is decoded only between two peers
+// that share no codec, or to play a sound to one whose codec is more than a
+// table; that is done by the pool's crew (package convert), which has no
+// goroutine before.
 //
 // # RTCP
 //

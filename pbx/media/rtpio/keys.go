@@ -6,6 +6,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
+	"github.com/dipcast/dipcast/pbx/media/srtp"
 )
 
 // The shape of a key press.
@@ -30,7 +31,7 @@ type keys struct {
 	elapsed uint32
 	ends    int
 	pause   int
-	packet  [headerSize + dtmf.Size]byte
+	packet  [headerSize + dtmf.Size + srtp.Overhead]byte
 }
 
 type press struct {
@@ -106,6 +107,6 @@ func (p *Port) paceKeys(now int64) bool {
 	h.payloadType = s.stream.DTMF
 	h.put(k.packet[:])
 	e.Put(k.packet[headerSize:])
-	p.send(k.packet[:], &d.to)
+	p.send(k.packet[:headerSize+dtmf.Size], &d.to)
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
+	"github.com/dipcast/dipcast/pbx/media/srtp"
 	"github.com/dipcast/dipcast/pbx/media/voice"
 )
 
@@ -33,7 +34,7 @@ type playing struct {
 	// performed: a worker plays it, since the codec is costly.
 	performed bool
 	frame     [codec.FrameSamples]int16
-	packet    [headerSize + codec.FrameSamples]byte
+	packet    [headerSize + codec.FrameSamples + srtp.Overhead]byte
 }
 
 // pacer is the goroutine that sends what no packet drives, and its list of the
@@ -217,11 +218,12 @@ func (p *Port) playFrame(now int64) {
 	defer p.output.Release()
 	p.output.Rate(s.khz)
 	h := stamped(&p.output, p.output.Own(pl.id, frameSpan, now))
-	s.law.Encode(pl.packet[headerSize:], pl.frame[:])
-	p.tap.Load().hear(media.Heard, tapped(s.law, ""), h.timestamp, now, pl.packet[headerSize:])
+	b := pl.packet[:headerSize+codec.FrameSamples]
+	s.law.Encode(b[headerSize:], pl.frame[:])
+	p.tap.Load().hear(media.Heard, tapped(s.law, ""), h.timestamp, now, b[headerSize:])
 	h.payloadType = s.stream.Codec.PayloadType
-	h.put(pl.packet[:])
-	p.send(pl.packet[:], &d.to)
+	h.put(b)
+	p.send(b, &d.to)
 }
 
 // watch tells silence and sends the report that is due.

@@ -68,11 +68,12 @@ func (p *Port) Apply(s media.Stream) {
 	law, _ := codec.LawOf(s.Codec.Name)
 	next := &settings{stream: s, law: law, khz: khz(s.Codec), at: p.pool.clock(), epoch: 1}
 	if old := p.settings.Load(); old != nil {
-		next.epoch = old.epoch
+		next.epoch, next.cipher = old.epoch, old.cipher
 		if old.stream.Remote != s.Remote || old.stream.TrustSource != s.TrustSource {
 			next.epoch++
 		}
 	}
+	next.cipher = p.newCipher(s.Crypto, next.cipher)
 	if d := p.dest.Load(); d == nil || d.epoch != next.epoch {
 		p.dest.Store(next.offered())
 	} else if d.learnt {
@@ -120,7 +121,7 @@ func (p *Port) Quality() pbx.Quality {
 		PacketsIn:  f.Packets.Load(),
 		PacketsOut: p.output.Packets.Load(),
 		LostIn:     f.Lost.Load(),
-		Foreign:    p.drops.foreign.Load() + p.drops.forged.Load(),
+		Foreign:    p.drops.foreign.Load() + p.drops.forged.Load() + p.drops.sealed.Load(),
 		Malformed:  p.drops.malformed.Load(),
 	}
 	khz := uint32(0)
@@ -202,10 +203,12 @@ func (s *rtcpSide) Read(b []byte, from netip.AddrPort, now int64) {
 // It is counted first, so that who has received it finds it counted.
 func (p *Port) send(b []byte, to *poll.Addr) {
 	p.output.Packets.Add(1)
-	p.output.Octets.Add(uint64(len(b) - headerSize))
-	if p.rtp.Send(b, to) != nil {
+	octets := uint64(len(b) - headerSize)
+	p.output.Octets.Add(octets)
+	b, ok := p.sealed(b)
+	if !ok || p.rtp.Send(b, to) != nil {
 		p.drops.unsent.Add(1)
 		p.output.Packets.Add(^uint64(0))
-		p.output.Octets.Add(-uint64(len(b) - headerSize))
+		p.output.Octets.Add(-octets)
 	}
 }

@@ -24,6 +24,10 @@ func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 		p.handleMuxed(s, b, from, now)
 		return
 	}
+	b, ok := p.opened(s.cipher, b)
+	if !ok {
+		return
+	}
 	h, start, end, ok := parse(b)
 	if !ok {
 		p.drops.malformed.Add(1)

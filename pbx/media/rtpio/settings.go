@@ -17,6 +17,7 @@ type settings struct {
 	stream media.Stream
 	law    codec.Law // 0: a format that no table changes
 	khz    uint32    // timestamp units in a millisecond
+	cipher *cipher   // nil: plain RTP
 	epoch  uint64    // rises whenever the peer must be learnt anew
 	at     int64     // when it was applied, in nanoseconds
 }

@@ -74,7 +74,9 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 		return
 	}
 	p.Apply(s.Stream)
-	if set := p.settings.Load(); s.Peer.IsValid() {
+	set := p.settings.Load()
+	set.cipher.resume(p, p.pool.now())
+	if s.Peer.IsValid() {
 		p.dest.Store(set.found(s.Peer))
 		p.intake.epoch, p.intake.learner, p.intake.arrived = set.epoch, learn.New(&s.Stream), true
 		p.intake.learner.Lock(s.Peer)
