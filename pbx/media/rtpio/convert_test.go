@@ -9,12 +9,13 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/convert"
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
 	"github.com/dipcast/dipcast/pbx/media/voice"
 )
 
 // talker is a phone that says a tone in any codec and decodes what it hears,
-// in real time: the workers that convert have clocks of their own.
+// frame by frame.
 type talker struct {
 	*peer
 	mouth *voice.Mouth
@@ -23,6 +24,7 @@ type talker struct {
 	at    int
 	keys  []rune
 	take  dtmf.Receiver
+	port  *Port
 }
 
 func newTalker(t *testing.T, name string, hertz float64) *talker {
@@ -104,16 +106,17 @@ func share(y []int16, hertz float64, rate int) float64 {
 	return 2 * (s*s + c*c) / (all * float64(len(y)))
 }
 
-// ear waits until a talker has heard the tone for half a second.
+// wanted is a tone that a talker must hear.
 type wanted struct {
 	who   *talker
 	hertz float64
 	last  []int16
 }
 
+// heard reports whether the last 300 ms were nearly all the tone.
 func (w *wanted) heard() bool {
 	w.last = append(w.last, w.who.hear()...)
-	window := w.who.ear.Rate() / 2
+	window := w.who.ear.Rate() * 3 / 10
 	if len(w.last) < window {
 		return false
 	}
@@ -121,107 +124,139 @@ func (w *wanted) heard() bool {
 	return share(w.last, w.hertz, w.who.ear.Rate()) > 0.95
 }
 
-// talk has everybody speak every 20 ms until all that is wanted was heard.
-func talk(t *testing.T, each func(), wants ...*wanted) {
+// studio is a bench whose crew works when the test says so: time goes by only
+// when everybody is done with what came before.
+type studio struct {
+	*bench
+	crewTicks chan time.Time
+}
+
+func newStudio(t *testing.T) *studio {
 	t.Helper()
-	ticks := time.NewTicker(frameTime)
-	defer ticks.Stop()
-	deadline := time.After(patience)
-	for missing := len(wants); missing > 0; {
-		select {
-		case <-ticks.C:
-		case <-deadline:
-			t.Fatalf("%d of %d tones were not heard within %v", missing, len(wants), patience)
+	s := &studio{crewTicks: make(chan time.Time)}
+	clock := func() (<-chan time.Time, func()) { return s.crewTicks, func() {} }
+	s.bench = newBench(t, Config{Bind: []netip.Addr{loopback4}, Crew: convert.NewCrew(1, clock)})
+	s.crew.Add(idle{})
+	return s
+}
+
+// idle is a job that keeps the crew's worker waiting for ticks.
+type idle struct{}
+
+func (idle) Run() bool { return true }
+
+// step lets 20 ms go by for the pacer and the crew. The crew is done with the
+// step before, since it takes the tick.
+func (s *studio) step() {
+	s.tick(1)
+	s.settle() // the pacer has asked for what is lacking
+	s.crewTicks <- time.Time{}
+}
+
+// talk has everybody speak until all that is wanted was heard, for 20 seconds
+// of their time at most.
+func (s *studio) talk(t *testing.T, talkers []*talker, wants ...*wanted) {
+	t.Helper()
+	for range 1000 {
+		for _, w := range talkers {
+			was := w.port.Quality().PacketsIn
+			w.say()
+			until(t, "what is said arrives", func() bool { return w.port.Quality().PacketsIn > was })
 		}
-		each()
-		missing = 0
+		s.step()
+		missing := 0
 		for _, w := range wants {
 			if !w.heard() {
 				missing++
 			}
 		}
+		if missing == 0 {
+			return
+		}
 	}
-}
-
-// realPool is a pool by the clock of the machine.
-func realPool(t *testing.T) *bench {
-	t.Helper()
-	pool, err := NewPool(Config{Bind: []netip.Addr{loopback4}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return &bench{Pool: pool}
+	t.Fatalf("not all of %d tones were heard in 20 s", len(wants))
 }
 
 // connect joins two talkers by a port each.
-func connect(t *testing.T, b *bench, x, y *talker) (px, py *Port) {
+func (s *studio) connect(t *testing.T, x, y *talker) {
 	t.Helper()
-	px, py = b.port(t, loopback4, media.Notices{}), b.port(t, loopback4, media.Notices{})
-	x.to, y.to = px.Local(), py.Local()
-	px.Apply(x.stream())
-	py.Apply(y.stream())
-	px.Hear(py)
-	py.Hear(px)
-	return px, py
+	for _, w := range []*talker{x, y} {
+		w.port = s.port(t, loopback4, media.Notices{})
+		w.to = w.port.Local()
+		w.port.Apply(w.stream())
+	}
+	x.port.Hear(y.port)
+	y.port.Hear(x.port)
+}
+
+// tones are what two talkers must hear of each other.
+func tones(x, y *talker) (wants []*wanted) {
+	return []*wanted{{who: x, hertz: y.hertz}, {who: y, hertz: x.hertz}}
 }
 
 func TestPhonesWithoutACommonCodec(t *testing.T) {
 	for _, pair := range [][2]string{{codec.PCMA, codec.G722}, {codec.PCMU, codec.Opus}, {codec.G722, codec.Opus}} {
 		t.Run(pair[0]+" and "+pair[1], func(t *testing.T) {
-			b := realPool(t)
+			b := newStudio(t)
 			x, y := newTalker(t, pair[0], 440), newTalker(t, pair[1], 1000)
-			px, py := connect(t, b, x, y)
-			talk(t, func() { x.say(); y.say() }, &wanted{who: x, hertz: 1000}, &wanted{who: y, hertz: 440})
-			if n := b.crew.Jobs(); n != 2 {
-				t.Errorf("%d conversions, want 2", n)
-			}
-			px.Close()
-			py.Close()
-			until(t, "conversions of a call that is over end", func() bool { return b.crew.Jobs() == 0 })
+			b.connect(t, x, y)
+			b.talk(t, []*talker{x, y}, tones(x, y)...)
+			b.wantJobs(t, 2)
+			x.port.Close()
+			y.port.Close()
+			b.wantJobs(t, 0)
 		})
+	}
+}
+
+// wantJobs fails unless there are soon so many conversions.
+func (s *studio) wantJobs(t *testing.T, want int) {
+	t.Helper()
+	for range 10 {
+		s.step()
+	}
+	if n := s.crew.Jobs() - 1; n != want {
+		t.Errorf("%d conversions, want %d", n, want)
 	}
 }
 
 // TestCommonCodecIsRelayed: what both speak is not touched, whatever it is.
 func TestCommonCodecIsRelayed(t *testing.T) {
 	for _, name := range []string{codec.G722, codec.Opus} {
-		b := realPool(t)
+		b := newStudio(t)
 		x, y := newTalker(t, name, 440), newTalker(t, name, 1000)
-		connect(t, b, x, y)
-		talk(t, func() { x.say(); y.say() }, &wanted{who: x, hertz: 1000}, &wanted{who: y, hertz: 440})
-		if n := b.crew.Jobs(); n != 0 {
-			t.Errorf("%s: %d conversions, want none", name, n)
-		}
+		b.connect(t, x, y)
+		b.talk(t, []*talker{x, y}, tones(x, y)...)
+		b.wantJobs(t, 0)
 	}
 }
 
 // TestCodecChangesInACall: a re-INVITE that brings a common codec ends the
 // conversion, one that takes it away begins another.
 func TestCodecChangesInACall(t *testing.T) {
-	b := realPool(t)
+	b := newStudio(t)
 	x, y := newTalker(t, codec.PCMA, 440), newTalker(t, codec.G722, 1000)
-	_, py := connect(t, b, x, y)
-	talk(t, func() { x.say(); y.say() }, &wanted{who: x, hertz: 1000}, &wanted{who: y, hertz: 440})
+	b.connect(t, x, y)
+	b.talk(t, []*talker{x, y}, tones(x, y)...)
 	law := newTalker(t, codec.PCMU, 700)
-	law.rtp, law.rtcp, law.to = y.rtp, y.rtcp, y.to
+	law.rtp, law.rtcp, law.to, law.port = y.rtp, y.rtcp, y.to, y.port
 	law.header = y.header
 	law.header.payloadType = codec.PayloadPCMU
-	py.Apply(law.stream())
-	talk(t, func() { x.say(); law.say() }, &wanted{who: x, hertz: 700}, &wanted{who: law, hertz: 440})
-	until(t, "conversions that are not needed end", func() bool { return b.crew.Jobs() == 0 })
+	y.port.Apply(law.stream())
+	b.talk(t, []*talker{x, law}, tones(x, law)...)
+	b.wantJobs(t, 0)
 }
 
 // TestKeysThroughAConversion: each press arrives once, though the audio around
 // it is made anew.
 func TestKeysThroughAConversion(t *testing.T) {
-	b := realPool(t)
+	b := newStudio(t)
 	x, y := newTalker(t, codec.PCMA, 440), newTalker(t, codec.G722, 1000)
-	connect(t, b, x, y)
-	talk(t, func() { x.say(); y.say() }, &wanted{who: x, hertz: 1000}, &wanted{who: y, hertz: 440})
+	b.connect(t, x, y)
+	b.talk(t, []*talker{x, y}, tones(x, y)...)
 	for _, digit := range "42" {
 		x.press(digit)
-		talk(t, func() { x.say(); y.say() }, &wanted{who: y, hertz: 440})
+		b.talk(t, []*talker{x, y}, tones(x, y)...)
 	}
 	if string(y.keys) != "42" {
 		t.Errorf("keys %q arrived, want 42", string(y.keys))
@@ -252,18 +287,21 @@ func (s *talker) press(digit rune) {
 // TestSoundsForEveryCodec plays to phones whose codec costs more than a table.
 func TestSoundsForEveryCodec(t *testing.T) {
 	for _, name := range []string{codec.G722, codec.Opus, codec.PCMA} {
-		b := realPool(t)
+		b := newStudio(t)
 		x := newTalker(t, name, 440)
 		played := make(chan struct{})
-		p := b.port(t, loopback4, media.Notices{Played: func() { close(played) }})
-		x.to = p.Local()
-		p.Apply(x.stream())
-		p.Play(&sine{hertz: 425, frames: 75})
-		talk(t, x.say, &wanted{who: x, hertz: 425})
-		select {
-		case <-played:
-		case <-time.After(patience):
-			t.Errorf("%s: the end of the sound was not told", name)
+		x.port = b.port(t, loopback4, media.Notices{Played: func() { close(played) }})
+		x.to = x.port.Local()
+		x.port.Apply(x.stream())
+		x.port.Play(&sine{hertz: 425, frames: 75})
+		b.talk(t, []*talker{x}, &wanted{who: x, hertz: 425})
+		for told := false; !told; {
+			b.step()
+			select {
+			case <-played:
+				told = true
+			default:
+			}
 		}
 	}
 }

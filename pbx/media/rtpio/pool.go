@@ -56,7 +56,10 @@ type Config struct {
 	// Sockets keeps the sockets of held ports for the next process; nil = none
 	// does, a restored port is bound anew.
 	Sockets Sockets
-	Log     *slog.Logger // nil = none
+	// Crew converts between codecs; nil = one of the pool's own. The pool
+	// closes it.
+	Crew *convert.Crew
+	Log  *slog.Logger // nil = none
 }
 
 // Pool hands out ports. It implements media.Allocator.
@@ -108,7 +111,10 @@ func NewPool(cfg Config) (*Pool, error) {
 	if !p.kernel {
 		p.numbers = ports.NewStock(cfg.From, cfg.To, max(rest, 0), p.random)
 	}
-	p.crew = convert.NewCrew(runtime.GOMAXPROCS(0), nil)
+	p.crew = cfg.Crew
+	if p.crew == nil {
+		p.crew = convert.NewCrew(runtime.GOMAXPROCS(0), nil)
+	}
 	p.start = p.now()
 	p.sources.Store(p.random()) // no name of a stream that an earlier process gave comes again
 	p.pacer.init(cfg.Ticks)
