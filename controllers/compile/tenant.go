@@ -119,10 +119,6 @@ func (c *compiler) media(o Object) {
 		Codecs: c.codecs(o, "spec.media.codecs", m.Codecs),
 		SRTP:   string(cmp.Or(m.SRTP, v1alpha1.SRTPOptional)),
 	}
-	if m.SRTP == v1alpha1.SRTPRequired {
-		c.errorf(o, "spec.media.srtp", string(m.SRTP), v1alpha1.ReasonNotServed,
-			"encrypted audio is not served yet and calls would go in the clear: set Optional or Disabled to accept that")
-	}
 }
 
 // codecs are those that calls may use. A list without G.711 is served, but few

@@ -124,7 +124,6 @@ func tenantLies() []lie {
 			kind: kind, name: "no codec that everybody knows", set: m{"spec.media.codecs": []any{"opus"}}, status: warning, follows: true,
 			says: []string{"spec.media.codecs opus", "add PCMA"},
 		},
-		{kind: kind, name: "encryption not served", set: m{"spec.media.srtp": "Required"}, says: []string{"spec.media.srtp Required", "set Optional or Disabled"}},
 		{
 			kind: kind, name: "recording not served", set: m{"spec.recording.mode": "All"}, status: warning,
 			says: []string{"spec.recording.mode All", "calls are not recorded"}, about: []string{"spec.recording.retention"},

@@ -94,7 +94,7 @@ type Numbering struct {
 // Media is what audio the tenant's calls may use.
 type Media struct {
 	Codecs []string `json:"codecs"` // in order of preference: PCMA, PCMU, G722, opus
-	SRTP   string   `json:"srtp"`   // Disabled, Optional, Required
+	SRTP   string   `json:"srtp"`   // Disabled, Optional, Required, with keys in SDP (RFC 4568)
 }
 
 // Recording is which calls are recorded.

@@ -56,7 +56,7 @@ func (l *Line) write(b *strings.Builder) {
 		f.write(b)
 	}
 	for _, c := range l.Crypto {
-		fmt.Fprintf(b, "a=crypto:%d %s inline:%s\r\n", c.Tag, c.Suite, c.Key.Reveal())
+		b.WriteString("a=crypto:" + strconv.Itoa(c.Tag) + " " + c.Suite + " inline:" + c.Key.Reveal() + "\r\n")
 	}
 	b.WriteString("a=ptime:20\r\n")
 	if l.Mux {

@@ -53,6 +53,7 @@ type memnet struct {
 	fail   map[netip.AddrPort]error
 	// noPorts makes Allocate fail.
 	noPorts bool
+	doc     *conf.Document // in force
 }
 
 // sent is one message of ours.
@@ -135,6 +136,7 @@ func newMemnet(t *testing.T) *memnet {
 	}
 	w.trunks = trunk.New(trunk.Config{Transport: silentTransport{}})
 	doc := testDocument()
+	w.doc = doc
 	if _, err := w.trunks.Apply(doc.Trunks); err != nil {
 		t.Fatal(err)
 	}

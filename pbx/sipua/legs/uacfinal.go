@@ -32,6 +32,8 @@ func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
 				l.invite(a.at, a.auth)
 			}
 		})
+	case (code == 488 || code == 606) && l.secured() && l.again():
+		l.invite(a.at, a.auth)
 	case code == 503 || (code == 408 || code == 500 || code == 504) && a.at.host != nil:
 		// RFC 3263 §4.3: another host may do better.
 		l.hostRefused(a, res)
@@ -40,6 +42,13 @@ func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
 	default:
 		l.over(l.causeOf(res))
 	}
+}
+
+// secured prepares an offer of SRTP for a peer that refused plain RTP, where
+// the policy leaves it to the peer.
+func (l *sipLeg) secured() bool {
+	l.sdp.Withdraw()
+	return l.sdp.Secured()
 }
 
 func (l *sipLeg) again() bool {

@@ -1,6 +1,8 @@
 package legs
 
 import (
+	"cmp"
+	"crypto/sha512"
 	"errors"
 	"net/netip"
 	"strconv"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/media/srtp"
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
@@ -167,6 +170,11 @@ func (l *sipLeg) openMedia(peer netip.Addr) bool {
 
 func (l *sipLeg) newSession(peer netip.Addr) sdp.Session {
 	s := sdp.Session{ID: uint64(l.t.cfg.Pick(1<<30)) + 1, Local: l.port.Local(), Codecs: l.codecs()}
+	if s.SRTP = sdp.SRTP(l.doc.Media.SRTP); s.SRTP == sdp.Optional || s.SRTP == sdp.Required {
+		// Two tokens have as many bits as the keys need; the hash spreads them.
+		random := sha512.Sum512([]byte(l.t.cfg.NewID() + l.t.cfg.NewID()))
+		s.Random = append(s.Random, random[:srtp.KeySize]...)
+	}
 	s.Trust(peer)
 	return s
 }
@@ -204,7 +212,7 @@ func (l *sipLeg) prefer(codec string) {
 // sdpRefusal is how a description that we cannot take is refused.
 func (l *sipLeg) sdpRefusal(err error) (int, sip.Header) {
 	if errors.Is(err, sdp.ErrNoAudio) {
-		return 488, message.Warning(305, "no audio that we speak: "+strings.Join(l.codecs(), ", ")+" over RTP/AVP")
+		return 488, message.Warning(305, "no audio that we speak: "+strings.Join(l.codecs(), ", ")+"; encryption is "+cmp.Or(l.doc.Media.SRTP, "Disabled"))
 	}
 	return 400, message.Warning(399, "the session description cannot be read")
 }
