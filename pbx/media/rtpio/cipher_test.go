@@ -2,6 +2,7 @@ package rtpio
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -256,7 +257,7 @@ func TestReportsAreEncrypted(t *testing.T) {
 		t.Error(err)
 	}
 	before := pa.Drops().Sealed
-	if _, err := a.rtcp.WriteToUDPAddrPort(plain, addr(pa.rtcp)); err != nil {
+	if _, err := a.rtcp.WriteToUDPAddrPort(plain, netip.AddrPortFrom(pa.Local().Addr(), pa.Local().Port()+1)); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "a report in the clear is dropped", func() bool { return pa.Drops().Sealed == before+1 })

@@ -238,6 +238,10 @@ func TestCodecChangesInACall(t *testing.T) {
 	x, y := newTalker(t, codec.PCMA, 440), newTalker(t, codec.G722, 1000)
 	b.connect(t, x, y)
 	b.talk(t, []*talker{x, y}, tones(x, y)...)
+	for range 12 { // until nothing of the old codec is on its way
+		b.step()
+	}
+	y.hear()
 	law := newTalker(t, codec.PCMU, 700)
 	law.rtp, law.rtcp, law.to, law.port = y.rtp, y.rtcp, y.to, y.port
 	law.header = y.header
