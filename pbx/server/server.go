@@ -326,6 +326,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			if s.handsOver(ctx) {
 				s.opts.Keeper.HandOver()
+				s.pool.Leave() // at once: what comes now waits for the next process
 			} else {
 				s.drain(ctx)
 			}

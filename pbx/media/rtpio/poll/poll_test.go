@@ -154,6 +154,7 @@ func TestRemovedSocketIsSilent(t *testing.T) {
 	}
 	next.Close()
 	p.Close()
+	p.Close()
 	if p.Do(func() {}) {
 		t.Error("an ended poller took a task")
 	}

@@ -145,8 +145,9 @@ func (p *Poller) ring() {
 func (p *Poller) Close() {
 	p.mu.Lock()
 	first := !p.closed
-	p.closed = true
-	p.ring()
+	if p.closed = true; first {
+		p.ring()
+	}
 	p.mu.Unlock()
 	p.done.Wait()
 	if first {
