@@ -37,6 +37,7 @@ type Sample struct {
 	Late         time.Duration // the most by which the media ran late
 	Wait         time.Duration // for a processor, of all but 1 % of what was to run
 	Transactions float64       // of the places for SIP transactions
+	Strangers    float64       // messages a second of those who had proven nothing
 }
 
 // Cause is what a level is due to; its text has no number, so that it stays
@@ -76,10 +77,15 @@ func signals() [4]signal {
 	return [4]signal{
 		{Processor, (*Sample).processor, [3]float64{0.90, 0.95, 0.98}, 4},
 		{Memory, func(s *Sample) float64 { return s.Memory }, [3]float64{0.88, 0.93, 0.97}, 1},
-		{Media, func(s *Sample) float64 { return s.Late.Seconds() }, [3]float64{0.050, 0.100, 0.200}, history},
+		{Media, (*Sample).media, [3]float64{0.050, 0.100, 0.200}, history},
 		{Transactions, func(s *Sample) float64 { return s.Transactions }, [3]float64{0.60, 0.80, 0.95}, 1},
 	}
 }
+
+// flood is how many messages of strangers a second are one. Then it is not calls
+// that there is too much of: to refuse them would help nobody but whoever
+// floods.
+const flood = 2000
 
 // What must wait before a busy processor counts: one that is all used but
 // keeps up carries what it can, and a flood of strangers, who cost processor
@@ -90,10 +96,17 @@ const (
 )
 
 func (s *Sample) processor() float64 {
-	if s.Wait < waits && s.Late < late {
+	if s.Strangers >= flood || s.Wait < waits && s.Late < late {
 		return 0
 	}
 	return s.CPU
+}
+
+func (s *Sample) media() float64 {
+	if s.Strangers >= flood {
+		return 0
+	}
+	return s.Late.Seconds()
 }
 
 // Judge turns samples into a level. It is not for use by several goroutines.

@@ -36,6 +36,8 @@ func TestJudge(t *testing.T) {
 		{"the media is late", [][]Sample{times(6, lateBy(55))}, ShedPhones, Media},
 		{"the media is very late", [][]Sample{times(6, lateBy(101))}, ShedTrunks, Media},
 		{"the media stands still", [][]Sample{times(6, lateBy(300))}, EmergencyOnly, Media},
+		{"the media is late in a flood of strangers", [][]Sample{times(20, Sample{Late: time.Second, CPU: 1, Strangers: 5000})}, Normal, ""},
+		{"memory counts in a flood, too", [][]Sample{times(1, Sample{Memory: 0.9, Strangers: 5000})}, ShedPhones, Memory},
 		{"memory counts at once", [][]Sample{times(1, Sample{Memory: 0.9})}, ShedPhones, Memory},
 		{"memory is nearly gone", [][]Sample{times(1, Sample{Memory: 0.98})}, EmergencyOnly, Memory},
 		{"many transactions", [][]Sample{times(1, Sample{Transactions: 0.7})}, ShedPhones, Transactions},

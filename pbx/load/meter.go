@@ -22,7 +22,10 @@ type Sources struct {
 	// Transactions is the used share of the places for SIP transactions; nil
 	// = not known.
 	Transactions func() float64
-	Now          func() time.Time
+	// Strangers counts messages of those who had proven nothing; it only
+	// grows. nil = not known.
+	Strangers func() uint64
+	Now       func() time.Time
 }
 
 // Meter measures this process. It is not for use by several goroutines.
@@ -33,6 +36,7 @@ type Meter struct {
 	waits   []uint64 // counts of the histogram when it was read last
 	at      time.Time
 	used    time.Duration // processor time until then
+	seen    uint64        // strangers until then
 }
 
 // The runtime's metrics that are read, in this order.
@@ -61,6 +65,7 @@ func (m *Meter) Read() Sample {
 	s := Sample{Wait: m.wait(), Memory: max(m.group.memory(), m.heap())}
 	if d := now.Sub(m.at); d > 0 {
 		s.CPU = min(1, float64(used-m.used)/float64(d)/m.processors())
+		s.Strangers = m.strangers(d)
 	}
 	m.at, m.used = now, used
 	if m.from.Late != nil {
@@ -70,6 +75,16 @@ func (m *Meter) Read() Sample {
 		s.Transactions = m.from.Transactions()
 	}
 	return s
+}
+
+// strangers is the rate of their messages in the last d.
+func (m *Meter) strangers(d time.Duration) float64 {
+	if m.from.Strangers == nil {
+		return 0
+	}
+	before := m.seen
+	m.seen = m.from.Strangers()
+	return float64(m.seen-before) / d.Seconds()
 }
 
 // processors is how many this process may keep busy.

@@ -53,6 +53,7 @@ type Counters struct {
 	Refused    atomic.Uint64 // answered by the gate with another status
 	Limited    atomic.Uint64 // dropped since the source sent too many
 	Banned     atomic.Uint64 // dropped since the source is banned
+	Strangers  atomic.Uint64 // messages of those who had proven nothing, whatever became of them
 	Strays     atomic.Uint64 // responses to nothing, dropped
 	Bans       atomic.Uint64 // bans that began
 	Failures   atomic.Uint64 // wrong digests
@@ -178,7 +179,11 @@ func (g *Gate) message(packet []byte, f *Flow) {
 
 // spend takes one token from the source.
 func (g *Gate) spend(source netip.Addr, trusted bool) bool {
-	if trusted || g.buckets.take(source, g.cfg.Now()) {
+	if trusted {
+		return true
+	}
+	g.Counters.Strangers.Add(1)
+	if g.buckets.take(source, g.cfg.Now()) {
 		return true
 	}
 	g.Counters.Limited.Add(1)
