@@ -24,6 +24,9 @@ const (
 	// EventPullFailed: a pull came to nothing and the call went back to where
 	// it was; Event.Err says why.
 	EventPullFailed EventType = "pull-failed"
+	// EventResumed: another process began the call, and this one goes on with
+	// it. It comes in place of those that were told before.
+	EventResumed EventType = "resumed"
 	// EventLegEnded: the leg in Event.Leg is over; its quality is final.
 	EventLegEnded EventType = "leg-ended"
 	// EventUnanswered: the extension in Event.Extension was offered the call

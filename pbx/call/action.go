@@ -48,6 +48,7 @@ type (
 	meter struct {
 		Leg     pbx.LegID
 		Running bool
+		Since   time.Time // zero: now
 	}
 
 	// record begins to record what the leg's peer says and hears, or goes on with

@@ -40,9 +40,9 @@ func (m *machine) alert() {
 	if s.Phase == pbx.CallRouting {
 		s.Phase = pbx.CallRinging
 	}
-	c := s.leg(s.Caller)
+	c := s.Leg(s.Caller)
 	switch {
-	case c == nil || !c.live() || s.Peer != "":
+	case c == nil || !c.Live() || s.Peer != "":
 	case s.Early || c.State == pbx.LegConfirmed:
 		m.sound(c, SoundRingback)
 	case c.State == pbx.LegTrying:
@@ -55,8 +55,8 @@ func (m *machine) alert() {
 // caller says and presses: services ask for keys before they take the call.
 func (m *machine) early(l *Leg) {
 	s := m.s
-	c := s.leg(s.Caller)
-	if c == nil || !c.live() {
+	c := s.Leg(s.Caller)
+	if c == nil || !c.Live() {
 		return
 	}
 	s.Phase = pbx.CallRinging
@@ -74,7 +74,7 @@ func (m *machine) early(l *Leg) {
 // pull that replaces the leg that talked now find it ended elsewhere, too.
 func (m *machine) connect(l *Leg) {
 	s := m.s
-	c := s.leg(s.Caller)
+	c := s.Leg(s.Caller)
 	s.Peer = l.ID
 	m.endOthers(func(o *Leg) bool { return o.ID == s.Caller || o.ID == s.Peer })
 	if c.State != pbx.LegConfirmed {
@@ -100,8 +100,8 @@ func (m *machine) connect(l *Leg) {
 // hold plays the hold sound to whoever is held by the other side, and stops
 // every other sound of the two who talk.
 func (m *machine) hold() {
-	a, b := m.s.leg(m.s.Caller), m.s.leg(m.s.Peer)
-	if a == nil || b == nil || !a.live() || !b.live() {
+	a, b := m.s.Leg(m.s.Caller), m.s.Leg(m.s.Peer)
+	if a == nil || b == nil || !a.Live() || !b.Live() {
 		return
 	}
 	heard := func(l, other *Leg) string {
@@ -127,8 +127,8 @@ func (m *machine) peerGone(cause pbx.Cause) {
 }
 
 func (in legHeld) apply(m *machine) {
-	l := m.s.leg(in.Leg)
-	if l == nil || !l.live() || l.State != pbx.LegConfirmed {
+	l := m.s.Leg(in.Leg)
+	if l == nil || !l.Live() || l.State != pbx.LegConfirmed {
 		return
 	}
 	if l.Held != in.Held {
@@ -144,7 +144,7 @@ const maxSilence = 30 * time.Second
 // sends nothing. Nor before both had time to speak: a phone may send nothing
 // until the call is answered, however long it rings.
 func (in legSilent) apply(m *machine) {
-	a, b := m.s.leg(m.s.Caller), m.s.leg(m.s.Peer)
+	a, b := m.s.Leg(m.s.Caller), m.s.Leg(m.s.Peer)
 	if !m.running() || a == nil || b == nil || a.Held || b.Held || (in.Leg != a.ID && in.Leg != b.ID) ||
 		m.now.Sub(m.s.AudioAt) < maxSilence {
 		return
@@ -161,7 +161,7 @@ func side(s *State, id pbx.LegID) string {
 
 // A sound that came to its end begins again: all of ours are loops.
 func (in legPlayed) apply(m *machine) {
-	if l := m.s.leg(in.Leg); l != nil && l.live() && l.Sound != "" {
+	if l := m.s.Leg(in.Leg); l != nil && l.Live() && l.Sound != "" {
 		m.do(play{l.ID, l.Sound})
 	}
 }
@@ -170,8 +170,8 @@ func (in legPlayed) apply(m *machine) {
 // the call.
 func (in legDigit) apply(m *machine) {
 	s := m.s
-	l := s.leg(in.Leg)
-	if l == nil || !l.live() || !m.running() {
+	l := s.Leg(in.Leg)
+	if l == nil || !l.Live() || !m.running() {
 		return
 	}
 	if l.Pulled && s.Pull != nil && s.Pull.Confirming {

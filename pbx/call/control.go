@@ -3,9 +3,9 @@ package call
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/state"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/dialplan"
 )
@@ -16,42 +16,26 @@ func (e *Engine) Pull(ctx context.Context, p pbx.Pull) error {
 	if !ok {
 		return pbx.ErrGone
 	}
-	ext := extension(r.doc, p.Extension)
+	ext := dialplan.Extension(r.doc, p.Extension)
 	in := press{
 		To:    p.To,
 		Phone: dialplan.Phone{Extension: p.Extension, Name: ext.DisplayName, AutoAnswer: ext.AutoAnswer, Person: true},
 	}
 	if p.To == pbx.ToMobile {
-		in.Out, in.Diverted, in.Refused = mobile(r.doc, ext, r.snapshot().From, e.cfg.Now())
+		in.Out, in.Diverted, in.Refused = dialplan.Mobile(r.doc, ext, r.snapshot().From, e.cfg.Now())
 	}
 	return r.ask(ctx, in)
-}
-
-// mobile resolves the way to an extension's mobile under its own identity.
-func mobile(doc *conf.Document, ext conf.Extension, from pbx.Party, now time.Time) (*dialplan.Outside, string, *pbx.Error) {
-	if ext.Mobile == "" {
-		return nil, "", pbx.Errorf(pbx.CodeNoMobile, "extension %s has no mobile number: set mobile in its plan or in the directory", ext.Number)
-	}
-	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: ext.Mobile, From: from, By: ext.Number, Written: true, Now: now})
-	if plan.Refusal != nil {
-		return nil, "", plan.Refusal.Error()
-	}
-	stage := plan.Stages[0]
-	if stage.Out == nil {
-		return nil, "", pbx.Errorf(pbx.CodeBadNumber, "the mobile of extension %s is a number of the company itself", ext.Number)
-	}
-	return stage.Out, stage.Diverted, nil
 }
 
 // CallBack implements pbx.Controller. Whether the other party can be reached
 // at all is found before the presser's phone rings.
 func (e *Engine) CallBack(_ context.Context, c pbx.CallBack) (pbx.CallID, error) {
 	doc, now := e.cfg.Document(), e.cfg.Now()
-	ext := extension(doc, c.Extension)
+	ext := dialplan.Extension(doc, c.Extension)
 	if ext.Number == "" {
-		return "", pbx.Errorf(pbx.CodeNotRegistered, "there is no extension %s", visible(c.Extension))
+		return "", pbx.Errorf(pbx.CodeNotRegistered, "there is no extension %s", dialplan.Visible(c.Extension))
 	}
-	from := party(doc, pbx.Party{Extension: c.Extension})
+	from := dialplan.Caller(doc, pbx.Party{Extension: c.Extension})
 	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: c.Number, From: from, Written: true, Now: now})
 	if plan.To.Extension == ext.Number {
 		return "", pbx.Errorf(pbx.CodeBadNumber, "extension %s cannot call itself back", ext.Number)
@@ -62,10 +46,10 @@ func (e *Engine) CallBack(_ context.Context, c pbx.CallBack) (pbx.CallID, error)
 	if len(e.cfg.Dialer.Contacts(c.Extension)) == 0 {
 		return "", pbx.Errorf(pbx.CodeNotRegistered, "no phone of extension %s is registered", ext.Number)
 	}
-	s := newState(e.cfg.NewID(), now, visible(c.Number), plan)
+	s := state.New(e.cfg.NewID(), now, dialplan.Visible(c.Number), plan)
 	s.From, s.Timing = from, e.cfg.Timing
 	if s.To.Name == "" {
-		s.To.Name = visible(c.Name)
+		s.To.Name = dialplan.Visible(c.Name)
 	}
 	s.Back = &Back{Phone: dialplan.Phone{Extension: ext.Number, Name: ext.DisplayName, AutoAnswer: ext.AutoAnswer}}
 	_, err := e.launch(doc, s, plan.Emergency, func(*run) {}, start{})
@@ -115,33 +99,9 @@ func (e *Engine) find(id pbx.CallID) (*run, bool) {
 
 // admit asks the tap for one outside call.
 func (e *Engine) admit(doc *conf.Document) *dialplan.Refusal {
-	now := e.local(doc)
-	e.mu.Lock()
-	refusal := e.tap.Admit(doc.Outbound, now)
-	e.mu.Unlock()
+	refusal := e.tap.Admit(doc)
 	if refusal != nil {
 		e.cfg.Log.Warn("outside call refused by the toll-fraud guard", "reason", refusal.Cause.Text)
 	}
 	return refusal
-}
-
-// meter counts the minutes of an outside leg.
-func (e *Engine) meter(doc *conf.Document, m meter) {
-	now := e.local(doc)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if m.Running {
-		e.tap.Talking(m.Leg, now)
-	} else {
-		e.tap.Over(m.Leg, now)
-	}
-}
-
-// local is the time in the tenant's zone, whose midnight ends the tap's day.
-func (e *Engine) local(doc *conf.Document) time.Time {
-	now := e.cfg.Now()
-	if zone, err := time.LoadLocation(doc.Tenant.TimeZone); err == nil {
-		return now.In(zone)
-	}
-	return now.UTC()
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/outcome"
+	"github.com/dipcast/dipcast/pbx/call/state"
 	"github.com/dipcast/dipcast/pbx/dialplan"
 	"github.com/dipcast/dipcast/pbx/leg"
 )
@@ -30,7 +32,7 @@ func (in start) apply(m *machine) {
 // ends with the most telling failure of all.
 func (m *machine) nextStage() {
 	s := m.s
-	s.Outcome = better(s.Outcome, s.Best)
+	s.Outcome = outcome.Better(s.Outcome, s.Best)
 	s.At = min(s.At+1, len(s.Stages))
 	m.beginStage()
 }
@@ -40,14 +42,14 @@ func (m *machine) nextStage() {
 func (m *machine) beginStage() {
 	s := m.s
 	s.Way, s.Up, s.Waiting, s.Best = 0, nil, false, pbx.Cause{}
-	st := s.stage()
+	st := s.Stage()
 	if st == nil {
-		m.finish(final(s.Outcome))
+		m.finish(outcome.Final(s.Outcome))
 		return
 	}
 	s.StageAt = m.now.Add(st.Timeout)
 	if st.Out != nil {
-		m.ask(forStage, nil, st.Out)
+		m.ask(state.ForStage, nil, st.Out)
 		return
 	}
 	extensions := make([]string, 0, len(st.Ring))
@@ -58,12 +60,12 @@ func (m *machine) beginStage() {
 			m.emit(pbx.Event{Type: pbx.EventOffered, Extension: p.Extension})
 		}
 	}
-	m.ask(forStage, extensions, nil)
+	m.ask(state.ForStage, extensions, nil)
 }
 
 func (m *machine) foundStage(in found) {
 	s := m.s
-	st := s.stage()
+	st := s.Stage()
 	switch {
 	case st == nil || s.Peer != "":
 	case st.Out != nil && in.Refused != nil:
@@ -75,7 +77,7 @@ func (m *machine) foundStage(in found) {
 			st.Out = inOrder(st.Out, in.Up)
 		}
 		if !m.dialWay(st) {
-			s.Best = noTrunk
+			s.Best = outcome.NoTrunk
 			m.checkStage()
 		}
 	case s.Pull != nil && s.Pull.To == pbx.ToDesk:
@@ -105,7 +107,7 @@ func (m *machine) ringStage(st *dialplan.Stage, contacts map[string][]pbx.Contac
 	}
 	s.Waiting = person // somebody without a phone has the card and may pull the call
 	if !m.anyRings() {
-		s.Best = better(s.Best, unreachable)
+		s.Best = outcome.Better(s.Best, outcome.Unreachable)
 		m.checkStage()
 	}
 }
@@ -173,7 +175,7 @@ func byPreference(contacts []pbx.Contact) []pbx.Contact {
 // rings reports whether a phone of the extension is being rung or talks.
 func (m *machine) rings(extension string) bool {
 	return slices.ContainsFunc(m.s.Legs, func(l Leg) bool {
-		return l.Role == pbx.RoleDesk && l.Party.Extension == extension && l.live()
+		return l.Role == pbx.RoleDesk && l.Party.Extension == extension && l.Live()
 	})
 }
 
@@ -184,17 +186,17 @@ func (m *machine) anyRings() bool {
 
 // ofStage reports whether the leg is a live one that the stage rings.
 func (m *machine) ofStage(l *Leg) bool {
-	return l.live() && !l.Pulled && (l.Role == pbx.RoleDesk || l.Role == pbx.RoleTrunk) && l.ID != m.s.Peer && l.ID != m.s.Caller
+	return l.Live() && !l.Pulled && (l.Role == pbx.RoleDesk || l.Role == pbx.RoleTrunk) && l.ID != m.s.Peer && l.ID != m.s.Caller
 }
 
 // stageLegGone goes on after one leg of the stage failed by itself.
 func (m *machine) stageLegGone(l *Leg, cause pbx.Cause) {
 	s := m.s
-	st := s.stage()
+	st := s.Stage()
 	if st == nil {
 		return
 	}
-	s.Best = better(s.Best, cause)
+	s.Best = outcome.Better(s.Best, cause)
 	if st.Out != nil {
 		if retriable(l, cause) {
 			s.Way++
@@ -202,7 +204,7 @@ func (m *machine) stageLegGone(l *Leg, cause pbx.Cause) {
 				return
 			}
 		}
-	} else if isDeclined(cause) {
+	} else if outcome.Declined(cause) {
 		m.decline(l.Party.Extension)
 	}
 	m.checkStage()
@@ -216,7 +218,7 @@ func (m *machine) decline(extension string) {
 	}
 	for i := range s.Legs {
 		if l := &s.Legs[i]; m.ofStage(l) && l.Party.Extension == extension {
-			m.endLeg(l, elsewhere)
+			m.endLeg(l, outcome.Elsewhere)
 		}
 	}
 }
@@ -231,7 +233,7 @@ func retriable(l *Leg, c pbx.Cause) bool {
 // keeps the stage where it is.
 func (m *machine) checkStage() {
 	s := m.s
-	st := s.stage()
+	st := s.Stage()
 	if !m.running() || st == nil || s.Peer != "" || s.Pull != nil || m.anyRings() {
 		return
 	}
@@ -239,8 +241,8 @@ func (m *machine) checkStage() {
 		m.alert()
 		return
 	}
-	if (isBusy(s.Best) || isDeclined(s.Best)) && !st.Busy && st.Out == nil {
-		m.finish(final(s.Best))
+	if (outcome.Busy(s.Best) || outcome.Declined(s.Best)) && !st.Busy && st.Out == nil {
+		m.finish(outcome.Final(s.Best))
 		return
 	}
 	m.nextStage()
@@ -250,28 +252,28 @@ func (m *machine) checkStage() {
 func (m *machine) stageTimeout() {
 	s := m.s
 	if s.Back != nil && s.Caller == "" {
-		m.finish(noAnswer)
+		m.finish(outcome.NoAnswer)
 		return
 	}
 	for i := range s.Legs {
 		if l := &s.Legs[i]; m.ofStage(l) {
-			m.endLeg(l, noAnswer)
+			m.endLeg(l, outcome.NoAnswer)
 		}
 	}
-	s.Best = noAnswer
+	s.Best = outcome.NoAnswer
 	m.nextStage()
 }
 
-func (in legRinging) apply(m *machine) { m.rang(m.s.leg(in.Leg), false) }
+func (in legRinging) apply(m *machine) { m.rang(m.s.Leg(in.Leg), false) }
 
-func (in legProgress) apply(m *machine) { m.rang(m.s.leg(in.Leg), true) }
+func (in legProgress) apply(m *machine) { m.rang(m.s.Leg(in.Leg), true) }
 
 // rang notes a provisional response. Early media counts only if it comes from
 // the outside number that was dialled: what a mobile's network plays while a
 // call is pulled to it must not replace the ringing that the caller hears.
 func (m *machine) rang(l *Leg, media bool) {
 	s := m.s
-	if !m.running() || l == nil || !l.live() || l.State == pbx.LegConfirmed || l.ID == s.Caller {
+	if !m.running() || l == nil || !l.Live() || l.State == pbx.LegConfirmed || l.ID == s.Caller {
 		return
 	}
 	first := !l.Rang
@@ -291,13 +293,13 @@ func (m *machine) rang(l *Leg, media bool) {
 
 func (in legAnswered) apply(m *machine) {
 	s := m.s
-	l := s.leg(in.Leg)
-	if !m.running() || l == nil || !l.live() || l.State == pbx.LegConfirmed || l.Role == pbx.RoleCaller {
+	l := s.Leg(in.Leg)
+	if !m.running() || l == nil || !l.Live() || l.State == pbx.LegConfirmed || l.Role == pbx.RoleCaller {
 		return
 	}
 	l.State, l.Answered = pbx.LegConfirmed, m.now
 	if l.Metered {
-		m.do(meter{l.ID, true})
+		m.do(meter{Leg: l.ID, Running: true})
 	}
 	switch {
 	case l.Role == pbx.RoleCallback:
@@ -308,7 +310,7 @@ func (in legAnswered) apply(m *machine) {
 		m.pulled(l)
 	default:
 		if s.Pull != nil {
-			m.dropPull(taken(l.Party), elsewhere)
+			m.dropPull(taken(l.Party), outcome.Elsewhere)
 		}
 		m.connect(l)
 	}
@@ -319,19 +321,19 @@ func (in legAnswered) apply(m *machine) {
 // us anywhere: there the redirection is one failed leg.
 func (in legMoved) apply(m *machine) {
 	s := m.s
-	l := s.leg(in.Leg)
-	st := s.stage()
+	l := s.Leg(in.Leg)
+	st := s.Stage()
 	if !m.running() || l == nil || !m.ofStage(l) || l.Role != pbx.RoleDesk || s.Pull != nil ||
 		st == nil || len(st.Ring) != 1 || l.Party.Extension != st.Ring[0].Extension {
 		return
 	}
-	m.do(replan{Ask: m.question(forMoved), Number: in.Number, By: l.Party.Extension})
+	m.do(replan{Ask: m.question(state.ForMoved), Number: in.Number, By: l.Party.Extension})
 }
 
 func (in replanned) apply(m *machine) {
 	s := m.s
-	st := s.stage()
-	if m.asked(in.Ask) != forMoved || !m.running() || st == nil || s.Peer != "" || s.Pull != nil {
+	st := s.Stage()
+	if m.asked(in.Ask) != state.ForMoved || !m.running() || st == nil || s.Peer != "" || s.Pull != nil {
 		return
 	}
 	if in.Plan.Refusal != nil || len(s.Stages) > maxLegs {
@@ -339,7 +341,7 @@ func (in replanned) apply(m *machine) {
 	}
 	for i := range s.Legs {
 		if l := &s.Legs[i]; m.ofStage(l) {
-			m.endLeg(l, elsewhere)
+			m.endLeg(l, outcome.Elsewhere)
 		}
 	}
 	s.Visited = in.Plan.Visited

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/outcome"
 )
 
 // closeTime is how long the legs may take to end when the PBX shuts down.
@@ -40,7 +41,7 @@ func (m *machine) finish(cause pbx.Cause) {
 
 // endLeg tells one leg to end and takes it out of the audio.
 func (m *machine) endLeg(l *Leg, cause pbx.Cause) {
-	if !l.live() {
+	if !l.Live() {
 		return
 	}
 	l.Ending = true
@@ -53,7 +54,7 @@ func (m *machine) endLeg(l *Leg, cause pbx.Cause) {
 func (m *machine) endOthers(keep func(*Leg) bool) {
 	for i := range m.s.Legs {
 		if l := &m.s.Legs[i]; !keep(l) {
-			m.endLeg(l, elsewhere)
+			m.endLeg(l, outcome.Elsewhere)
 		}
 	}
 }
@@ -101,7 +102,7 @@ func (m *machine) over() {
 }
 
 func (in legOver) apply(m *machine) {
-	l := m.s.leg(in.Leg)
+	l := m.s.Leg(in.Leg)
 	if l == nil || l.State == pbx.LegEnded {
 		return
 	}
@@ -119,55 +120,5 @@ func (in legOver) apply(m *machine) {
 		m.pullLegGone(l, in.Cause, answered)
 	default:
 		m.stageLegGone(l, in.Cause)
-	}
-}
-
-// The causes that the engine gives by itself.
-var (
-	elsewhere   = pbx.Cause{SIP: 200, Q850: 26, Text: "Call completed elsewhere", Elsewhere: true}
-	noAnswer    = pbx.Cause{SIP: 480, Q850: 19, Text: "No answer"}
-	unreachable = pbx.Cause{SIP: 480, Q850: 20, Text: "No phone is registered"}
-	noTrunk     = pbx.Cause{SIP: 503, Q850: 34, Text: "No trunk is up"}
-)
-
-// isBusy and isDeclined read a final response (RFC 3261 §21.4.24, §21.6).
-func isBusy(c pbx.Cause) bool     { return c.SIP == 486 || c.SIP == 600 }
-func isDeclined(c pbx.Cause) bool { return c.SIP == 603 || c.SIP == 600 }
-
-// better returns the more telling of two failures: somebody was rung, was
-// busy, declined, was not there; then anything else.
-func better(a, b pbx.Cause) pbx.Cause {
-	rank := func(c pbx.Cause) int {
-		switch {
-		case c == (pbx.Cause{}):
-			return 0
-		case c.Q850 == 19:
-			return 5
-		case isBusy(c):
-			return 4
-		case isDeclined(c):
-			return 3
-		case c.SIP == 480 || c.SIP == 408:
-			return 2
-		default:
-			return 1
-		}
-	}
-	if rank(b) > rank(a) {
-		return b
-	}
-	return a
-}
-
-// final is the cause as a response to the caller: redirections and answers
-// that are no failure do not leave the house.
-func final(c pbx.Cause) pbx.Cause {
-	switch {
-	case c == (pbx.Cause{}):
-		return unreachable
-	case c.SIP < 400, c.SIP == 401, c.SIP == 407, c.Elsewhere:
-		return pbx.Cause{SIP: 480, Q850: 31, Text: "The target could not take the call"}
-	default:
-		return c
 	}
 }

@@ -9,11 +9,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/state"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/dialplan"
+	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/mailbox"
 	"github.com/dipcast/dipcast/pbx/media"
@@ -47,6 +48,9 @@ type Config struct {
 	Timing   Timing
 	// Recordings records the calls of companies that want it; nil: none.
 	Recordings Recordings
+	// Journal keeps answered calls beyond the life of the process; nil: they
+	// end with it.
+	Journal journal.Store
 }
 
 // retryAfter is what a refused caller is told to wait, in seconds.
@@ -55,17 +59,19 @@ const retryAfter = 30
 // Engine runs the calls of one tenant. It implements leg.Receiver and
 // pbx.Controller. Its methods may be called from any goroutine.
 type Engine struct {
-	cfg Config
+	cfg    Config
+	states *journal.Table[State]
 
 	mu       sync.Mutex
 	calls    map[pbx.CallID]*run
 	draining bool          // no new calls but emergencies
 	closed   bool          // no new calls at all
 	idle     chan struct{} // closed and replaced whenever the last call has ended
-	tap      dialplan.Tap
+	tap      *dialplan.Guard
 	running  sync.WaitGroup
 	pool     *mailbox.Pool
 	legs     atomic.Int64 // that are not over: each has a media port
+	leaving  atomic.Bool  // another process goes on with the calls
 }
 
 var (
@@ -84,8 +90,11 @@ func New(cfg Config) *Engine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.Timing = cfg.Timing.withDefaults()
-	return &Engine{cfg: cfg, calls: make(map[pbx.CallID]*run), idle: make(chan struct{}), pool: mailbox.NewPool()}
+	cfg.Timing = cfg.Timing.WithDefaults()
+	return &Engine{
+		cfg: cfg, states: journal.NewTable[State](cfg.Journal, Kind), pool: mailbox.NewPool(), tap: dialplan.NewGuard(cfg.Now),
+		calls: make(map[pbx.CallID]*run), idle: make(chan struct{}),
+	}
 }
 
 // Receive implements leg.Receiver: it routes an incoming call. Calls above
@@ -97,12 +106,12 @@ func (e *Engine) Receive(ctx context.Context, in leg.Incoming) (leg.Listener, *l
 		return nil, &leg.Refusal{Cause: pbx.Cause{SIP: 483, Q850: 25, Text: "too many hops"}}
 	}
 	doc := e.cfg.Document()
-	from := party(doc, in.From)
+	from := dialplan.Caller(doc, in.From)
 	now := e.cfg.Now()
 	plan := dialplan.Resolve(doc, dialplan.Query{Dialled: in.Dialled, From: from, Now: now})
-	s := newState(e.cfg.NewID(), now, visible(in.Dialled), plan)
+	s := state.New(e.cfg.NewID(), now, dialplan.Visible(in.Dialled), plan)
 	s.From, s.Codec, s.Timing, s.Hops = from, in.Codec, e.cfg.Timing, max(0, in.MaxForwards-1)
-	s.begin(in.Leg.ID(), in.Leg.SIPCallID())
+	s.Begin(in.Leg.ID(), in.Leg.SIPCallID())
 	r, err := e.launch(doc, s, plan.Emergency, func(r *run) { r.legs[in.Leg.ID()] = in.Leg }, start{plan.Refusal})
 	if err != nil {
 		cause := pbx.Cause{SIP: 503, Q850: 42, Text: err.Text}
@@ -125,16 +134,22 @@ func (e *Engine) launch(doc *conf.Document, s State, emergency bool, prepare fun
 		return nil, pbx.Errorf(pbx.CodeLimit, "all %d calls of the product's limit are in use", limit)
 	}
 	s.Record = e.records(doc)
+	s.Emergency = emergency
 	r := newRun(e, doc, s)
 	r.emergency = emergency
 	prepare(r)
-	e.calls[s.ID] = r
-	e.legs.Add(int64(len(r.legs)))
-	e.running.Add(1)
 	serve := r.serve
 	r.box.Serve(func() { e.pool.Go(serve) })
+	e.enter(r)
 	r.box.Put(envelope{in: first})
 	return r, nil
+}
+
+// enter counts a call; the caller holds mu.
+func (e *Engine) enter(r *run) {
+	e.calls[r.state.ID] = r
+	e.legs.Add(int64(len(r.legs)))
+	e.running.Add(1)
 }
 
 // spareLegs are kept for emergency calls above the limit.
@@ -257,42 +272,4 @@ func (e *Engine) Close() {
 	e.mu.Unlock()
 	e.running.Wait()
 	e.pool.Close()
-}
-
-// party completes a caller: extensions get the name of the document, outside
-// numbers the form in which people write them. Names from the network lose
-// what is not printable, and their end if they are long.
-func party(doc *conf.Document, p pbx.Party) pbx.Party {
-	if p.Extension == "" {
-		p.Number = dialplan.Display(doc.Numbering, p.Number)
-		p.Name = visible(p.Name)
-		return p
-	}
-	return pbx.Party{Number: p.Extension, Name: extension(doc, p.Extension).DisplayName, Extension: p.Extension}
-}
-
-// extension returns the extension of that number, an empty one if none.
-func extension(doc *conf.Document, number string) conf.Extension {
-	for i := range doc.Extensions {
-		if doc.Extensions[i].Number == number {
-			return doc.Extensions[i]
-		}
-	}
-	return conf.Extension{}
-}
-
-// visible returns at most 64 printable characters of s.
-func visible(s string) string {
-	var b strings.Builder
-	n := 0
-	for _, c := range s {
-		if n == 64 {
-			break
-		}
-		if unicode.IsPrint(c) && c != unicode.ReplacementChar {
-			b.WriteRune(c)
-			n++
-		}
-	}
-	return strings.TrimSpace(b.String())
 }

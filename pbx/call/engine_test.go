@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/state"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/dialplan"
 	"github.com/dipcast/dipcast/pbx/leg"
@@ -148,7 +149,7 @@ func TestNamesFromTheNetwork(t *testing.T) {
 	for in, want := range map[string]string{
 		"홍길동": "홍길동", "a\r\nb\x00\u202ec": "abc", "\xff\xfe": "", strings.Repeat("x", 1000): strings.Repeat("x", 64), "\x00 y": "y",
 	} {
-		got := party(doc, pbx.Party{Trunk: "one", Number: "sip:drop table", Name: in})
+		got := dialplan.Caller(doc, pbx.Party{Trunk: "one", Number: "sip:drop table", Name: in})
 		if got.Name != want || got.Number != "" {
 			t.Errorf("%q becomes %+v", in, got)
 		}
@@ -157,14 +158,10 @@ func TestNamesFromTheNetwork(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	doc := document()
-	doc.Tenant.TimeZone = "Moon/Base"
 	e := New(Config{Document: func() *conf.Document { return doc }, Dialer: newWorld(), Sink: pbx.EventSinks{}})
 	defer e.Close()
 	if a, b := e.cfg.NewID(), e.cfg.NewID(); a == b || len(a) < 26 {
 		t.Errorf("IDs %q and %q", a, b)
-	}
-	if e.local(doc).Location() != time.UTC {
-		t.Error("an unknown zone is not UTC")
 	}
 	r := newRun(e, doc, State{})
 	if r.sound(SoundHold) != nil {
@@ -176,7 +173,7 @@ func TestAFloodOfKeysIsBounded(t *testing.T) {
 	w := newWorld()
 	e := New(Config{Document: document, Dialer: w, Sink: w})
 	defer e.Close()
-	r := newRun(e, document(), newState("c", morning, "101", dialplan.Plan{}))
+	r := newRun(e, document(), state.New("c", morning, "101", dialplan.Plan{}))
 	for range 10 * sparable {
 		r.LegDigit("in", '1', true)
 	}

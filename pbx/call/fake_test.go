@@ -82,6 +82,8 @@ func (w *world) Dial(d leg.Dial, l leg.Listener) leg.Leg {
 	return f
 }
 
+func (w *world) TakeUp(pbx.LegID, leg.Listener) (leg.Leg, bool) { return nil, false }
+
 func (w *world) Handle(e pbx.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

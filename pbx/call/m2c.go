@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/outcome"
+	"github.com/dipcast/dipcast/pbx/call/state"
 )
 
 // A call back begins with the presser's own phones: they show the other
@@ -13,7 +15,7 @@ import (
 // lift rings the presser's phones.
 func (m *machine) lift() {
 	m.s.StageAt = m.now.Add(m.s.Timing.Lift)
-	m.ask(forLift, []string{m.s.Back.Phone.Extension}, nil)
+	m.ask(state.ForLift, []string{m.s.Back.Phone.Extension}, nil)
 }
 
 func (m *machine) foundLift(in found) {
@@ -27,7 +29,7 @@ func (m *machine) foundLift(in found) {
 		}
 	}
 	if len(m.s.Legs) == 0 {
-		m.finish(unreachable)
+		m.finish(outcome.Unreachable)
 	}
 }
 
@@ -42,8 +44,8 @@ func (m *machine) lifted(l *Leg) {
 // liftFailed ends the call when no phone of the presser is left.
 func (m *machine) liftFailed(cause pbx.Cause) {
 	s := m.s
-	s.Best = better(s.Best, cause)
-	if !slices.ContainsFunc(s.Legs, func(l Leg) bool { return l.live() }) {
-		m.finish(final(s.Best))
+	s.Best = outcome.Better(s.Best, cause)
+	if !slices.ContainsFunc(s.Legs, func(l Leg) bool { return l.Live() }) {
+		m.finish(outcome.Final(s.Best))
 	}
 }

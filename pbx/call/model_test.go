@@ -43,6 +43,7 @@ func TestModel(t *testing.T) {
 			"tables":   m.anyTables,
 			"command":  m.rareCommand,
 			"nonsense": m.nonsense,
+			"crash":    m.crash,
 		})
 		m.windUp()
 	})
@@ -168,10 +169,10 @@ func (m *model) invariants() {
 		if m.hears[l.ID] != l.To || m.plays[l.ID] != l.Sound {
 			m.t.Fatalf("leg %s: the state says %q %q, the actions %q %q", l.ID, l.To, l.Sound, m.hears[l.ID], m.plays[l.ID])
 		}
-		if !l.live() && (l.To != "" || l.Sound != "") {
+		if !l.Live() && (l.To != "" || l.Sound != "") {
 			m.t.Fatalf("leg %s has ended and has media", l.ID)
 		}
-		if to := s.leg(l.To); l.To != "" && (to == nil || !to.live()) {
+		if to := s.Leg(l.To); l.To != "" && (to == nil || !to.Live()) {
 			m.t.Fatalf("leg %s is heard by a leg that has ended", l.ID)
 		}
 		if m.meters[l.ID] && l.State == pbx.LegEnded {
@@ -183,14 +184,14 @@ func (m *model) invariants() {
 	}
 	switch {
 	case s.Phase == pbx.CallOver:
-		if !s.next().IsZero() || m.events[pbx.EventEnded] != 1 {
+		if !s.Next().IsZero() || m.events[pbx.EventEnded] != 1 {
 			m.t.Fatal("over, with a deadline left or without its last event")
 		}
-	case s.next().IsZero():
+	case s.Next().IsZero():
 		m.t.Fatal("no deadline: the call could stay for ever")
 	case s.Peer != "" && !s.Ending:
-		c, p := s.leg(s.Caller), s.leg(s.Peer)
-		if !c.live() || !p.live() || c.To != p.ID || p.To != c.ID || c.State != pbx.LegConfirmed || p.State != pbx.LegConfirmed {
+		c, p := s.Leg(s.Caller), s.Leg(s.Peer)
+		if !c.Live() || !p.Live() || c.To != p.ID || p.To != c.ID || c.State != pbx.LegConfirmed || p.State != pbx.LegConfirmed {
 			m.t.Fatalf("the two who talk do not: %+v %+v", c, p)
 		}
 	}
@@ -302,7 +303,7 @@ func (m *model) windUp() {
 			m.take(legOver{Leg: m.s.Legs[i].ID})
 			continue
 		}
-		if at := m.s.next(); at.After(m.now) {
+		if at := m.s.Next(); at.After(m.now) {
 			m.now = at
 		}
 		m.take(tick{})
@@ -317,7 +318,7 @@ func (m *model) windUp() {
 		}
 	}
 	for id := range m.dialled {
-		if l := m.s.leg(id); l == nil || l.State != pbx.LegEnded || l.Ended.IsZero() {
+		if l := m.s.Leg(id); l == nil || l.State != pbx.LegEnded || l.Ended.IsZero() {
 			m.t.Fatalf("leg %s never ended", id)
 		}
 	}
@@ -343,5 +344,33 @@ func (m *model) recordingEnded() {
 	}
 	if want && (!s.Recording.Started.Equal(s.Answered) || s.Recording.Duration > s.Ended.Sub(s.Answered)) {
 		m.t.Fatalf("recording %+v of a call from %v to %v", s.Recording, s.Answered, s.Ended)
+	}
+}
+
+// crash lets another process take the call up from what the journal holds of
+// it. Of the legs that were answered most are found again, no other is.
+func (m *model) crash(t *rapid.T) {
+	if m.s.Phase == pbx.CallOver || !m.s.Talked() {
+		return
+	}
+	m.s = throughTheJournal(m.t, m.s)
+	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "ms")) * time.Millisecond)
+	var in restart
+	for _, l := range m.s.Legs {
+		if l.State == pbx.LegConfirmed && rapid.IntRange(0, 9).Draw(t, "lost") > 0 {
+			in.Live = append(in.Live, l.ID)
+		}
+	}
+	m.due = nil
+	clear(m.hears)
+	clear(m.plays)
+	clear(m.meters)
+	clear(m.ended)
+	m.taping = 0
+	m.take(in)
+	for i := range m.s.Legs {
+		if l := &m.s.Legs[i]; l.State != pbx.LegEnded && l.Metered && l.Live() && !m.meters[l.ID] && l.State == pbx.LegConfirmed {
+			m.t.Fatalf("minutes of leg %s are not counted any more", l.ID)
+		}
 	}
 }

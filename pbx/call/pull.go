@@ -6,12 +6,10 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/outcome"
+	"github.com/dipcast/dipcast/pbx/call/state"
 	"github.com/dipcast/dipcast/pbx/dialplan"
 )
-
-// notMoved ends a call whose last target did not answer after its phone had
-// hung up.
-var notMoved = pbx.Cause{SIP: 480, Q850: 19, Text: "The call could not be moved and its phone had hung up"}
 
 // resumeAtLeast is what a stage has left at least when a pull goes back to it.
 const resumeAtLeast = 5 * time.Second
@@ -36,10 +34,10 @@ func (in press) apply(m *machine) {
 		s.StageLeft, s.StageAt = s.StageAt.Sub(m.now), time.Time{}
 	}
 	if in.To == pbx.ToMobile {
-		m.ask(forPull, nil, in.Out)
+		m.ask(state.ForPull, nil, in.Out)
 		return
 	}
-	m.ask(forPull, []string{in.Phone.Extension}, nil)
+	m.ask(state.ForPull, []string{in.Phone.Extension}, nil)
 }
 
 // changeTarget ends the presser's own pull since another target was pressed.
@@ -52,13 +50,13 @@ func (m *machine) changeTarget() {
 			l.Pulled = false
 		}
 	}
-	m.dropPull(pbx.Errorf(pbx.CodeChanged, "extension %s chose another target", s.Pull.Phone.Extension), noAnswer)
+	m.dropPull(pbx.Errorf(pbx.CodeChanged, "extension %s chose another target", s.Pull.Phone.Extension), outcome.NoAnswer)
 }
 
 // mayPull says why the press comes to nothing, or nil.
 func (m *machine) mayPull(in press) *pbx.Error {
 	s := m.s
-	peer := s.leg(s.Peer)
+	peer := s.Leg(s.Peer)
 	switch {
 	case !m.running():
 		return pbx.ErrGone
@@ -67,7 +65,7 @@ func (m *machine) mayPull(in press) *pbx.Error {
 	case in.To == pbx.ToAssistant:
 		return pbx.Errorf(pbx.CodeNoAssistant, "no assistant is configured for this company")
 	case in.To != pbx.ToDesk && in.To != pbx.ToMobile:
-		return pbx.Errorf(pbx.CodeFailed, "a call cannot be pulled to %q", visible(string(in.To)))
+		return pbx.Errorf(pbx.CodeFailed, "a call cannot be pulled to %q", dialplan.Visible(string(in.To)))
 	case s.Pull != nil && s.Pull.Phone.Extension != in.Phone.Extension:
 		return taken(s.Pull.Phone.Party())
 	case s.Pull != nil && (s.Pull.To == in.To || s.Pull.Ticket != 0):
@@ -112,7 +110,7 @@ func (m *machine) foundPull(in found) {
 func (m *machine) ringDesk(contacts []pbx.Contact) {
 	s := m.s
 	p := s.Pull
-	if peer := s.leg(s.Peer); peer != nil {
+	if peer := s.Leg(s.Peer); peer != nil {
 		contacts = slices.DeleteFunc(slices.Clone(contacts), func(c pbx.Contact) bool { return c.ID == peer.Contact })
 	}
 	ringing := false
@@ -188,7 +186,7 @@ func (m *machine) refusePull(err *pbx.Error) {
 	m.do(reply{m.s.Pull.Ticket, err})
 	m.s.Pull = nil
 	if m.s.Peer == "" && !m.s.Answered.IsZero() {
-		m.finish(notMoved)
+		m.finish(outcome.NotMoved)
 		return
 	}
 	m.resume(0)
@@ -226,30 +224,18 @@ func (m *machine) pullLegGone(l *Leg, cause pbx.Cause, answered bool) {
 		m.failPull(pbx.Errorf(pbx.CodeNotConfirmed, "the mobile answered and pressed nothing"))
 		return
 	}
-	p.Best = better(p.Best, cause)
+	p.Best = outcome.Better(p.Best, cause)
 	if p.To == pbx.ToMobile && retriable(l, cause) {
 		p.Way++
 		if m.dialMobile() {
 			return
 		}
 	}
-	if p.To == pbx.ToDesk && isDeclined(cause) && !slices.Contains(s.Declined, p.Phone.Extension) {
+	if p.To == pbx.ToDesk && outcome.Declined(cause) && !slices.Contains(s.Declined, p.Phone.Extension) {
 		s.Declined = append(s.Declined, p.Phone.Extension)
 	}
-	if !slices.ContainsFunc(s.Legs, func(o Leg) bool { return o.Pulled && o.live() }) {
-		m.failPull(pullError(p.Best))
-	}
-}
-
-// pullError says why the target of a pull did not answer.
-func pullError(c pbx.Cause) *pbx.Error {
-	switch {
-	case isBusy(c), isDeclined(c):
-		return pbx.Errorf(pbx.CodeBusy, "the target is busy")
-	case c.SIP == 408, c.SIP == 480, c.SIP == 487, c.Q850 == 19:
-		return pbx.Errorf(pbx.CodeNoAnswer, "the target did not answer")
-	default:
-		return pbx.Errorf(pbx.CodeFailed, "the target could not be called: %d %s", c.SIP, visible(c.Text))
+	if !slices.ContainsFunc(s.Legs, func(o Leg) bool { return o.Pulled && o.Live() }) {
+		m.failPull(outcome.PullError(p.Best))
 	}
 }
 
@@ -288,11 +274,11 @@ func (m *machine) dropPull(err *pbx.Error, cause pbx.Cause) *Pull {
 // the stage that rang. If the presser hung up meanwhile nothing is left.
 func (m *machine) failPull(err *pbx.Error) {
 	s := m.s
-	p := m.dropPull(err, noAnswer)
+	p := m.dropPull(err, outcome.NoAnswer)
 	switch {
 	case s.Peer != "":
 	case !s.Answered.IsZero():
-		m.finish(notMoved)
+		m.finish(outcome.NotMoved)
 	case p.To == pbx.ToDesk:
 		m.beginStage() // its phones were cancelled: ring them again
 	default:
@@ -303,11 +289,11 @@ func (m *machine) failPull(err *pbx.Error) {
 // resume lets the stage go on where a pull suspended it.
 func (m *machine) resume(atLeast time.Duration) {
 	s := m.s
-	if s.Peer != "" || s.stage() == nil {
+	if s.Peer != "" || s.Stage() == nil {
 		return
 	}
 	s.StageAt, s.StageLeft = m.now.Add(max(s.StageLeft, atLeast)), 0
-	if c := s.leg(s.Caller); slices.ContainsFunc(s.Legs, func(l Leg) bool { return l.live() && l.To != "" && l.To == s.Caller }) {
+	if c := s.Leg(s.Caller); slices.ContainsFunc(s.Legs, func(l Leg) bool { return l.Live() && l.To != "" && l.To == s.Caller }) {
 		m.sound(c, "") // what the callee's network says is heard again
 	}
 	m.checkStage()

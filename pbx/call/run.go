@@ -5,11 +5,13 @@ import (
 	"context"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/dialplan"
+	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/mailbox"
 	"github.com/dipcast/dipcast/pbx/media"
@@ -42,6 +44,9 @@ type run struct {
 	ticket  int
 	// emergency is set before the goroutine starts and never changed.
 	emergency bool
+	mark      journal.Mark // of what the journal holds of the call
+	durable   atomic.Bool  // another process would go on with the call
+	done      chan struct{}
 	front     []input // answers to questions of the step before; they go first
 }
 
@@ -50,7 +55,7 @@ var _ leg.Listener = (*run)(nil)
 func newRun(e *Engine, doc *conf.Document, s State) *run {
 	return &run{
 		e: e, doc: doc, box: mailbox.New[envelope](), state: s,
-		legs: make(map[pbx.LegID]leg.Leg, 2), replies: make(map[int]chan *pbx.Error),
+		legs: make(map[pbx.LegID]leg.Leg, 2), replies: make(map[int]chan *pbx.Error), done: make(chan struct{}),
 	}
 }
 
@@ -58,7 +63,7 @@ func newRun(e *Engine, doc *conf.Document, s State) *run {
 func (r *run) snapshot() pbx.Call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state.snapshot()
+	return r.state.Snapshot()
 }
 
 // change runs f, which changes the state.
@@ -75,6 +80,13 @@ func (r *run) serve() {
 		if !ok {
 			return
 		}
+		if r.e.leaving.Load() {
+			if env.reply != nil {
+				env.reply <- pbx.ErrGone
+			}
+			r.leave()
+			return
+		}
 		r.handle(env)
 		if r.state.Phase == pbx.CallOver {
 			r.leave()
@@ -89,7 +101,7 @@ func (r *run) serve() {
 
 // remind sees to it that a tick comes at the next deadline.
 func (r *run) remind() {
-	at := r.state.next()
+	at := r.state.Next()
 	if at.Equal(r.due) {
 		return
 	}
@@ -124,6 +136,7 @@ func (r *run) leave() {
 	}
 	r.e.legs.Add(-int64(len(r.legs))) // what a fault has left
 	r.e.forget(r.state.ID)
+	close(r.done)
 }
 
 // handle feeds one input and what follows from it. A panic, which only a bug
@@ -145,7 +158,9 @@ func (r *run) handle(env envelope) {
 	r.front = append(r.front, in)
 	for len(r.front) > 0 {
 		in, r.front = r.front[0], r.front[1:]
-		for _, a := range r.step(in) {
+		actions := r.step(in)
+		r.keep()
+		for _, a := range actions {
 			r.execute(a)
 		}
 	}
@@ -194,6 +209,7 @@ func (r *run) crash() {
 		m.over()
 	})
 	r.front = nil
+	r.keep()
 	for _, a := range m.out {
 		switch a.(type) {
 		case emit, meter, hear, play:
@@ -232,7 +248,11 @@ func (r *run) execute(a action) {
 	case play:
 		r.on(a.Leg, func(l leg.Leg) { l.Media().Play(r.sound(a.Sound)) })
 	case meter:
-		r.e.meter(r.doc, a)
+		if a.Running {
+			r.e.tap.Talking(r.doc, a.Leg, a.Since)
+		} else {
+			r.e.tap.Over(r.doc, a.Leg)
+		}
 	case record:
 		r.front = append(r.front, r.record(a))
 	case endRecording:
@@ -279,7 +299,7 @@ func (r *run) on(id pbx.LegID, do func(leg.Leg)) {
 func (r *run) named(id pbx.LegID) {
 	sipCallID := r.legs[id].SIPCallID()
 	r.change(func(s *State) {
-		if l := s.leg(id); l != nil {
+		if l := s.Leg(id); l != nil {
 			l.SIPCallID = sipCallID
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/state"
 	"github.com/dipcast/dipcast/pbx/dialplan"
 )
 
@@ -33,8 +34,8 @@ type sim struct {
 
 func newSim(from pbx.Party, dialled string, written bool) *sim {
 	plan := dialplan.Resolve(document(), dialplan.Query{Dialled: dialled, From: from, Now: morning, Written: written})
-	s := newState("c", morning, dialled, plan)
-	s.From, s.Timing = from, Timing{}.withDefaults()
+	s := state.New("c", morning, dialled, plan)
+	s.From, s.Timing = from, Timing{}.WithDefaults()
 	m := &sim{s: s, now: morning, up: []string{"one", "two"}, refusal: plan.Refusal, contacts: map[string][]pbx.Contact{
 		"101": {{ID: "101-a", Extension: "101"}, {ID: "101-b", Extension: "101"}},
 		"102": {{ID: "102-a", Extension: "102"}},
@@ -46,7 +47,7 @@ func newSim(from pbx.Party, dialled string, written bool) *sim {
 // arrive is a call that came in on the leg "in".
 func arrive(from pbx.Party, dialled string) *sim {
 	m := newSim(from, dialled, false)
-	m.s.begin("in", "")
+	m.s.Begin("in", "")
 	return m
 }
 
@@ -123,7 +124,7 @@ func (m *sim) press(extension string, to pbx.PullTo) press {
 	ext := extensionOf(doc.Extensions, extension)
 	p := press{Ticket: m.ticket, To: to, Phone: dialplan.Phone{Extension: extension, Name: ext.DisplayName, AutoAnswer: ext.AutoAnswer}}
 	if to == pbx.ToMobile {
-		p.Out, p.Diverted, p.Refused = mobile(doc, ext, m.s.From, m.now)
+		p.Out, p.Diverted, p.Refused = dialplan.Mobile(doc, ext, m.s.From, m.now)
 	}
 	return p
 }
@@ -140,6 +141,8 @@ func text(a action) string {
 		return fmt.Sprintf("hear %s -> %s", a.From, cmpOr(string(a.To), "nobody"))
 	case play:
 		return fmt.Sprintf("play %s %s", a.Leg, cmpOr(a.Sound, "nothing"))
+	case meter:
+		return fmt.Sprintf("meter %s %v", a.Leg, a.Running)
 	case present:
 		return fmt.Sprintf("present %s %s", a.Leg, a.Party.Number)
 	case sendDigit:

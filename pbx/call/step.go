@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/call/state"
 	"github.com/dipcast/dipcast/pbx/dialplan"
 )
 
@@ -15,25 +16,6 @@ const (
 	// maxLegs bounds how many legs one call may make in its life.
 	maxLegs = 256
 )
-
-// newState is a call before its first step: planned and nothing done.
-func newState(id pbx.CallID, now time.Time, dialled string, plan dialplan.Plan) State {
-	if plan.To == (pbx.Party{}) {
-		plan.To.Number = dialled
-	}
-	return State{
-		ID: id, Dialled: dialled, Phase: pbx.CallRouting, Direction: plan.Direction, To: plan.To,
-		Stages: plan.Stages, Visited: plan.Visited, At: -1, Started: now,
-	}
-}
-
-// begin adds the leg that an incoming call came on.
-func (s *State) begin(id pbx.LegID, sipCallID string) {
-	s.Caller = id
-	s.Legs = append(make([]Leg, 0, 2), Leg{Leg: pbx.Leg{
-		ID: id, Role: pbx.RoleCaller, State: pbx.LegTrying, Party: s.From, Created: s.Started, SIPCallID: sipCallID,
-	}})
-}
 
 // step is the transition: what becomes of the call by the input, and what is
 // to be done. It depends on its arguments alone and changes nothing but s.
@@ -63,7 +45,7 @@ func (m *machine) do(a action) { m.out = append(m.out, a) }
 
 // emit tells an event, whose time and call it fills in.
 func (m *machine) emit(e pbx.Event) {
-	e.Time, e.Call = m.now, m.s.snapshot()
+	e.Time, e.Call = m.now, m.s.Snapshot()
 	m.do(emit{&e})
 }
 
@@ -131,14 +113,14 @@ func (m *machine) ask(purpose string, extensions []string, out *dialplan.Outside
 
 func (m *machine) question(purpose string) int {
 	m.s.Asked++
-	m.s.Asks = append(m.s.Asks, Ask{N: m.s.Asked, For: purpose})
+	m.s.Asks = append(m.s.Asks, state.Ask{N: m.s.Asked, For: purpose})
 	return m.s.Asked
 }
 
 // asked takes a question off the list and returns what it was for, empty
 // if it was not asked.
 func (m *machine) asked(n int) string {
-	i := slices.IndexFunc(m.s.Asks, func(a Ask) bool { return a.N == n })
+	i := slices.IndexFunc(m.s.Asks, func(a state.Ask) bool { return a.N == n })
 	if i < 0 {
 		return ""
 	}
@@ -153,11 +135,11 @@ func (in found) apply(m *machine) {
 		return
 	}
 	switch purpose {
-	case forStage:
+	case state.ForStage:
 		m.foundStage(in)
-	case forLift:
+	case state.ForLift:
 		m.foundLift(in)
-	case forPull:
+	case state.ForPull:
 		m.foundPull(in)
 	}
 }

@@ -101,7 +101,7 @@ func situations() map[string]func() *sim {
 func inputs(m *sim) []input {
 	ids := []pbx.LegID{"in", "nobody"}
 	for _, id := range []pbx.LegID{"c-1", "c-3", "c-4"} {
-		if m.s.leg(id) != nil {
+		if m.s.Leg(id) != nil {
 			ids = append(ids, id)
 		}
 	}
@@ -187,7 +187,7 @@ func TestDeadlines(t *testing.T) {
 		t.Run(situation, func(t *testing.T) {
 			m := prepare()
 			for range 20 {
-				at := m.s.next()
+				at := m.s.Next()
 				if at.IsZero() {
 					break
 				}
@@ -202,7 +202,7 @@ func TestDeadlines(t *testing.T) {
 				}
 			}
 			if m.s.Phase != pbx.CallOver {
-				t.Errorf("the call is still %s, next deadline %s", m.s.Phase, m.s.next())
+				t.Errorf("the call is still %s, next deadline %s", m.s.Phase, m.s.Next())
 			}
 		})
 	}

@@ -150,7 +150,7 @@ func ended(id string) pbx.Event { return pbx.Event{Type: pbx.EventEnded, Call: c
 func TestRecorderWaitsForAFailingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{broken: true, added: make(chan pbx.CallID, 10)}
-		r := NewRecorder(s, slog.New(slog.DiscardHandler))
+		r := NewRecorder(s, slog.New(slog.DiscardHandler), nil)
 		r.Handle(ended("1"))
 		r.Handle(ended("2"))
 		synctest.Wait()
@@ -172,7 +172,7 @@ func TestRecorderWaitsForAFailingStore(t *testing.T) {
 func TestRecorderIsBoundedAndSaysWhatIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{broken: true}
-		r := newRecorder(s, slog.New(slog.DiscardHandler), 3)
+		r := newRecorder(s, slog.New(slog.DiscardHandler), nil, 3)
 		for i := range 5 {
 			r.Handle(ended(fmt.Sprint(i)))
 		}
@@ -190,7 +190,7 @@ func TestRecorderIsBoundedAndSaysWhatIsLost(t *testing.T) {
 
 func TestRecorderWritesWhatWaitsAtClose(t *testing.T) {
 	s := &store{}
-	r := NewRecorder(s, slog.New(slog.DiscardHandler))
+	r := NewRecorder(s, slog.New(slog.DiscardHandler), nil)
 	for i := range 100 {
 		r.Handle(ended(fmt.Sprint(i)))
 	}
@@ -222,7 +222,7 @@ func (s *batches) AddAll(ctx context.Context, list []pbx.CDR) error {
 func TestRecorderWritesTogetherWhatWaitsTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &batches{store: store{broken: true}}
-		r := newRecorder(s, slog.New(slog.DiscardHandler), 150)
+		r := newRecorder(s, slog.New(slog.DiscardHandler), nil, 150)
 		for i := range 160 {
 			r.Handle(ended(fmt.Sprint(i)))
 		}
@@ -246,7 +246,7 @@ func TestRecorderWritesTogetherWhatWaitsTogether(t *testing.T) {
 func TestCallsThatEndTogetherAreWrittenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &batches{}
-		r := NewRecorder(s, slog.New(slog.DiscardHandler))
+		r := NewRecorder(s, slog.New(slog.DiscardHandler), nil)
 		r.Handle(ended("1"))
 		time.Sleep(gather / 2) //nolint:forbidigo // synctest's clock
 		r.Handle(ended("2"))

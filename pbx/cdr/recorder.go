@@ -41,6 +41,7 @@ type Stats struct {
 type Recorder struct {
 	store pbx.CDRStore
 	log   *slog.Logger
+	safe  func(pbx.CallID)
 	limit int
 	wake  chan struct{}
 	stop  context.CancelFunc
@@ -52,15 +53,16 @@ type Recorder struct {
 	closed bool
 }
 
-// NewRecorder starts a recorder; Close ends it.
-func NewRecorder(store pbx.CDRStore, log *slog.Logger) *Recorder {
-	return newRecorder(store, log, waiting)
+// NewRecorder starts a recorder; Close ends it. safe is told each record that
+// the store has taken; may be nil.
+func NewRecorder(store pbx.CDRStore, log *slog.Logger, safe func(pbx.CallID)) *Recorder {
+	return newRecorder(store, log, safe, waiting)
 }
 
-func newRecorder(store pbx.CDRStore, log *slog.Logger, limit int) *Recorder {
+func newRecorder(store pbx.CDRStore, log *slog.Logger, safe func(pbx.CallID), limit int) *Recorder {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Recorder{
-		store: store, log: log, limit: limit,
+		store: store, log: log, safe: safe, limit: limit,
 		wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
 	}
 	go r.run(ctx)
@@ -199,6 +201,11 @@ func (r *Recorder) first() []pbx.CDR {
 // written drops the records just written, but for those that Handle gave up in
 // the meantime to make room.
 func (r *Recorder) written(list []pbx.CDR) {
+	if r.safe != nil {
+		for i := range list {
+			r.safe(list[i].ID)
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.Written += len(list)

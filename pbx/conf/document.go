@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -89,6 +91,27 @@ type Numbering struct {
 	AreaCode      string   `json:"areaCode"`      // with the trunk 0, "02"
 	OutsidePrefix string   `json:"outsidePrefix"` // digits dialled for an outside line, may be empty
 	Emergency     []string `json:"emergency"`     // dialled with or without the prefix, always permitted
+}
+
+// CodecsOf are the codecs for legs over a trunk, or to phones if it is empty, in
+// order of preference.
+func (d *Document) CodecsOf(trunk string) []string {
+	if i := slices.IndexFunc(d.Trunks, func(t Trunk) bool { return t.Name == trunk }); i >= 0 {
+		if c := d.Trunks[i].Codecs; len(c) > 0 {
+			return c
+		}
+	}
+	if len(d.Media.Codecs) > 0 {
+		return d.Media.Codecs
+	}
+	return []string{"PCMA", "PCMU"}
+}
+
+// IsEmergency reports whether an emergency number was dialled, with or without
+// the outside prefix.
+func (n *Numbering) IsEmergency(dialled string) bool {
+	return slices.Contains(n.Emergency, dialled) ||
+		n.OutsidePrefix != "" && slices.Contains(n.Emergency, strings.TrimPrefix(dialled, n.OutsidePrefix))
 }
 
 // Media is what audio the tenant's calls may use.

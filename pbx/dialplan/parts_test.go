@@ -96,8 +96,8 @@ func TestTapDay(t *testing.T) {
 	evening := time.Date(2026, 3, 4, 23, 50, 0, 0, seoul)
 	minute := func(n int) time.Time { return evening.Add(time.Duration(n) * time.Minute) }
 	tap.Over("never talked", minute(0))
-	tap.Talking("a", minute(0))
-	tap.Talking("b", minute(0))
+	tap.Talking("a", minute(0), minute(0))
+	tap.Talking("b", minute(0), minute(0))
 	tap.Over("a", minute(4))
 	if used := tap.Used(minute(5)); used != 9*time.Minute {
 		t.Errorf("used %s", used)

@@ -41,13 +41,17 @@ func (t *Tap) Admit(limits conf.Outbound, now time.Time) *Refusal {
 	return nil
 }
 
-// Talking notes that an outside leg was answered.
-func (t *Tap) Talking(leg pbx.LegID, now time.Time) {
+// Talking notes that an outside leg was answered at that time; what it talked
+// before today does not count.
+func (t *Tap) Talking(leg pbx.LegID, since, now time.Time) {
 	t.turn(now)
+	if since.Before(t.day) {
+		since = t.day
+	}
 	if t.talking == nil {
 		t.talking = make(map[pbx.LegID]time.Time)
 	}
-	t.talking[leg] = now
+	t.talking[leg] = since
 }
 
 // Over notes that a leg is over; one that never talked costs nothing.

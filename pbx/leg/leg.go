@@ -103,6 +103,10 @@ type Dialer interface {
 	// Dial begins a leg and returns it at once. Everything that can go wrong
 	// is told as LegOver, also a target that cannot be reached at all.
 	Dial(d Dial, l Listener) Leg
+	// TakeUp goes on with an answered leg of an earlier process: its dialog and its
+	// media go on. It reports false if nothing is known of it. A leg whose peer
+	// turns out to be gone tells LegOver, as any other does.
+	TakeUp(id pbx.LegID, l Listener) (Leg, bool)
 	// Contacts returns the unexpired bindings of an extension.
 	Contacts(extension string) []pbx.Contact
 	// TrunkUp reports whether the trunk can take a call now: it exists, is

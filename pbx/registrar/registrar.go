@@ -88,6 +88,9 @@ func New(cfg Config) *Registrar {
 	}
 }
 
+// SetStore keeps registrations in a store; it is called before Load and Run.
+func (r *Registrar) SetStore(s pbx.ContactStore) { r.cfg.Store = s }
+
 // Load takes the bindings of an earlier process from the store.
 func (r *Registrar) Load(ctx context.Context) error {
 	if r.cfg.Store == nil {

@@ -85,6 +85,7 @@ func TestReport(t *testing.T) {
 	got.Trunks = nil
 	want := conf.Report{
 		Version: conf.ReportVersion, Tenant: "acme/acme", Program: "test", Generation: "1", Registrations: 2, DatabaseUp: true,
+		Journal: conf.JournalVersion,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -20,7 +20,7 @@ func (s *Server) handsOver(ctx context.Context) bool {
 }
 
 // journals reports whether another process can take up this one's calls.
-func (s *Server) journals() bool { return false }
+func (s *Server) journals() bool { return s.journal != nil }
 
 // journalVersion is conf.Report.Journal.
 func (s *Server) journalVersion() int {

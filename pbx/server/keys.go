@@ -51,6 +51,7 @@ type keys struct {
 	apiToken string
 	session  []byte // signs the console's cookies
 	tokens   []byte // seals the tokens of the bot's buttons
+	journal  []byte // seals the journal of live calls
 }
 
 func loadKeys(dir, apiToken, sessionKey string) (keys, error) {
@@ -65,10 +66,17 @@ func loadKeys(dir, apiToken, sessionKey string) (keys, error) {
 			return keys{}, err
 		}
 	}
+	// A key of its own: what is in the journal must be read by a process with
+	// another document.
+	journalKey, err := keptSecret(filepath.Join(dir, "journal-key"))
+	if err != nil {
+		return keys{}, err
+	}
 	return keys{
 		apiToken: apiToken,
 		session:  derive(sessionKey, forSessions),
 		tokens:   derive(sessionKey, forButtons),
+		journal:  derive(journalKey, forJournal),
 	}, nil
 }
 
@@ -76,6 +84,7 @@ func loadKeys(dir, apiToken, sessionKey string) (keys, error) {
 const (
 	forSessions = "console sessions"
 	forButtons  = "bot buttons"
+	forJournal  = "journal of live calls"
 )
 
 // derive makes a key for one purpose, so that no two uses share one.

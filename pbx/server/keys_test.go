@@ -51,7 +51,7 @@ func TestKeysOfTheDocumentWin(t *testing.T) {
 	if k.apiToken != "the-token-of-the-document" {
 		t.Errorf("token %q", k.apiToken)
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != "journal-key" {
 		t.Errorf("files were made although the document has the keys: %v %v", entries, err)
 	}
 }

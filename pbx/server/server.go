@@ -20,6 +20,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/call"
 	"github.com/dipcast/dipcast/pbx/cdr"
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/audiofile"
@@ -72,10 +73,12 @@ type Server struct {
 	doc      atomic.Pointer[conf.Document]
 	standing atomic.Pointer[standing]
 
+	journal  *journal.Journal
 	store    *store.DB
 	pool     *rtpio.Pool
 	agent    *sipua.Agent
 	engine   *call.Engine
+	sinks    *fan
 	recorder *cdr.Recorder
 	tapes    *record.Recorder
 	metrics  *metrics.Set
@@ -129,7 +132,9 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 		return s, err
 	}
 	for _, open := range []func(context.Context, []netip.Addr, []netip.Addr) error{
-		s.openStore, s.openMedia, s.openRecordings, s.openSIP, s.openCalls, s.openBot, s.openWeb,
+		// What live calls need comes first: their callers wait.
+		s.openJournal, s.openMedia, s.openRecordings, s.openSIP, s.openCalls,
+		s.openStore, s.openRecorder, s.openBot, s.openWeb,
 	} {
 		if err := open(ctx, bind, advertise); err != nil {
 			return s, err
@@ -187,7 +192,7 @@ func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err e
 	}, s.log)
 	s.agent, err = sipua.New(sipua.Config{
 		Document: s.document(), Advertise: advertise, Bind: bind, Port: s.document().Network.Ports.SIP,
-		Keeper: s.opts.Keeper, Media: s.pool, Store: s.store, Log: s.log, Banned: s.guard.Ban,
+		Keeper: s.opts.Keeper, Media: s.pool, Journal: s.journal, Log: s.log, Banned: s.guard.Ban,
 	})
 	if err != nil {
 		return err
@@ -211,31 +216,49 @@ func (s *Server) openRecordings(context.Context, []netip.Addr, []netip.Addr) (er
 	return err
 }
 
-// fan hands events to sinks that are made after the engine.
-type fan struct{ sinks pbx.EventSinks }
-
-func (f *fan) Handle(e pbx.Event) { f.sinks.Handle(e) }
-
-func (s *Server) openCalls(_ context.Context, _, _ []netip.Addr) error {
+// openCalls makes the engine. Its sinks come later: what happens meanwhile to
+// the calls of the process before waits for them.
+func (s *Server) openCalls(context.Context, []netip.Addr, []netip.Addr) error {
 	prompts, err := audiofile.LoadPrompts(filepath.Join(s.opts.DataDir, "prompts"), s.document().Tenant.Locale)
 	if err != nil {
 		// A damaged recording is no reason to take no calls: tones stand in.
 		s.log.Error("a recorded prompt cannot be used", "error", err)
 	}
-	s.works = &worksLink{log: s.log, observe: s.metrics.Works, dropped: func(error) { s.metrics.Dropped() }}
-	s.onClose(s.works.Close)
-	s.recorder = cdr.NewRecorder(s.store, s.log)
+	s.sinks = &fan{}
+	s.engine = call.New(call.Config{
+		Document: s.document, Dialer: s.agent, Sink: s.sinks, Sounds: sounds{prompts},
+		Log: s.log, Timing: s.opts.CallTiming, Recordings: s.tapes, Journal: s.journal,
+	})
+	s.onClose(s.leaveCalls)
+	s.takeUp()
+	s.agent.SetReceiver(s.engine)
+	s.hold = &holder{calls: s.engine, edge: s.agent, log: s.log}
+	s.onClose(s.hold.end)
+	return nil
+}
+
+// openRecorder begins to write call records and to read registrations.
+func (s *Server) openRecorder(ctx context.Context, _, _ []netip.Addr) error {
+	if err := s.agent.Load(ctx, s.store); err != nil {
+		return err
+	}
+	s.recorder = cdr.NewRecorder(s.store, s.log, s.engine.Recorded)
 	s.onClose(func() {
 		if lost := s.recorder.Close(); lost > 0 {
 			s.log.Error("call records were lost", "records", lost)
 		}
 	})
-	sinks := &fan{}
-	s.engine = call.New(call.Config{
-		Document: s.document, Dialer: s.agent, Sink: sinks, Sounds: sounds{prompts},
-		Log: s.log, Timing: s.opts.CallTiming, Recordings: s.tapes,
-	})
-	s.onClose(s.engine.Close)
+	return nil
+}
+
+// sounds gives the engine its prompts.
+type sounds struct{ prompts *audiofile.Prompts }
+
+func (s sounds) Sound(name string) media.Source { return s.prompts.Source(audiofile.Prompt(name)) }
+
+func (s *Server) openBot(context.Context, []netip.Addr, []netip.Addr) (err error) {
+	s.works = &worksLink{log: s.log, observe: s.metrics.Works, dropped: func(error) { s.metrics.Dropped() }}
+	s.onClose(s.works.Close)
 	s.bot, err = bot.New(bot.Options{
 		Config: botConfig(s.document()), Tenant: s.document().Tenant.Namespace + "/" + s.document().Tenant.Name,
 		Key: s.keys.tokens, Control: s.engine, Messenger: s.works,
@@ -246,19 +269,7 @@ func (s *Server) openCalls(_ context.Context, _, _ []netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	sinks.sinks = pbx.EventSinks{s.metrics, s.recorder, s.bot}
-	s.agent.SetReceiver(s.engine)
-	s.hold = &holder{calls: s.engine, edge: s.agent, log: s.log}
-	s.onClose(s.hold.end)
-	return nil
-}
-
-// sounds gives the engine its prompts.
-type sounds struct{ prompts *audiofile.Prompts }
-
-func (s sounds) Sound(name string) media.Source { return s.prompts.Source(audiofile.Prompt(name)) }
-
-func (s *Server) openBot(context.Context, []netip.Addr, []netip.Addr) error {
+	s.sinks.open(pbx.EventSinks{s.metrics, s.recorder, s.bot})
 	return s.works.Apply(s.document())
 }
 
@@ -270,7 +281,7 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 	s.web, err = web.New(web.Options{
 		Config: config, CDRs: s.store, Control: s.engine, Recording: s.tapes.Open,
 		Registrations: s.registrations, Deliver: s.press, Healthy: s.healthy, Ready: s.ready, Log: s.log,
-		Hooks:          web.Hooks{Callback: s.metrics.Callback},
+		Hooks: web.Hooks{Callback: s.metrics.Callback}, Journal: s.journal,
 		TrustedProxies: loopback(), // a reverse proxy on the same machine
 	})
 	if err != nil {
@@ -325,12 +336,11 @@ func (s *Server) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			if s.handsOver(ctx) {
-				s.opts.Keeper.HandOver()
-				s.pool.Leave() // at once: what comes now waits for the next process
+				s.handOver()
 			} else {
 				s.drain(ctx)
+				s.engine.Close()
 			}
-			s.engine.Close()
 			stop()
 		case <-inner.Done():
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/load"
@@ -45,7 +47,8 @@ type Config struct {
 	Keeper keeper.Keeper
 	// Receiver takes incoming calls; SetReceiver may hand it in later.
 	Receiver leg.Receiver
-	// Store keeps registrations; nil keeps them in memory alone.
+	// Store keeps registrations; nil keeps them in memory alone, or in what
+	// Load hands in later.
 	Store pbx.ContactStore
 	// Resolver looks up the names of trunks; nil = net.DefaultResolver.
 	Resolver edge.Resolver
@@ -59,6 +62,9 @@ type Config struct {
 	Banned func(netip.Addr, time.Duration)
 	// OnTrunk is told each change of a trunk's status; may be nil.
 	OnTrunk func(trunk.Status)
+	// Journal keeps answered legs beyond the life of the process; nil: they end
+	// with it.
+	Journal journal.Store
 	Log     *slog.Logger     // nil = silent
 	Now     func() time.Time // nil = time.Now
 	Rand    io.Reader        // nil = crypto/rand
@@ -102,7 +108,7 @@ func New(cfg Config) (*Agent, error) {
 		a.SetReceiver(cfg.Receiver)
 	}
 	a.registrar = registrar.New(registrar.Config{
-		Store: cfg.Store, Now: cfg.Now, Log: cfg.Log, Limits: a.limits,
+		Now: cfg.Now, Log: cfg.Log, Limits: a.limits,
 		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires,
 	})
 	if err := a.build(); err != nil {
@@ -110,7 +116,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	if err := a.registrar.Load(ctx); err != nil {
+	if err := a.Load(ctx, cfg.Store); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -119,6 +125,16 @@ func New(cfg Config) (*Agent, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// Load reads the registrations of an earlier process and keeps new ones in the
+// store from now on. New does it if it has the store; else it must be done
+// before Run.
+func (a *Agent) Load(ctx context.Context, store pbx.ContactStore) error {
+	if store != nil {
+		a.registrar.SetStore(store)
+	}
+	return a.registrar.Load(ctx)
 }
 
 // startTimeout bounds what New does.
@@ -161,6 +177,7 @@ func (a *Agent) build() error {
 	a.legs = legs.New(legs.Config{
 		Sender: a.edge, Media: a.cfg.Media, Receiver: a.currentReceiver, Document: a.document,
 		Trunks: a.trunks, Log: a.cfg.Log, NewID: a.edge.Token, Pick: a.edge.Pick,
+		Journal: a.cfg.Journal, Reach: a.reach, Now: a.cfg.Now,
 	})
 	return nil
 }
@@ -286,6 +303,32 @@ func (a *Agent) Legs() int { return a.legs.Count() }
 
 // Dial implements leg.Dialer.
 func (a *Agent) Dial(d leg.Dial, l leg.Listener) leg.Leg { return a.legs.Dial(d, l) }
+
+// TakeUp implements leg.Dialer.
+func (a *Agent) TakeUp(id pbx.LegID, l leg.Listener) (leg.Leg, bool) { return a.legs.TakeUp(id, l) }
+
+// EndRest hangs up the legs of an earlier process that no call has taken up.
+func (a *Agent) EndRest() { a.legs.EndRest() }
+
+// HandOver leaves the answered legs to another process, without a word to
+// their peers, and makes Run return. The sockets are closed; the trunks' and
+// phones' registrations stay.
+func (a *Agent) HandOver() {
+	a.edge.End()
+	a.legs.HandOver()
+	a.trunks.Leave()
+}
+
+// reach returns where a phone is found whose connection has ended: at its host
+// by its new one, or where its binding says that it listens.
+func (a *Agent) reach(extension string, was edge.Hop) (edge.Hop, bool) {
+	for _, c := range a.Contacts(extension) {
+		if strings.EqualFold(c.Transport, was.Transport) && c.Source.Addr().Unmap() == was.Addr.Addr().Unmap() {
+			return edge.Hop{Transport: was.Transport, Addr: c.Source}, true
+		}
+	}
+	return edge.Hop{}, false
+}
 
 // Contacts implements leg.Dialer. The binding of a phone whose TCP connection
 // is gone leads to where the phone said that it listens.

@@ -48,6 +48,7 @@ type Set struct {
 	cfg    Config
 	mu     sync.Mutex // serialises Apply, Close and the rebuilding of the matcher
 	closed bool
+	left   bool // carriers keep our registrations
 	wg     sync.WaitGroup
 	view   atomic.Pointer[view]
 	match  atomic.Pointer[matcher]
@@ -167,14 +168,21 @@ func (s *Set) Apply(trunks []conf.Trunk) (map[string]Plan, error) {
 	return plans, nil
 }
 
+// Leave is Close for a set that goes on in another process: registrations with
+// carriers stay.
+func (s *Set) Leave() { s.end(false) }
+
 // Close unregisters and stops every trunk and waits for all goroutines; it
 // takes two seconds at most for carriers that do not answer.
-func (s *Set) Close() {
+func (s *Set) Close() { s.end(true) }
+
+func (s *Set) end(unregister bool) {
 	s.mu.Lock()
 	s.closed = true
 	for _, e := range s.view.Load().sorted {
-		e.owner.stop(true)
+		e.owner.stop(unregister && !s.left)
 	}
+	s.left = s.left || !unregister
 	s.mu.Unlock()
 	s.wg.Wait()
 }

@@ -75,12 +75,15 @@ func (s *Server) accept(w http.ResponseWriter, body []byte) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
+	p := press{sum: sum, body: body}
+	s.presses.keep(p, s.opts.Now())
 	select {
-	case s.callbacks <- body:
+	case s.callbacks <- p:
 		s.observe("accepted")
 		w.WriteHeader(http.StatusOK)
 	default:
 		s.seen.forget(sum) // should it come again, it is welcome
+		s.presses.forget(sum)
 		s.observe("overflow")
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many callbacks wait", http.StatusServiceUnavailable)
@@ -99,10 +102,11 @@ func (s *Server) deliver(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case body := <-s.callbacks:
+		case p := <-s.callbacks:
 			if s.opts.Deliver != nil {
-				s.opts.Deliver(ctx, body)
+				s.opts.Deliver(ctx, p.body)
 			}
+			s.presses.done(p, s.opts.Now())
 		}
 	}
 }
@@ -111,6 +115,9 @@ func (s *Server) deliver(ctx context.Context) {
 type replayFilter struct {
 	limit  int
 	window time.Duration
+
+	// dropped is told a hash that is forgotten; may be nil.
+	dropped func(sum [sha256.Size]byte)
 
 	mu    sync.Mutex
 	until map[[sha256.Size]byte]time.Time
@@ -131,6 +138,9 @@ func (f *replayFilter) first(sum [sha256.Size]byte, now time.Time) bool {
 			break
 		}
 		delete(f.until, f.order[0])
+		if f.dropped != nil {
+			f.dropped(f.order[0])
+		}
 		f.order = f.order[1:]
 	}
 	if _, seen := f.until[sum]; seen {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/journal"
 )
 
 // Extension is one number and the NAVER WORKS user behind it.
@@ -94,8 +95,11 @@ type Options struct {
 	// sources are told apart for rate limits, whatever the Config says.
 	TrustedProxies []netip.Prefix
 	Hooks          Hooks
-	Client         *http.Client     // to the OpenID provider; nil = its own, with the Config's RootCAs
-	Log            *slog.Logger     // nil = discard
-	Now            func() time.Time // nil = time.Now
-	Rand           io.Reader        // nil = crypto/rand
+	// Journal keeps callbacks from their 200 until they were served, so that
+	// the death of the process loses none; nil: it does.
+	Journal journal.Store
+	Client  *http.Client     // to the OpenID provider; nil = its own, with the Config's RootCAs
+	Log     *slog.Logger     // nil = discard
+	Now     func() time.Time // nil = time.Now
+	Rand    io.Reader        // nil = crypto/rand
 }

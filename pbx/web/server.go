@@ -25,7 +25,8 @@ type Server struct {
 	site    atomic.Pointer[site]
 	handler http.Handler
 
-	callbacks chan []byte
+	callbacks chan press
+	presses   *presses
 	seen      *replayFilter
 	denied    *limiter // wrong bearer tokens and signatures, by source
 	signIns   *limiter // sign-ins, by source
@@ -55,7 +56,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts:      o,
-		callbacks: make(chan []byte, callbackQueue),
+		callbacks: make(chan press, callbackQueue),
 		seen:      newReplayFilter(maxSeen, replayWindow),
 		denied:    newLimiter(10, 30*time.Second, o.Now),
 		signIns:   newLimiter(20, 3*time.Second, o.Now),
@@ -63,6 +64,7 @@ func New(o Options) (*Server, error) {
 	if err := s.Apply(o.Config); err != nil {
 		return nil, err
 	}
+	s.presses = newPresses(o.Journal, s.seen, o.Now())
 	s.handler = s.routes()
 	return s, nil
 }
@@ -134,10 +136,12 @@ func sameSignIn(a, b Config) bool {
 // userKey makes two ways to write one NAVER WORKS user equal.
 func userKey(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// Run serves verified callbacks until ctx ends, then waits for those under
-// way. Callbacks that still wait are lost, as they are when a process dies.
+// Run serves verified callbacks until ctx ends, those that an earlier process
+// has left first, then waits for those under way. Callbacks that still wait are
+// in the journal for the next process.
 func (s *Server) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
+	workers.Go(func() { s.deliverLeft(ctx) })
 	for range callbackWorkers {
 		workers.Go(func() { s.deliver(ctx) })
 	}

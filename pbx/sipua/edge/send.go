@@ -105,6 +105,17 @@ func (e *Edge) Send(req *sip.Request, to Hop) error {
 	return e.txns.Send(req, f)
 }
 
+// Repeat writes a response whose transaction an earlier process had.
+func (e *Edge) Repeat(text string, to Hop) error {
+	ctx, done := e.context(streamTimeout)
+	defer done()
+	f, err := e.flow(ctx, to)
+	if err != nil {
+		return err
+	}
+	return f.Send([]byte(text))
+}
+
 // flow returns the way to a hop: the UDP socket of its family, the TCP
 // connection that is open, or a new one.
 func (e *Edge) flow(ctx context.Context, to Hop) (*gate.Flow, error) {

@@ -2,8 +2,8 @@ package legs
 
 import (
 	"log/slog"
-	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
@@ -57,7 +57,9 @@ type sipLeg struct {
 	change  change
 	digits  digitQueue
 
-	refresh, expiry, retry mailbox.Alarm
+	began time.Time // the session's interval (RFC 4028)
+
+	refresh, expiry, retry, later mailbox.Alarm
 }
 
 var _ leg.Leg = (*sipLeg)(nil)
@@ -66,9 +68,9 @@ var _ leg.Leg = (*sipLeg)(nil)
 func (t *Table) newLeg(id pbx.LegID, callID, localTag string) *sipLeg {
 	l := &sipLeg{
 		id: id, t: t, callID: callID, localTag: localTag, doc: t.cfg.Document(),
-		box: mailbox.New(), done: make(chan struct{}), port: noPort{}, release: func() {},
+		box: mailbox.New(), done: make(chan struct{}), port: media.None{}, release: func() {},
 	}
-	l.refresh.Box, l.expiry.Box, l.retry.Box = l.box, l.box, l.box
+	l.refresh.Box, l.expiry.Box, l.retry.Box, l.later.Box = l.box, l.box, l.box, l.box
 	return l
 }
 
@@ -119,7 +121,9 @@ func (l *sipLeg) work() {
 func (l *sipLeg) finished() bool { return l.told && l.open == 0 }
 
 func (l *sipLeg) exit() {
-	l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the PBX shuts down"})
+	if !l.leave() {
+		l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the PBX shuts down"})
+	}
 	l.box.Close()
 	if l.uac != nil {
 		l.uac.next.Stop()
@@ -133,13 +137,13 @@ func (l *sipLeg) exit() {
 }
 
 func (l *sipLeg) stopAlarms() {
-	for _, a := range []*mailbox.Alarm{&l.refresh, &l.expiry, &l.retry} {
+	for _, a := range []*mailbox.Alarm{&l.refresh, &l.expiry, &l.retry, &l.later} {
 		a.Stop()
 	}
 	if l.uas != nil {
 		l.uas.resend.Stop()
 		l.uas.minute.Stop()
-		l.uas.in.settle()
+		l.uas.in.Settle()
 	}
 	l.acked()
 }
@@ -155,6 +159,7 @@ func (l *sipLeg) over(c pbx.Cause) {
 		l.dlg.State = dialog.Terminated
 	}
 	l.stopAlarms()
+	l.t.vault.Delete(l.id)
 	if c.Q850 == 0 {
 		c.Q850 = message.Q850(c.SIP)
 	}
@@ -226,14 +231,4 @@ func (l *sipLeg) setHeld() {
 }
 
 // codecs are the codecs for this leg, in order of preference.
-func (l *sipLeg) codecs() []string {
-	if i := slices.IndexFunc(l.doc.Trunks, func(t conf.Trunk) bool { return t.Name == l.trunk }); i >= 0 {
-		if c := l.doc.Trunks[i].Codecs; len(c) > 0 {
-			return c
-		}
-	}
-	if len(l.doc.Media.Codecs) > 0 {
-		return l.doc.Media.Codecs
-	}
-	return []string{"PCMA", "PCMU"}
-}
+func (l *sipLeg) codecs() []string { return l.doc.CodecsOf(l.trunk) }

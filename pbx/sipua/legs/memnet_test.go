@@ -54,6 +54,8 @@ type memnet struct {
 	// noPorts makes Allocate fail.
 	noPorts bool
 	doc     *conf.Document // in force
+	taken   bool           // Restore fails
+	own     netip.Addr     // our address, if it is another than ourAddr
 }
 
 // sent is one message of ours.
@@ -219,6 +221,9 @@ func (w *memnet) Allocate(_ netip.Addr, n media.Notices) (media.Port, error) {
 func (w *memnet) Restore(s media.PortState, n media.Notices) (media.Port, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.taken {
+		return nil, errTaken
+	}
 	p := &fakePort{w: w, n: n, local: s.Local}
 	w.ports = append(w.ports, p)
 	return p, nil
@@ -296,6 +301,14 @@ func (w *memnet) record(m sip.Message, to edge.Hop) error {
 
 var quiet = slog.New(slog.DiscardHandler)
 
+func (w *memnet) Repeat(text string, to edge.Hop) error {
+	m, err := sip.ParseMessage([]byte(text))
+	if err != nil {
+		return err
+	}
+	return w.record(m, to)
+}
+
 func (w *memnet) Transact(_ context.Context, req *sip.Request, to edge.Hop, tell txn.Tell) (edge.Transaction, error) {
 	w.mu.Lock()
 	w.ids++
@@ -359,6 +372,9 @@ func (w *memnet) Send(req *sip.Request, to edge.Hop) error {
 }
 
 func (w *memnet) Contact(edge.Hop) sip.Uri {
+	if w.own.IsValid() {
+		return sip.Uri{Scheme: "sip", Host: w.own.String(), Port: 5060}
+	}
 	return sip.Uri{Scheme: "sip", Host: ourAddr.Addr().String(), Port: 5060}
 }
 

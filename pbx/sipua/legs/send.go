@@ -2,7 +2,6 @@ package legs
 
 import (
 	"context"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -12,25 +11,13 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/exchange"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
 // minute is how often a ringing phone repeats its 18x.
 const minute = time.Minute
-
-// hopOf returns where a request came from.
-func hopOf(m interface {
-	Source() string
-	Transport() string
-},
-) (edge.Hop, bool) {
-	a, err := netip.ParseAddrPort(m.Source())
-	if err != nil {
-		return edge.Hop{}, false
-	}
-	return edge.Hop{Transport: strings.ToUpper(m.Transport()), Addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, true
-}
 
 // onResponse is told each response of a transaction and, with a nil response,
 // that it ended without a final one. It runs in the leg's goroutine.
@@ -169,40 +156,20 @@ func (l *sipLeg) route(d *dialog.Dialog) {
 		return
 	}
 	l.hopURI = next
-	var uri sip.Uri
-	if sip.ParseUri(next, &uri) != nil {
-		return
-	}
-	transport := l.hop.Transport
-	if t, ok := uri.UriParams.Get("transport"); ok {
-		transport = strings.ToUpper(t)
-	}
-	if transport != "UDP" && transport != "TCP" {
-		return
-	}
 	ctx, cancel := context.WithTimeout(l.t.ctx, l.t.cfg.Timers.Send)
 	defer cancel()
-	hops, err := l.t.cfg.Sender.Resolve(ctx, &uri, transport)
-	if err != nil || len(hops) == 0 {
-		return
+	if h, ok := exchange.Next(ctx, l.t.cfg.Sender, next, l.hop); ok {
+		l.goTo(h)
 	}
-	h := hops[0]
-	source := l.hop.Addr.Addr()
-	if h.Addr.Addr().Is4() != source.Is4() || (!narrow(source) && narrow(h.Addr.Addr())) {
-		return
-	}
-	l.goTo(h)
 }
 
 // goTo takes a hop as the place of the peer.
 func (l *sipLeg) goTo(h edge.Hop) {
-	l.hop = h
+	if l.hop != h {
+		l.hop = h
+		l.saveSoon()
+	}
 	l.owner.Store(&edge.Identity{Extension: l.phone, Trunk: l.trunk, Source: h.Addr, Transport: h.Transport})
-}
-
-// narrow reports whether an address is of no use outside of its own network.
-func narrow(a netip.Addr) bool {
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast()
 }
 
 // sendDigit sends one key press: as RFC 4733 events, or as INFO if the peer

@@ -4,16 +4,20 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/mailbox"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/exchange"
+	"github.com/dipcast/dipcast/pbx/sipua/legs/vault"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 	"github.com/dipcast/dipcast/pbx/sipua/txn"
 	"github.com/dipcast/dipcast/pbx/trunk"
@@ -27,13 +31,17 @@ type Sender interface {
 	Cancel(invite *sip.Request, to edge.Hop, reason string) error
 	// Send writes a request outside any transaction: the ACK of a 2xx.
 	Send(req *sip.Request, to edge.Hop) error
+	// Repeat writes a response once more whose transaction an earlier process
+	// had.
+	Repeat(text string, to edge.Hop) error
 	// Contact returns our own Contact address as that hop must see it.
 	Contact(to edge.Hop) sip.Uri
 	// Resolve returns the hops of a URI in order of trial (RFC 3263).
 	Resolve(ctx context.Context, uri *sip.Uri, transport string) ([]edge.Hop, error)
 }
 
-// Config is everything that legs are made of. Each field but Timers is needed.
+// Config is everything that legs are made of. Each field before Timers is
+// needed.
 type Config struct {
 	Sender Sender
 	Media  media.Allocator
@@ -49,33 +57,17 @@ type Config struct {
 	NewID  func() string
 	Pick   func(n int) int
 	Timers Timers
+	// Journal keeps answered legs beyond the life of the process; nil: they end
+	// with it.
+	Journal journal.Store
+	// Reach returns where a phone is to be found now that was reached over a
+	// connection which ended with an earlier process; nil = nowhere.
+	Reach func(extension string, was edge.Hop) (edge.Hop, bool)
+	Now   func() time.Time // nil = time.Now
 }
 
-// Timers are the durations that legs wait; the zero value of each field
-// means its default.
-type Timers struct {
-	T1     time.Duration // RFC 3261 T1, 500 ms
-	T2     time.Duration // RFC 3261 T2, 4 s
-	Host   time.Duration // until the next host of a trunk is tried, 2 s
-	Send   time.Duration // until a request must be on the wire, 2 s
-	Expire time.Duration // session interval that we ask for, 1800 s
-	MinSE  time.Duration // shortest session interval that we accept, 90 s
-}
-
-func (t Timers) withDefaults() Timers {
-	set := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	set(&t.T1, 500*time.Millisecond)
-	set(&t.T2, 4*time.Second)
-	set(&t.Host, 2*time.Second)
-	set(&t.Send, 2*time.Second)
-	set(&t.Expire, 1800*time.Second)
-	set(&t.MinSE, 90*time.Second)
-	return t
-}
+// Timers are the durations that legs wait.
+type Timers = exchange.Timers
 
 // dialogKey names a dialog from our side: Call-ID and our own tag. The remote
 // tag is not part of it, since a forked INVITE has several.
@@ -91,8 +83,11 @@ type mergeKey struct {
 // Table is the table of live legs and the owner of the goroutines that serve
 // them.
 type Table struct {
-	cfg Config
-	ctx context.Context // ends when the table is closed by force
+	cfg   Config
+	ctx   context.Context // ends when the table is closed by force
+	vault *vault.Vault
+	// leaving: the legs go on in another process.
+	leaving atomic.Bool
 
 	mu     sync.Mutex
 	live   map[dialogKey]*sipLeg
@@ -106,13 +101,17 @@ type Table struct {
 
 // New returns an empty table.
 func New(cfg Config) *Table {
-	cfg.Timers = cfg.Timers.withDefaults()
+	cfg.Timers = cfg.Timers.WithDefaults()
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	t := &Table{
-		cfg: cfg, ctx: ctx, stop: stop, pool: mailbox.NewPool(),
+		cfg: cfg, ctx: ctx, stop: stop, vault: vault.New(cfg.Journal), pool: mailbox.NewPool(),
 		live: map[dialogKey]*sipLeg{}, merge: map[mergeKey]*sipLeg{}, idle: make(chan struct{}),
 	}
 	close(t.idle)
+	t.wg.Go(func() { t.vault.Run(ctx) })
 	return t
 }
 
@@ -228,7 +227,7 @@ func (t *Table) InDialog(req *sip.Request, tx sip.ServerTransaction) {
 	l := t.find(callID.Value(), message.Tag(to.Params))
 	if l == nil {
 		if !req.IsAck() {
-			reject(req, tx, 481)
+			message.Reject(req, tx, 481)
 		}
 		return
 	}
@@ -236,20 +235,10 @@ func (t *Table) InDialog(req *sip.Request, tx sip.ServerTransaction) {
 		l.box.PostBounded(func() { l.onACK(req) })
 		return
 	}
-	in := newIncoming(req, tx)
+	in := exchange.NewIncoming(req, tx)
 	if !l.box.PostBounded(func() { l.onRequest(in) }) {
-		reject(req, tx, 503)
+		message.Reject(req, tx, 503)
 		return
 	}
 	l.attend(in)
-}
-
-// reject answers a request that reaches no leg. An error means that the peer
-// is gone, which changes nothing.
-func reject(req *sip.Request, tx sip.ServerTransaction, status int, headers ...sip.Header) {
-	res := message.Response(req, status)
-	for _, h := range headers {
-		res.AppendHeader(h)
-	}
-	_ = tx.Respond(res)
 }

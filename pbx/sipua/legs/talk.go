@@ -1,29 +1,40 @@
 package legs
 
 import (
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
+	"github.com/dipcast/dipcast/pbx/sipua/exchange"
+	"github.com/dipcast/dipcast/pbx/sipua/legs/vault"
 	"github.com/dipcast/dipcast/pbx/sipua/mailbox"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
 // accepted is a 2xx of ours to an INVITE that waits for its ACK.
 type accepted struct {
-	in     *incoming
-	late   bool // it carries our offer; the ACK brings the answer
-	again  bool // to a re-INVITE
+	in     *exchange.Incoming // nil: an earlier process had it
+	seq    uint32             // the INVITE's
+	late   bool               // it carries our offer; the ACK brings the answer
+	again  bool               // to a re-INVITE
+	note   *vault.Answer
 	resend mailbox.Backoff
+}
+
+func (a *accepted) settle() {
+	if a.in != nil {
+		a.in.Settle()
+	}
 }
 
 // change is what we want to tell the peer in a confirmed dialog.
 type change struct {
 	refresh bool
+	moved   bool // the peer must learn our new address
 	present *pbx.Party
 	busy    bool // an UPDATE or re-INVITE of ours is under way
 	tries   int
@@ -37,24 +48,31 @@ const maxTries = 5
 
 // accept sends the 2xx to an INVITE and repeats it until the ACK comes
 // (RFC 3261 §13.3.1.4).
-func (l *sipLeg) accept(in *incoming, body []byte, late, again bool) {
-	res := l.reply(in.req, 200, body)
-	l.sessionAnswer(in.req, res)
+func (l *sipLeg) accept(in *exchange.Incoming, body []byte, late, again bool) {
+	res := l.reply(in.Req, 200, body)
+	l.sessionAnswer(in.Req, res)
 	l.identify(res)
-	if in.respond(res) != nil {
-		if !again && !in.cancelled.Load() {
+	l.ok = &accepted{in: in, seq: in.Req.CSeq().SeqNo, late: late, again: again}
+	if l.t.vault.Keeps() {
+		l.ok.note = &vault.Answer{Text: res.String(), Seq: l.ok.seq, Late: late, Again: again, Sent: l.t.cfg.Now()}
+	}
+	l.began = l.t.cfg.Now()
+	l.save()
+	if in.Respond(res) != nil {
+		l.ok = nil
+		l.saveSoon()
+		if !again && !in.Cancelled() {
 			l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the peer cannot be reached"})
 		} else if !again {
 			l.dlg.State = dialog.Early // the CANCEL came first: its message ends the leg
 		}
 		return
 	}
-	l.ok = &accepted{in: in, late: late, again: again}
 	l.ok.resend.Box = l.box
 	l.dlg.Offer.RemoteInvite = true
 	tm := l.t.cfg.Timers
 	l.ok.resend.Start(tm.T1, 64*tm.T1, tm.T2,
-		func() { _ = in.tx.Respond(res) }, // the next one, or the end of the wait, tells
+		func() { _ = in.Tx.Respond(res) }, // the next one, or the end of the wait, tells
 		func() {
 			l.acked()
 			l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "no ACK came"})
@@ -80,14 +98,15 @@ func (l *sipLeg) acked() {
 		return
 	}
 	l.ok.resend.Stop()
-	l.ok.in.settle()
+	l.ok.settle()
 	l.ok = nil
+	l.saveSoon()
 	l.dlg.Offer.RemoteInvite = false
 }
 
 // onACK takes the ACK of our 2xx.
 func (l *sipLeg) onACK(req *sip.Request) {
-	if l.ok == nil || req.CSeq() == nil || req.CSeq().SeqNo != l.ok.in.req.CSeq().SeqNo ||
+	if l.ok == nil || req.CSeq() == nil || req.CSeq().SeqNo != l.ok.seq ||
 		req.From() == nil || message.Tag(req.From().Params) != l.dlg.Remote.Tag {
 		return
 	}
@@ -145,7 +164,7 @@ func (l *sipLeg) impliedACK(req *sip.Request) {
 }
 
 // reinvite serves a re-INVITE that OnRequest took.
-func (l *sipLeg) reinvite(in *incoming, body []byte) {
+func (l *sipLeg) reinvite(in *exchange.Incoming, body []byte) {
 	if body == nil {
 		_ = l.dlg.Offer.Send() // OnRequest saw that no offer is open
 		l.accept(in, l.sdp.Offer(), true, true)
@@ -162,7 +181,7 @@ func (l *sipLeg) reinvite(in *incoming, body []byte) {
 }
 
 // update serves an UPDATE that OnRequest took (RFC 3311 §5.2).
-func (l *sipLeg) update(d *dialog.Dialog, in *incoming, body []byte) {
+func (l *sipLeg) update(d *dialog.Dialog, in *exchange.Incoming, body []byte) {
 	var answer []byte
 	if body != nil {
 		s := &l.sdp
@@ -181,40 +200,47 @@ func (l *sipLeg) update(d *dialog.Dialog, in *incoming, body []byte) {
 		answer = a
 		l.port.Apply(stream)
 	}
-	res := l.reply(in.req, 200, answer)
+	res := l.reply(in.Req, 200, answer)
 	if d == l.dlg && d.State == dialog.Confirmed {
-		l.sessionAnswer(in.req, res)
+		l.sessionAnswer(in.Req, res)
 		l.startTimer()
 	}
-	_ = in.respond(res) // as in verdict
+	l.save()
+	_ = in.Respond(res) // as in verdict
 	if d == l.dlg && d.State == dialog.Confirmed {
 		l.setHeld()
 	}
 }
 
-func (l *sipLeg) refuseSDP(in *incoming, err error) {
-	status, warn := l.sdpRefusal(err)
-	res := l.reply(in.req, status, nil)
+func (l *sipLeg) refuseSDP(in *exchange.Incoming, err error) {
+	status, warn := message.SDPRefusal(err, l.codecs(), l.doc.Media.SRTP)
+	res := l.reply(in.Req, status, nil)
 	res.AppendHeader(warn)
-	_ = in.respond(res) // as in verdict
+	_ = in.Respond(res) // as in verdict
 }
 
 // startTimer begins the session's interval anew (RFC 4028 §10).
 func (l *sipLeg) startTimer() {
+	l.began = l.t.cfg.Now()
+	l.runTimer(0)
+}
+
+// runTimer sets the alarms of an interval that began so long ago.
+func (l *sipLeg) runTimer(ago time.Duration) {
 	refresh, expire := l.dlg.Timer.Due()
 	if expire == 0 {
 		l.refresh.Stop()
 		l.expiry.Stop()
 		return
 	}
-	l.expiry.Set(expire, func() {
+	l.expiry.Set(max(expire-ago, leastExpiry), func() {
 		l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "session expired"})
 	})
 	if refresh == 0 {
 		l.refresh.Stop()
 		return
 	}
-	l.refresh.Set(refresh, func() {
+	l.refresh.Set(max(refresh-ago, 0), func() {
 		l.change.refresh, l.change.tries = true, 0
 		l.kick()
 	})
@@ -245,10 +271,10 @@ func (l *sipLeg) identify(res *sip.Response) {
 // exchange is open.
 func (l *sipLeg) kick() {
 	c := &l.change
-	if l.told || l.dlg == nil || l.dlg.State != dialog.Confirmed || c.busy || l.ok != nil || (!c.refresh && c.present == nil) {
+	if l.told || l.dlg == nil || l.dlg.State != dialog.Confirmed || c.busy || l.ok != nil || (!c.refresh && !c.moved && c.present == nil) {
 		return
 	}
-	byUpdate := l.dlg.MayUpdate(false)
+	byUpdate := !c.moved && l.dlg.MayUpdate(false)
 	if !byUpdate && !l.dlg.MayInvite() {
 		return // tried again when the exchange ends
 	}
@@ -274,6 +300,9 @@ func (l *sipLeg) sendReinvite(fill func(*sip.Request), party *pbx.Party) {
 	_ = l.dlg.Offer.Send() // MayInvite saw that no offer is open
 	l.dlg.Offer.LocalInvite = true
 	body := l.sdp.Reoffer()
+	if l.change.moved {
+		body = l.sdp.Offer()
+	}
 	var ack *sip.Request
 	to := l.hop
 	l.request(l.dlg, "INVITE", func(req *sip.Request) {
@@ -316,6 +345,7 @@ func (l *sipLeg) takeAnswer(res *sip.Response) {
 	}
 	l.port.Apply(l.sdp.Stream)
 	l.setHeld()
+	l.save()
 }
 
 // changed goes on after the final response to an UPDATE or re-INVITE of ours.
@@ -327,6 +357,9 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 	}
 	again := func(after time.Duration) {
 		if c.tries >= maxTries {
+			if c.moved {
+				l.bye(l.unreachable())
+			}
 			c.refresh = false // the expiry alarm ends the session if need be
 			return
 		}
@@ -338,12 +371,13 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 	switch {
 	case res == nil || res.StatusCode == sip.StatusRequestTimeout || res.StatusCode == 481:
 		// RFC 3261 §12.2.1.2: the dialog is gone at the peer.
-		l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "the peer answers no more"})
+		l.bye(l.unreachable())
 		return
 	case res.IsSuccess():
 		l.dlg.Timer.Accept(message.SessionExpires(res))
 		l.startTimer()
-		c.refresh = false
+		c.refresh, c.moved = false, false
+		l.saveSoon()
 	case res.StatusCode == 491:
 		again(l.dlg.Glare(l.t.cfg.Pick))
 		return
@@ -353,9 +387,12 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 	case (res.StatusCode == sip.StatusInternalServerError || res.StatusCode == sip.StatusServiceUnavailable) && message.Value(res, "Retry-After") != "":
 		again(min(message.Seconds(res, "Retry-After"), 10*time.Second))
 		return
-	case (res.StatusCode == sip.StatusMethodNotAllowed || res.StatusCode == sip.StatusNotImplemented) && strings.Contains(cseqMethod(res), "UPDATE"):
-		l.dlg.Allow = without(l.dlg.Allow, "UPDATE")
+	case message.Unserved(res, sip.UPDATE):
+		l.dlg.Allow = slices.DeleteFunc(slices.Clone(l.dlg.Allow), func(m string) bool { return m == "UPDATE" })
 		again(0)
+		return
+	case c.moved:
+		l.bye(l.unreachable())
 		return
 	default:
 		l.log().Info("the peer refused an UPDATE or re-INVITE", "status", strconv.Itoa(res.StatusCode))
@@ -363,21 +400,4 @@ func (l *sipLeg) changed(res *sip.Response, party *pbx.Party) {
 	}
 	c.tries = 0
 	l.kick()
-}
-
-func cseqMethod(res *sip.Response) string {
-	if c := res.CSeq(); c != nil {
-		return string(c.MethodName)
-	}
-	return ""
-}
-
-func without(list []string, s string) []string {
-	var out []string
-	for _, v := range list {
-		if v != s {
-			out = append(out, v)
-		}
-	}
-	return out
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/exchange"
 	"github.com/dipcast/dipcast/pbx/sipua/mailbox"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
@@ -19,8 +20,8 @@ import (
 // uacState is the part of a leg that we dialled, until it is answered.
 type uacState struct {
 	d        leg.Dial
-	base     *dialog.Dialog // what every INVITE of the leg begins with
-	places   []place        // still to be tried
+	base     *dialog.Dialog   // what every INVITE of the leg begins with
+	places   []exchange.Place // still to be tried
 	cur      *attempt
 	forks    map[string]*fork // early dialogs by the peer's tag
 	winner   *fork
@@ -32,17 +33,9 @@ type uacState struct {
 	give     mailbox.Alarm // the wait for the 487 is over
 }
 
-// place is where an INVITE may go.
-type place struct {
-	uri    string
-	routes []string
-	to     edge.Hop
-	host   *trunkHost // nil for a phone
-}
-
 // attempt is one INVITE transaction.
 type attempt struct {
-	at        place
+	at        exchange.Place
 	req       *sip.Request
 	auth      sip.Header
 	tx        edge.Transaction
@@ -68,7 +61,7 @@ func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 	l.uac.next.Box, l.uac.give.Box = l.box, l.box
 	peer := d.Target.Contact.Source.Addr()
 	if l.trunk != "" {
-		peer = l.trunkAddr()
+		peer = exchange.Family(t.cfg.Trunks.Hosts(l.trunk))
 	}
 	port, err := t.cfg.Media.Allocate(peer, l.notices())
 	if err == nil {
@@ -106,7 +99,7 @@ func (l *sipLeg) start(portErr error) {
 		l.uac.places = l.trunkPlaces()
 	} else {
 		c := l.uac.d.Target.Contact
-		l.uac.places = []place{{uri: c.URI, routes: routesOf(c.Path), to: edge.Hop{Transport: strings.ToUpper(c.Transport), Addr: c.Source}}}
+		l.uac.places = []exchange.Place{{URI: c.URI, Routes: message.Routes(c.Path), To: edge.Hop{Transport: strings.ToUpper(c.Transport), Addr: c.Source}}}
 	}
 	if len(l.uac.places) == 0 {
 		l.over(pbx.Cause{SIP: 503, Q850: 3, Text: "no host of the trunk can be reached"})
@@ -115,18 +108,6 @@ func (l *sipLeg) start(portErr error) {
 	l.uac.base = dialog.NewCaller(l.callID, dialog.Party{}, dialog.Party{}, "", nil, 1)
 	l.uac.base.Timer = dialog.Timer{Want: l.t.cfg.Timers.Expire, Min: l.t.cfg.Timers.MinSE}
 	l.tryNext()
-}
-
-// routesOf turns a Path (RFC 3327) into routes.
-func routesOf(path []string) []string {
-	var out []string
-	for _, p := range path {
-		if p = strings.TrimSpace(p); !strings.HasPrefix(p, "<") {
-			p = "<" + p + ">"
-		}
-		out = append(out, p)
-	}
-	return out
 }
 
 // tryNext sends the INVITE to the next place; false if there is none.
@@ -142,23 +123,24 @@ func (l *sipLeg) tryNext() bool {
 }
 
 // invite sends an INVITE to a place.
-func (l *sipLeg) invite(p place, auth sip.Header) {
+func (l *sipLeg) invite(p exchange.Place, auth sip.Header) {
 	u := l.uac
-	l.goTo(p.to)
-	l.sdp.Trust(p.to.Addr.Addr())
-	u.base.Target, u.base.Routes = p.uri, p.routes
-	u.base.Local, u.base.Remote = l.parties(p)
+	l.goTo(p.To)
+	l.sdp.Trust(p.To.Addr.Addr())
+	u.base.Target, u.base.Routes = p.URI, p.Routes
+	who := l.invitation(p)
+	u.base.Local, u.base.Remote = who.Parties(l.localTag)
 	u.base.Offer = dialog.Offer{}
 	_ = u.base.Offer.Send() // stable: it was just made
 	u.forks = map[string]*fork{}
 	a := &attempt{at: p, auth: auth}
 	u.cur = a
-	req, err := message.NewRequest(u.base, u.base.Request("INVITE"), l.t.cfg.Sender.Contact(p.to))
+	req, err := message.NewRequest(u.base, u.base.Request("INVITE"), l.t.cfg.Sender.Contact(p.To))
 	if err != nil {
 		l.failed(a, 0, "the target is no URI that can be called")
 		return
 	}
-	l.decorate(req, p)
+	who.Decorate(req)
 	if auth != nil {
 		req.AppendHeader(auth)
 	}
@@ -171,7 +153,7 @@ func (l *sipLeg) invite(p place, auth sip.Header) {
 	if len(u.places) > 0 || u.d.MoreWays {
 		u.next.Set(l.t.cfg.Timers.Host, func() { l.silent(a) })
 	}
-	l.transact(req, p.to, func(tx edge.Transaction) { a.tx = tx }, func(res *sip.Response, err error) { l.heard(a, res, err) })
+	l.transact(req, p.To, func(tx edge.Transaction) { a.tx = tx }, func(res *sip.Response, err error) { l.heard(a, res, err) })
 }
 
 // heard takes what an INVITE transaction says.
@@ -219,7 +201,7 @@ func (l *sipLeg) cancel(a *attempt) {
 		return
 	}
 	a.cancelled = true
-	if err := l.t.cfg.Sender.Cancel(a.req, a.at.to, a.reason); err != nil {
+	if err := l.t.cfg.Sender.Cancel(a.req, a.at.To, a.reason); err != nil {
 		l.log().Warn("a CANCEL was not sent", "error", err)
 	}
 }
@@ -389,6 +371,7 @@ func (l *sipLeg) accepted(a *attempt, res *sip.Response) {
 	l.dlg.Offer = dialog.Offer{}
 	l.port.Apply(l.sdp.Stream)
 	l.startTimer()
+	l.save()
 	l.lis.LegAnswered(l.id)
 	l.setHeld()
 	l.kick()
@@ -420,12 +403,12 @@ func (l *sipLeg) unwantedAnswer(a *attempt, res *sip.Response) {
 	}
 	f := l.forkOf(res)
 	l.uac.base.InviteSeq = saved
-	l.sendACK(f.dlg, a.at.to, a.auth)
+	l.sendACK(f.dlg, a.at.To, a.auth)
 	if f.dlg.State == dialog.Terminated {
 		return // a repeated 2xx: the BYE is on its way
 	}
 	c := pbx.Cause{Q850: 16, Elsewhere: l.ended != nil && l.ended.Elsewhere}
-	l.sendByeTo(f.dlg, a.at.to, c)
+	l.sendByeTo(f.dlg, a.at.To, c)
 	f.dlg.State = dialog.Terminated
 	if l.ended != nil {
 		l.over(*l.ended)

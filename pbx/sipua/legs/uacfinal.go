@@ -34,13 +34,13 @@ func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
 		})
 	case (code == 488 || code == 606) && l.secured() && l.again():
 		l.invite(a.at, a.auth)
-	case code == 503 || (code == 408 || code == 500 || code == 504) && a.at.host != nil:
+	case code == 503 || (code == 408 || code == 500 || code == 504) && a.at.Host != nil:
 		// RFC 3263 §4.3: another host may do better.
 		l.hostRefused(a, res)
 	case code >= 300 && code < 400:
 		l.redirected(res)
 	default:
-		l.over(l.causeOf(res))
+		l.over(message.CauseOf(res))
 	}
 }
 
@@ -62,7 +62,7 @@ func (l *sipLeg) challenged(a *attempt, res *sip.Response) {
 		l.over(pbx.Cause{SIP: 403, Q850: 21, Text: "the trunk refuses the credentials"})
 		return
 	}
-	h, ok := l.trunkCredentials(a.req, res, a.at.to)
+	h, ok := l.trunkCredentials(a.req, res, a.at.To)
 	if !ok {
 		l.over(pbx.Cause{SIP: 403, Q850: 21, Text: "a challenge came that must not be answered"})
 		return
@@ -76,7 +76,7 @@ func (l *sipLeg) hostRefused(a *attempt, res *sip.Response) {
 		l.hostFailed(a)
 	}
 	if !l.tryNext() {
-		l.over(l.causeOf(res))
+		l.over(message.CauseOf(res))
 	}
 }
 
@@ -85,29 +85,9 @@ func (l *sipLeg) hostRefused(a *attempt, res *sip.Response) {
 func (l *sipLeg) redirected(res *sip.Response) {
 	if c := res.Contact(); c != nil {
 		user, _, _ := strings.Cut(c.Address.User, ";")
-		if isNumber(user) {
+		if message.IsNumber(user) {
 			l.lis.LegMoved(l.id, user)
 		}
 	}
-	l.over(l.causeOf(res))
-}
-
-// isNumber reports whether a user part can be dialled.
-func isNumber(s string) bool {
-	s = strings.TrimPrefix(s, "+")
-	if s == "" || len(s) > 32 {
-		return false
-	}
-	for _, r := range s {
-		if (r < '0' || r > '9') && r != '*' {
-			return false
-		}
-	}
-	return true
-}
-
-// causeOf turns a final response into a cause.
-func (l *sipLeg) causeOf(res *sip.Response) pbx.Cause {
-	c := pbx.Cause{SIP: res.StatusCode, Text: strings.ToLower(message.StatusText(res.StatusCode))}
-	return message.ReadReason(res, c)
+	l.over(message.CauseOf(res))
 }

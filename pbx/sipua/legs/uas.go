@@ -1,12 +1,9 @@
 package legs
 
 import (
-	"cmp"
 	"crypto/sha512"
-	"errors"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -16,6 +13,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/exchange"
 	"github.com/dipcast/dipcast/pbx/sipua/mailbox"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
@@ -23,7 +21,7 @@ import (
 // uasState is the part of a leg that began with an INVITE of the peer, until
 // that is answered.
 type uasState struct {
-	in     *incoming
+	in     *exchange.Incoming
 	answer []byte // our SDP answer; nil if the INVITE carried no offer
 	last   *sip.Response
 	// Reliable provisional responses: the one that waits for its PRACK, what
@@ -52,44 +50,36 @@ func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Ident
 	// same dialog as our 18x.
 	tag := t.cfg.NewID()
 	to.Params.Add("tag", tag)
-	if message.ContactURI(req) == "" {
-		reject(req, tx, 400, message.Warning(399, "a Contact is needed"))
-		return
-	}
-	if m := req.MaxForwards(); m != nil && m.Val() == 0 {
-		reject(req, tx, 483)
-		return
-	}
-	if u := dialog.Unknown(message.Tokens(req, "Require")); len(u) > 0 {
-		reject(req, tx, 420, sip.NewHeader("Unsupported", strings.Join(u, ", ")))
+	if status, why := message.Unacceptable(req); status != 0 {
+		message.Reject(req, tx, status, why...)
 		return
 	}
 	key := mergeKey{callID.Value(), message.Tag(from.Params), seq.SeqNo}
 	if t.merged(key) {
-		reject(req, tx, 482)
+		message.Reject(req, tx, 482)
 		return
 	}
 	receiver := t.cfg.Receiver()
 	if receiver == nil {
-		reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
+		message.Reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
 		return
 	}
 	l := t.newLeg(pbx.LegID(t.cfg.NewID()), callID.Value(), tag)
 	l.merge, l.trunk, l.phone = key, id.Trunk, id.Extension
 	l.goTo(edge.Hop{Transport: id.Transport, Addr: id.Source})
-	in := newIncoming(req, tx)
+	in := exchange.NewIncoming(req, tx)
 	l.uas = &uasState{in: in}
 	l.uas.resend.Box, l.uas.minute.Box = l.box, l.box
 	if !t.add(l) {
-		reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
+		message.Reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
 		return
 	}
 	alive := tx.OnCancel(func(cancel *sip.Request) {
-		in.cancelled.Store(true)
+		in.Cancel()
 		l.box.Post(func() { l.cancelled(cancel) })
 	})
 	if !alive {
-		in.cancelled.Store(true)
+		in.Cancel()
 	}
 	l.run(func() { l.receive(receiver, id) })
 	l.attend(in)
@@ -98,19 +88,19 @@ func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Ident
 // receive is the first message of an incoming leg: SDP, port, receiver.
 func (l *sipLeg) receive(receiver leg.Receiver, id edge.Identity) {
 	in := l.uas.in
-	if in.cancelled.Load() {
+	if in.Cancelled() {
 		l.drop()
 		return
 	}
-	_ = in.respond(l.reply(in.req, 100, nil)) // an error shows at the next response
-	from, to := in.req.From(), in.req.To()
+	_ = in.Respond(l.reply(in.Req, 100, nil)) // an error shows at the next response
+	from, to := in.Req.From(), in.Req.To()
 	l.dlg = dialog.NewCallee(l.callID,
 		dialog.Party{Display: to.DisplayName, URI: to.Address.String(), Tag: l.localTag},
 		dialog.Party{Display: from.DisplayName, URI: from.Address.String(), Tag: message.Tag(from.Params)},
-		message.ContactURI(in.req), message.RecordRoutes(in.req), in.req.CSeq().SeqNo, in.req.Recipient.IsEncrypted())
-	l.dlg.Allow, l.dlg.Supported = message.Tokens(in.req, "Allow"), message.Tokens(in.req, "Supported")
+		message.ContactURI(in.Req), message.RecordRoutes(in.Req), in.Req.CSeq().SeqNo, in.Req.Recipient.IsEncrypted())
+	l.dlg.Allow, l.dlg.Supported = message.Tokens(in.Req, "Allow"), message.Tokens(in.Req, "Supported")
 	l.dlg.Timer = dialog.Timer{Want: l.t.cfg.Timers.Expire, Min: l.t.cfg.Timers.MinSE}
-	if v := l.dlg.Timer.Judge(message.SessionExpires(in.req)); !v.OK() {
+	if v := l.dlg.Timer.Judge(message.SessionExpires(in.Req)); !v.OK() {
 		l.verdict(in, v)
 		l.drop()
 		return
@@ -123,7 +113,7 @@ func (l *sipLeg) receive(receiver leg.Receiver, id edge.Identity) {
 		return
 	}
 	l.route(l.dlg)
-	lis, no := receiver.Receive(l.t.ctx, l.incoming(in.req, id))
+	lis, no := receiver.Receive(l.t.ctx, l.incoming(in.Req, id))
 	if no != nil {
 		l.refused(*no)
 		return
@@ -133,22 +123,22 @@ func (l *sipLeg) receive(receiver leg.Receiver, id edge.Identity) {
 
 // refused answers with the engine's refusal.
 func (l *sipLeg) refused(no leg.Refusal) {
-	res := l.reply(l.uas.in.req, message.FinalStatus(no.Cause), nil)
+	res := l.reply(l.uas.in.Req, message.FinalStatus(no.Cause), nil)
 	if no.RetryAfter > 0 {
 		res.AppendHeader(sip.NewHeader("Retry-After", strconv.Itoa(no.RetryAfter)))
 	}
 	res.AppendHeader(sip.NewHeader("Reason", message.Reason(no.Cause)))
-	_ = l.uas.in.respond(res) // the peer is gone or has cancelled: the same to us
+	_ = l.uas.in.Respond(res) // the peer is gone or has cancelled: the same to us
 	l.drop()
 }
 
 // refuseEarly ends an INVITE that never became a call.
 func (l *sipLeg) refuseEarly(status int, headers ...sip.Header) {
-	res := l.reply(l.uas.in.req, status, nil)
+	res := l.reply(l.uas.in.Req, status, nil)
 	for _, h := range headers {
 		res.AppendHeader(h)
 	}
-	_ = l.uas.in.respond(res) // as in refused
+	_ = l.uas.in.Respond(res) // as in refused
 	l.drop()
 }
 
@@ -181,7 +171,7 @@ func (l *sipLeg) newSession(peer netip.Addr) sdp.Session {
 
 // takeOffer reads the offer of the INVITE, if it has one.
 func (l *sipLeg) takeOffer() bool {
-	body, err := message.SDP(l.uas.in.req)
+	body, err := message.SDP(l.uas.in.Req)
 	if err != nil {
 		l.refuseEarly(415, sip.NewHeader("Accept", message.AcceptTypes))
 		return false
@@ -191,7 +181,7 @@ func (l *sipLeg) takeOffer() bool {
 	}
 	answer, _, err := l.sdp.Answer(body)
 	if err != nil {
-		status, warn := l.sdpRefusal(err)
+		status, warn := message.SDPRefusal(err, l.codecs(), l.doc.Media.SRTP)
 		l.refuseEarly(status, warn)
 		return false
 	}
@@ -209,14 +199,6 @@ func (l *sipLeg) prefer(codec string) {
 	}
 }
 
-// sdpRefusal is how a description that we cannot take is refused.
-func (l *sipLeg) sdpRefusal(err error) (int, sip.Header) {
-	if errors.Is(err, sdp.ErrNoAudio) {
-		return 488, message.Warning(305, "no audio that we speak: "+strings.Join(l.codecs(), ", ")+"; encryption is "+cmp.Or(l.doc.Media.SRTP, "Disabled"))
-	}
-	return 400, message.Warning(399, "the session description cannot be read")
-}
-
 // provisional sends a 18x, reliably where the peer wants it (RFC 3262 §3).
 func (l *sipLeg) provisional(status int, withSDP bool) {
 	if l.uas == nil || l.told || l.dlg == nil || l.dlg.State != dialog.Early || l.uas.answer200 || l.ended != nil {
@@ -226,7 +208,7 @@ func (l *sipLeg) provisional(status int, withSDP bool) {
 		l.uas.queue = append(l.uas.queue, provisional{status, withSDP})
 		return
 	}
-	required := message.Has(message.Tokens(l.uas.in.req, "Require"), "100rel")
+	required := message.Has(message.Tokens(l.uas.in.Req, "Require"), "100rel")
 	reliable := required || (withSDP && message.Has(l.dlg.Supported, "100rel"))
 	var body []byte
 	switch {
@@ -244,10 +226,10 @@ func (l *sipLeg) provisional(status int, withSDP bool) {
 	case withSDP && !l.sdp.Settled:
 		status = 180 // no way to open early media towards this peer
 	}
-	res := l.reply(l.uas.in.req, status, body)
+	res := l.reply(l.uas.in.Req, status, body)
 	l.identify(res)
 	if reliable {
-		rseq, _ := l.dlg.Reliable.Next(l.uas.in.req.CSeq().SeqNo, uint32(l.t.cfg.Pick(1<<20))+1)
+		rseq, _ := l.dlg.Reliable.Next(l.uas.in.Req.CSeq().SeqNo, uint32(l.t.cfg.Pick(1<<20))+1)
 		res.AppendHeader(sip.NewHeader("Require", "100rel"))
 		res.AppendHeader(sip.NewHeader("RSeq", strconv.FormatUint(uint64(rseq), 10)))
 	}
@@ -255,14 +237,14 @@ func (l *sipLeg) provisional(status int, withSDP bool) {
 }
 
 func (l *sipLeg) send18x(res *sip.Response, reliable bool) {
-	if l.uas.in.respond(res) != nil {
+	if l.uas.in.Respond(res) != nil {
 		return // cancelled or lost: told by its own message
 	}
 	l.uas.last = res
 	if reliable {
 		l.uas.waits = true
 		l.uas.resend.Start(l.t.cfg.Timers.T1, 64*l.t.cfg.Timers.T1, 0,
-			func() { _ = l.uas.in.respond(res) }, // as above
+			func() { _ = l.uas.in.Respond(res) }, // as above
 			func() {
 				l.refuse(pbx.Cause{SIP: 504, Text: "no PRACK came"})
 			})
@@ -275,14 +257,14 @@ func (l *sipLeg) send18x(res *sip.Response, reliable bool) {
 func (l *sipLeg) everyMinute() {
 	l.uas.minute.Set(minute, func() {
 		if l.uas.last != nil && !l.uas.waits && l.uas.last.GetHeader("RSeq") == nil {
-			_ = l.uas.in.respond(l.uas.last) // as in send18x
+			_ = l.uas.in.Respond(l.uas.last) // as in send18x
 		}
 		l.everyMinute()
 	})
 }
 
 // prack takes the peer's PRACK: OnRequest has checked its RAck.
-func (l *sipLeg) prack(in *incoming, body []byte) {
+func (l *sipLeg) prack(in *exchange.Incoming, body []byte) {
 	if l.uas == nil {
 		l.verdict(in, dialog.Verdict{Status: 481})
 		return
@@ -294,10 +276,10 @@ func (l *sipLeg) prack(in *incoming, body []byte) {
 	case l.dlg.Offer.State == dialog.Local:
 		// RFC 3262 §5: our offer in the 18x is answered here and nowhere else.
 		if _, err := l.sdp.Accept(body); err != nil {
-			status, warn := l.sdpRefusal(err)
-			res := l.reply(in.req, status, nil)
+			status, warn := message.SDPRefusal(err, l.codecs(), l.doc.Media.SRTP)
+			res := l.reply(in.Req, status, nil)
 			res.AppendHeader(warn)
-			_ = in.respond(res) // as in verdict
+			_ = in.Respond(res) // as in verdict
 			l.refuse(pbx.Cause{SIP: 488, Text: "the PRACK carried no usable answer"})
 			return
 		}
@@ -306,16 +288,16 @@ func (l *sipLeg) prack(in *incoming, body []byte) {
 	case len(body) > 0:
 		a, s, err := l.sdp.Answer(body)
 		if err != nil {
-			status, warn := l.sdpRefusal(err)
-			res := l.reply(in.req, status, nil)
+			status, warn := message.SDPRefusal(err, l.codecs(), l.doc.Media.SRTP)
+			res := l.reply(in.Req, status, nil)
 			res.AppendHeader(warn)
-			_ = in.respond(res) // as in verdict
+			_ = in.Respond(res) // as in verdict
 			return
 		}
 		answer = a
 		l.port.Apply(s)
 	}
-	_ = in.respond(l.reply(in.req, 200, answer)) // as in verdict
+	_ = in.Respond(l.reply(in.Req, 200, answer)) // as in verdict
 	if l.uas.answer200 {
 		l.sendAnswer()
 		return
@@ -364,9 +346,9 @@ func (l *sipLeg) refuse(c pbx.Cause) {
 	if l.told || l.dlg == nil || l.dlg.State != dialog.Early {
 		return
 	}
-	res := l.reply(l.uas.in.req, message.FinalStatus(c), nil)
+	res := l.reply(l.uas.in.Req, message.FinalStatus(c), nil)
 	res.AppendHeader(sip.NewHeader("Reason", message.Reason(c)))
-	_ = l.uas.in.respond(res) // the peer is gone or has cancelled: the same to us
+	_ = l.uas.in.Respond(res) // the peer is gone or has cancelled: the same to us
 	l.over(c)
 }
 
@@ -383,8 +365,8 @@ func (l *sipLeg) cancelled(cancel *sip.Request) {
 }
 
 // lost ends a leg whose INVITE transaction died before a final response.
-func (l *sipLeg) lost(in *incoming) {
-	if l.uas == nil || l.uas.in != in || in.final.Load() || in.cancelled.Load() {
+func (l *sipLeg) lost(in *exchange.Incoming) {
+	if l.uas == nil || l.uas.in != in || in.Final() || in.Cancelled() {
 		return
 	}
 	l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the peer cannot be reached"})

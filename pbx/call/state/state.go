@@ -1,4 +1,4 @@
-package call
+package state
 
 import (
 	"slices"
@@ -22,7 +22,7 @@ type Timing struct {
 	Linger time.Duration `json:"linger"`
 }
 
-func (t Timing) withDefaults() Timing {
+func (t Timing) WithDefaults() Timing {
 	set := func(d *time.Duration, value time.Duration) {
 		if *d <= 0 {
 			*d = value
@@ -53,6 +53,7 @@ type State struct {
 	Codec     string        `json:"codec,omitempty"`
 	Hops      int           `json:"hops,omitempty"` // Max-Forwards of the legs that go on, 0 = the default
 	Timing    Timing        `json:"timing"`
+	Emergency bool          `json:"emergency,omitempty"`
 
 	Stages  []dialplan.Stage `json:"stages,omitempty"`
 	Visited []string         `json:"visited,omitempty"`
@@ -113,8 +114,8 @@ type Leg struct {
 	Metered bool      `json:"metered,omitempty"` // its minutes count for the tap
 }
 
-// live reports whether the leg takes part in the call.
-func (l *Leg) live() bool { return !l.Ending && l.State != pbx.LegEnded }
+// Live reports whether the leg takes part in the call.
+func (l *Leg) Live() bool { return !l.Ending && l.State != pbx.LegEnded }
 
 // Back is the beginning of a call back: who is rung before the plan is tried.
 type Back struct {
@@ -142,14 +143,48 @@ type Ask struct {
 
 // What an Ask is for.
 const (
-	forStage = "stage"
-	forLift  = "lift"
-	forPull  = "pull"
-	forMoved = "moved"
+	ForStage = "stage"
+	ForLift  = "lift"
+	ForPull  = "pull"
+	ForMoved = "moved"
 )
 
-// snapshot is the call as the world sees it.
-func (s *State) snapshot() pbx.Call {
+// New is a call before its first step: planned and nothing done.
+func New(id pbx.CallID, now time.Time, dialled string, plan dialplan.Plan) State {
+	if plan.To == (pbx.Party{}) {
+		plan.To.Number = dialled
+	}
+	return State{
+		ID: id, Dialled: dialled, Phase: pbx.CallRouting, Direction: plan.Direction, To: plan.To,
+		Stages: plan.Stages, Visited: plan.Visited, At: -1, Started: now,
+	}
+}
+
+// Begin adds the leg that an incoming call came on.
+func (s *State) Begin(id pbx.LegID, sipCallID string) {
+	s.Caller = id
+	s.Legs = append(make([]Leg, 0, 2), Leg{Leg: pbx.Leg{
+		ID: id, Role: pbx.RoleCaller, State: pbx.LegTrying, Party: s.From, Created: s.Started, SIPCallID: sipCallID,
+	}})
+}
+
+// Talked reports whether a leg of the call was answered: what has come so
+// far outlives the process.
+func (s *State) Talked() bool {
+	return slices.ContainsFunc(s.Legs, func(l Leg) bool { return !l.Answered.IsZero() })
+}
+
+// Kept is the state as the journal keeps it: an answered call has no use for
+// who else might have been rung.
+func (s State) Kept() State {
+	if !s.Answered.IsZero() {
+		s.Stages, s.Visited, s.Up = nil, nil, nil
+	}
+	return s
+}
+
+// Snapshot is the call as the world sees it.
+func (s *State) Snapshot() pbx.Call {
 	legs := make([]pbx.Leg, len(s.Legs))
 	for i := range s.Legs {
 		legs[i] = s.Legs[i].Leg
@@ -166,8 +201,8 @@ func (s *State) snapshot() pbx.Call {
 	return c
 }
 
-// leg returns the leg with that ID, nil if there is none.
-func (s *State) leg(id pbx.LegID) *Leg {
+// Leg returns the leg with that ID, nil if there is none.
+func (s *State) Leg(id pbx.LegID) *Leg {
 	for i := range s.Legs {
 		if s.Legs[i].ID == id && id != "" {
 			return &s.Legs[i]
@@ -176,16 +211,16 @@ func (s *State) leg(id pbx.LegID) *Leg {
 	return nil
 }
 
-// stage returns the stage that rings, nil before the first and after the last.
-func (s *State) stage() *dialplan.Stage {
+// Stage returns the stage that rings, nil before the first and after the last.
+func (s *State) Stage() *dialplan.Stage {
 	if s.At < 0 || s.At >= len(s.Stages) {
 		return nil
 	}
 	return &s.Stages[s.At]
 }
 
-// next returns the earliest deadline, zero if none is set.
-func (s *State) next() time.Time {
+// Next returns the earliest deadline, zero if none is set.
+func (s *State) Next() time.Time {
 	var first time.Time
 	for _, at := range []time.Time{s.StageAt, s.PullAt, s.SetupAt, s.LongestAt, s.LingerAt} {
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {

@@ -1,0 +1,139 @@
+package vault
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx/journal"
+	"github.com/dipcast/dipcast/pbx/media"
+)
+
+// memory is a journal in memory.
+type memory struct {
+	mu      sync.Mutex
+	records map[[2]string][]byte
+}
+
+func (m *memory) PutAll(records ...journal.Record) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records == nil {
+		m.records = map[[2]string][]byte{}
+	}
+	for _, r := range records {
+		m.records[[2]string{r.Kind, r.ID}] = slices.Clone(r.Value)
+	}
+	return nil
+}
+
+func (m *memory) Delete(kind, id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.records, [2]string{kind, id})
+}
+
+func (m *memory) All(kind string) []journal.Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []journal.Record
+	for k, v := range m.records {
+		if k[0] == kind {
+			out = append(out, journal.Record{Kind: kind, ID: k[1], Value: v})
+		}
+	}
+	return out
+}
+
+// copy is the journal as a process finds it that begins now.
+func (m *memory) copy() *memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &memory{records: map[[2]string][]byte{}}
+	for k, v := range m.records {
+		c.records[k] = v
+	}
+	return c
+}
+
+// savedPort is a port whose state the test changes.
+type savedPort struct {
+	media.Port
+	mu    sync.Mutex
+	state media.PortState
+	held  int
+}
+
+func (p *savedPort) Save() media.PortState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+func (p *savedPort) Hold() { p.held++ }
+
+func (p *savedPort) set(f func(*media.PortState)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(&p.state)
+	p.state.Saved = time.Now()
+}
+
+func TestPortsAreWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		v := New(store)
+		done := make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { defer close(done); v.Run(ctx) }()
+		p := &savedPort{}
+		p.set(func(s *media.PortState) { s.Local = netip.MustParseAddrPort("192.0.2.1:40000") })
+		for range 2 {
+			if err := v.Put(&Record{ID: "a", Port: p.Save()}, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if p.held != 1 {
+			t.Errorf("held %d times", p.held)
+		}
+		written := func() media.PortState {
+			r, _ := New(store.copy()).Take("a")
+			return r.Port
+		}
+		p.set(func(s *media.PortState) { s.Quality.PacketsIn = 7 })
+		<-time.After(1500 * time.Millisecond)
+		if written().Quality.PacketsIn != 0 {
+			t.Error("a counter was written at once")
+		}
+		p.set(func(s *media.PortState) { s.In.SSRC = 9 })
+		<-time.After(time.Second)
+		if s := written(); s.In.SSRC != 9 || s.Quality.PacketsIn != 7 {
+			t.Errorf("a new stream is not written: %+v", s)
+		}
+		p.set(func(s *media.PortState) { s.Quality.PacketsIn = 8 })
+		<-time.After(6 * time.Second)
+		if s := written(); s.Quality.PacketsIn != 8 {
+			t.Errorf("the counters are not written: %+v", s)
+		}
+		p.set(func(s *media.PortState) { s.Quality.PacketsIn = 9 })
+		stop()
+		<-done
+		if s := written(); s.Quality.PacketsIn != 9 {
+			t.Errorf("the last state is not written: %+v", s)
+		}
+		v.Delete("a")
+		if len(store.records) != 0 {
+			t.Errorf("left: %v", store.records)
+		}
+		if err := store.PutAll(journal.Record{Kind: KindPort, ID: "stray", Value: []byte{0}}); err != nil {
+			t.Fatal(err)
+		}
+		if v := New(store); len(v.Rest()) != 0 || len(store.records) != 0 {
+			t.Error("the port of no leg is kept")
+		}
+	})
+}
