@@ -71,8 +71,8 @@ func (p *program) connect(one, two *phone.Phone, number string) (caller, callee 
 	return caller, callee
 }
 
-// talk proves audio both ways.
-func talk(t *testing.T, a, b *phone.Call, hzA, hzB float64) {
+// converse proves audio both ways.
+func converse(t *testing.T, a, b *phone.Call, hzA, hzB float64) {
 	t.Helper()
 	a.Play(tone.Sine(hzA, loud))
 	b.Play(tone.Sine(hzB, loud))
@@ -92,17 +92,17 @@ func TestACallOutlivesTheProcess(t *testing.T) {
 	} {
 		before := len(p.records(0))
 		caller, callee := p.connect(one, two, "102")
-		talk(t, caller, callee, 440, 660)
+		converse(t, caller, callee, 440, 660)
 		p.kill()
 		p.start()
-		talk(t, caller, callee, 880, 1200)
+		converse(t, caller, callee, 880, 1200)
 		if err := callee.Hold(within(t)); err != nil {
 			t.Errorf("hold after the restart: %v", err)
 		}
 		if err := callee.Resume(within(t)); err != nil {
 			t.Errorf("the end of a hold after the restart: %v", err)
 		}
-		talk(t, caller, callee, 500, 700)
+		converse(t, caller, callee, 500, 700)
 		other, err := hangUp(caller, callee)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
