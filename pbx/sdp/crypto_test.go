@@ -79,9 +79,12 @@ func TestOffersByPolicy(t *testing.T) {
 		refused bool // the peer refused plain RTP
 		want    string
 	}{
-		{Disabled, false, "RTP/AVP 8"}, {Disabled, true, "RTP/AVP 8"},
-		{Optional, false, "RTP/AVP 8"}, {Optional, true, "RTP/SAVP 8"},
-		{Required, false, "RTP/SAVP 8"}, {Required, true, "RTP/SAVP 8"},
+		{Disabled, false, "RTP/AVP 8"},
+		{Disabled, true, "RTP/AVP 8"},
+		{Optional, false, "RTP/AVP 8"},
+		{Optional, true, "RTP/SAVP 8"},
+		{Required, false, "RTP/SAVP 8"},
+		{Required, true, "RTP/SAVP 8"},
 	} {
 		s := secured(tc.policy)
 		if tc.refused && s.Secured() != (tc.policy == Optional) {

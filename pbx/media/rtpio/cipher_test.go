@@ -161,9 +161,9 @@ func TestBadPacketsEndNothing(t *testing.T) {
 		a.sendRaw(again)
 		plain := a.header
 		plain.seq += 100
-		clear := make([]byte, headerSize+160)
-		plain.put(clear)
-		a.sendRaw(clear)
+		open := make([]byte, headerSize+160)
+		plain.put(open)
+		a.sendRaw(open)
 		until(t, "bad packets are counted", func() bool { return pa.Drops().Sealed == 3*(i+1) })
 	}
 	if q := pa.Quality(); q.Foreign < 300 || q.PacketsIn != 6 {

@@ -37,9 +37,9 @@ func (b *inbox) put(p *Packet) bool {
 		return false
 	}
 	slot := &b.ring[head%places]
-	room := slot.Payload[:0]
+	kept := append(slot.Payload[:0], p.Payload...) //nolint:gocritic // the slot's own room
 	*slot = *p
-	slot.Payload = append(room, p.Payload...)
+	slot.Payload = kept
 	b.head.Store(head + 1)
 	return true
 }
