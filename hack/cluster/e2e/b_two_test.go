@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -233,6 +235,24 @@ func (c *company) url() string { return "https://" + c.name + ".pbx.example.com"
 func (c *company) rest(t *testing.T, path, token string) (int, []byte) {
 	t.Helper()
 	return ask(t, http.MethodGet, c.url()+path, token, nil, nil)
+}
+
+// fetch asks the REST interface for JSON.
+func (c *company) fetch(ctx context.Context, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url()+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token())
+	resp, err := the.web.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", path, resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
 }
 
 func ask(t *testing.T, method, address, token string, header http.Header, body []byte) (int, []byte) {

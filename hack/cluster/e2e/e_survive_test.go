@@ -20,34 +20,6 @@ import (
 	"github.com/dipcast/dipcast/pbx/phone"
 )
 
-// A pod that somebody deletes lets its call end; the next one knows the phones
-// from the volume.
-func TestADeletedPodDrains(t *testing.T) {
-	c := found(t, plan{name: "deleted"})
-	c.ready()
-	desk, other := c.desk("101"), c.desk("102")
-	v := c.talk(desk, "025550101")
-	old := c.pod()
-	kubectl(t, "-n", c.name, "delete", "pod", old.Name, "--wait=false")
-	until(t, patience, "the PBX drains", func(context.Context) string {
-		if !c.report().Draining {
-			return "it takes new calls"
-		}
-		return ""
-	})
-	v.goesOn("while the pod is being deleted")
-	if pod := c.pod(); pod.UID != old.UID || pod.DeletionTimestamp == nil {
-		t.Errorf("the pod is %s, deleted %v, while its call goes on", pod.UID, pod.DeletionTimestamp)
-	}
-	v.lossless()
-	v.end()
-	c.replaced(old)
-	c.ready()
-	// Neither phone has registered anew.
-	c.talk(other, "025550102").end()
-	c.talk(desk, "025550101").end()
-}
-
 // replaced waits until another pod is there and is ready.
 func (c *company) replaced(old *corev1.Pod) *corev1.Pod {
 	c.t.Helper()
@@ -245,63 +217,6 @@ func TestADrainedNodeWaitsForTheCall(t *testing.T) {
 	}
 	c.talk(c.desk("101"), "025550101").end()
 	noDuplicates(t)
-}
-
-// A new image of the PBX waits for the call, and then replaces the process in
-// its pod; an upgrade of the chart that changes nothing of the PBX restarts
-// nobody.
-func TestAnUpgradeCutsNoCall(t *testing.T) {
-	c := found(t, plan{name: "upgraded"})
-	c.ready()
-	t.Cleanup(func() {
-		if _, err := the.chart(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	before, old := c.process(), c.pod()
-	desk := c.desk("101")
-	v := c.talk(desk, "025550101")
-	image := "localhost/dipcast/pbx:" + the.next
-	if _, err := the.chart(within(t), "pbx.image="+image); err != nil {
-		t.Fatal(err)
-	}
-	condition(t, c.tenant(), v1alpha1.ConditionUpdating, metav1.ConditionTrue, v1alpha1.ReasonWaitingForCalls)
-	v.goesOn("while the new image waits")
-	if now := c.process(); now != before {
-		t.Errorf("the process was replaced although a call is up: %s, then %s", before, now)
-	}
-	v.lossless()
-	v.end()
-	until(t, patience, "a process of image "+image, func(ctx context.Context) string {
-		pod, err := podOf(ctx, c.name, c.name)
-		if err != nil || pod == nil || len(pod.Status.ContainerStatuses) != 1 {
-			return fmt.Sprintf("no pod: %v", err)
-		}
-		s := pod.Status.ContainerStatuses[0]
-		if pod.Spec.Containers[0].Image != image || !podReady(pod) || string(pod.UID)+" "+s.ContainerID == before {
-			return fmt.Sprintf("pod %s has image %s, container %s, ready %v", pod.UID, pod.Spec.Containers[0].Image, s.ContainerID, s.Ready)
-		}
-		return ""
-	})
-	if now := c.pod(); now.UID != old.UID || now.Spec.NodeName != old.Spec.NodeName {
-		t.Errorf("an image alone took another pod: %s on %s, then %s on %s", old.UID, old.Spec.NodeName, now.UID, now.Spec.NodeName)
-	}
-	condition(t, c.tenant(), v1alpha1.ConditionUpdating, metav1.ConditionFalse, "")
-	c.ready()
-	if version := c.report().Program; version != the.next {
-		t.Errorf("the PBX says that it is %s, want %s", version, the.next)
-	}
-	c.talk(desk, "025550101").end() // registered as before
-
-	same := c.process()
-	if _, err := the.chart(within(t), "pbx.image="+image, "operator.logLevel=debug"); err != nil {
-		t.Fatal(err)
-	}
-	c.converges("301") // so the new operator has looked at it
-	if now := c.process(); now != same {
-		t.Errorf("an upgrade that changes nothing of the PBX restarted it: %s, then %s", same, now)
-	}
-	condition(t, c.tenant(), v1alpha1.ConditionUpdating, metav1.ConditionFalse, "")
 }
 
 // program is a program that runs beside the test.

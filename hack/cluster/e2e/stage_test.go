@@ -247,7 +247,7 @@ func sampleCredentials() (map[string]string, error) {
 
 // bots are the companies that have one, with its ID.
 func bots() map[string]int64 {
-	return map[string]int64{"bots-a": 2100001, "bots-b": 2100002, "leaves": 2100003, "erased": 2100004}
+	return map[string]int64{"bots-a": 2100001, "bots-b": 2100002, "leaves": 2100003, "erased": 2100004, "pressed": 2100005}
 }
 
 // person is the employee with extension 101.
