@@ -65,7 +65,7 @@ func (s *talker) say() {
 // hear takes what has come and returns the next 20 ms.
 func (s *talker) hear() []int16 {
 	for {
-		r, err := receive(s.rtp, time.Microsecond)
+		r, err := receive(s.rtp, 2*time.Millisecond) // what is there is read; a deadline that has passed reads nothing
 		if err != nil {
 			break
 		}
