@@ -217,8 +217,9 @@ func TestKilledDuringRegistrations(t *testing.T) {
 	}
 }
 
-// SIGTERM refuses new calls, lets those that are up go on, and the program
-// ends by itself, without an error, when the last one is over.
+// After a drain that is final SIGTERM refuses new calls, lets those that are up
+// go on, and the program ends by itself, without an error, when the last one is
+// over.
 func TestTerminatedDuringACall(t *testing.T) {
 	p := newProgram(t)
 	p.start()
@@ -237,6 +238,7 @@ func TestTerminatedDuringACall(t *testing.T) {
 	e.Play(tone.Sine(660, loud))
 	hears(t, c, "the caller", 660)
 
+	p.drain(conf.Drain{Final: true, Hold: conf.Duration(time.Hour)})
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -255,18 +257,5 @@ func TestTerminatedDuringACall(t *testing.T) {
 	if err := c.Hangup(within(t)); err != nil {
 		t.Error(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- p.cmd.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Errorf("the program ended with %v: %s", err, p.log)
-		}
-		p.cmd = nil
-	case <-within(t).Done():
-		_ = p.cmd.Process.Kill()
-		<-ended
-		t.Errorf("the program does not end: %s", p.log)
-		p.cmd = nil
-	}
+	p.ended()
 }

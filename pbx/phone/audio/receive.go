@@ -125,7 +125,10 @@ func (s *Session) hear(p *rtp.Packet, samples []int16) {
 		s.stats.Malformed++
 		return
 	}
-	s.stats.Received++
+	if s.stats.Received++; s.stats.Received > 1 {
+		s.stats.Gap = max(s.stats.Gap, arrived-s.arrived)
+	}
+	s.arrived = arrived
 	fresh, other := s.in.take(&p.Header, uint32(arrived*codec.ClockRate/time.Second))
 	if other {
 		s.stats.Sources++

@@ -1,0 +1,289 @@
+package e2e
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/conf"
+	"github.com/dipcast/dipcast/pbx/media/tone"
+	"github.com/dipcast/dipcast/pbx/phone"
+)
+
+// killsEnv says how often TestKilledAgainAndAgain kills; make soak sets it.
+const killsEnv = "E2E_KILLS"
+
+// configure writes the program's document again.
+func (p *program) configure(change func(*conf.Document)) {
+	p.t.Helper()
+	change(p.doc)
+	text, err := json.Marshal(p.doc)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(p.document, text, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// killChild kills the PBX and leaves its parent, which holds the sockets and
+// begins another one.
+func (p *program) killChild() {
+	p.t.Helper()
+	child := p.child()
+	if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
+		p.t.Fatal(err)
+	}
+	waitFor(p.t, "the parent has begun another PBX", func() bool {
+		next := p.child()
+		_, err := p.registrations()
+		return next != 0 && next != child && err == nil
+	})
+}
+
+// child is the process ID of the PBX below its parent, 0 if there is none.
+func (p *program) child() int {
+	p.t.Helper()
+	pid := p.cmd.Process.Pid
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) == 0 {
+		return 0
+	}
+	child, err := strconv.Atoi(fields[0])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return child
+}
+
+// pair is one call between two phones, with tones of its own.
+type pair struct {
+	caller, callee *phone.Call
+	says, hears    float64 // of the caller, in Hz
+}
+
+func (p *program) pair(one, two *phone.Phone, i int) *pair {
+	p.t.Helper()
+	c := &pair{says: 400 + 90*float64(i%7), hears: 1200 + 110*float64(i%7)}
+	c.caller, c.callee = p.connect(one, two, "102")
+	c.caller.Play(tone.Sine(c.says, loud))
+	c.callee.Play(tone.Sine(c.hears, loud))
+	return c
+}
+
+func (c *pair) goesOn(t *testing.T) {
+	t.Helper()
+	hears(t, c.caller, "a caller", c.hears)
+	hears(t, c.callee, "a callee", c.says)
+}
+
+// gap is the longest silence that either side has heard so far.
+func (c *pair) gap() time.Duration { return max(c.caller.Stats().Gap, c.callee.Stats().Gap) }
+
+// hangUp ends the call from one side; the other one must hear of it.
+func (c *pair) hangUp(t *testing.T, byCaller bool) {
+	t.Helper()
+	by, other := c.caller, c.callee
+	if !byCaller {
+		by, other = other, by
+	}
+	if err := by.Hangup(within(t)); err != nil {
+		t.Error(err)
+	}
+	if _, err := other.WaitEnded(within(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// settled checks the records of calls that all ended by hanging up.
+func settled(t *testing.T, records []pbx.CDR, calls int) {
+	t.Helper()
+	if len(records) != calls {
+		t.Errorf("%d records of %d calls", len(records), calls)
+	}
+	seen := map[pbx.CallID]bool{}
+	for _, r := range records {
+		if seen[r.ID] {
+			t.Errorf("call %s has two records", r.ID)
+		}
+		seen[r.ID] = true
+		if r.Disposition != pbx.Answered || r.Cause.Q850 != 16 || len(r.Legs) != 2 {
+			t.Errorf("call %s: %s, %+v, %d legs", r.ID, r.Disposition, r.Cause, len(r.Legs))
+		}
+		for _, l := range r.Legs {
+			if l.Quality.PacketsIn == 0 || l.Quality.PacketsOut == 0 {
+				t.Errorf("call %s: leg %s has counted nothing: %+v", r.ID, l.Role, l.Quality)
+			}
+		}
+	}
+}
+
+// Fifty recorded calls go on when the PBX is killed, with a parent that holds
+// its sockets and without; every record and every recording is whole.
+func TestFiftyCallsOutliveTheProcess(t *testing.T) {
+	const calls = 50
+	p := newProgram(t)
+	p.configure(func(d *conf.Document) {
+		d.Recording.Mode = "All"
+		d.Limits.ConcurrentCalls = 2 * calls
+	})
+	p.start()
+	one, two := p.registered()
+	var list []*pair
+	for i := range calls {
+		list = append(list, p.pair(one, two, i))
+	}
+	for _, c := range list {
+		c.goesOn(t)
+	}
+	for _, kill := range []struct {
+		name string
+		do   func()
+	}{
+		{"the sockets held by the parent", p.killChild},
+		{"the parent killed, too", func() { p.kill(); p.start() }},
+	} {
+		kill.do()
+		for _, c := range list {
+			c.goesOn(t)
+		}
+		slices.SortFunc(list, func(a, b *pair) int { return cmp.Compare(a.gap(), b.gap()) })
+		t.Logf("%s: the audio paused for %v in the midst, %v at p99, %v at most",
+			kill.name, list[calls/2].gap(), list[calls*99/100].gap(), list[calls-1].gap())
+	}
+	for i, c := range list {
+		c.hangUp(t, i%2 == 0)
+	}
+	records := p.records(calls)
+	settled(t, records, calls)
+	for _, r := range records {
+		if r.Recording.File == "" || r.Recording.Duration < r.Talk()-2*time.Second || r.Recording.Duration > r.Talk() {
+			t.Errorf("call %s talked for %v, its recording is %+v", r.ID, r.Talk(), r.Recording)
+		}
+	}
+}
+
+// Killed at any moment, again and again, the PBX loses no call whose two phones
+// are there, doubles none, and counts each once.
+func TestKilledAgainAndAgain(t *testing.T) {
+	kills := 12
+	if text := os.Getenv(killsEnv); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := newProgram(t)
+	p.start()
+	one, two := p.registered()
+	var live []*pair
+	begun := 0
+	for i := range kills {
+		for len(live) < 4 {
+			live = append(live, p.pair(one, two, begun))
+			begun++
+		}
+		moment := time.NewTimer(rand.N(400 * time.Millisecond))
+		<-moment.C
+		if i%4 == 0 {
+			p.kill()
+			p.start()
+		} else {
+			p.killChild()
+		}
+		for _, c := range live {
+			c.goesOn(t)
+		}
+		if t.Failed() {
+			t.Fatalf("after %d kills", i+1)
+		}
+		n := rand.IntN(len(live))
+		live[n].hangUp(t, i%2 == 0)
+		live = slices.Delete(live, n, n+1)
+	}
+	for _, c := range live {
+		c.hangUp(t, true)
+	}
+	settled(t, p.records(begun), begun)
+	t.Logf("%d kills, %d calls", kills, begun)
+}
+
+// terminate sends SIGTERM and waits until the program has ended well.
+func (p *program) terminate() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	p.ended()
+}
+
+// ended waits until the program has ended, without an error.
+func (p *program) ended() {
+	p.t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			p.t.Errorf("the program ended with %v: %s", err, p.log)
+		}
+	case <-within(p.t).Done():
+		_ = p.cmd.Process.Kill()
+		<-ended
+		p.t.Errorf("the program does not end: %s", p.log)
+	}
+	p.cmd = nil
+}
+
+// drain posts a drain.
+func (p *program) drain(d conf.Drain) {
+	p.t.Helper()
+	text, err := json.Marshal(d)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(within(p.t), http.MethodPost,
+		fmt.Sprintf("http://127.0.0.1:%d%s", p.doc.Network.Ports.Admin, conf.PathDrain), bytes.NewReader(text))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.doc.Web.APIToken.Reveal())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		p.t.Fatalf("the drain is answered with %d", res.StatusCode)
+	}
+}
+
+// SIGTERM leaves the calls to the next process.
+func TestTermHandsTheCallsOver(t *testing.T) {
+	p := newProgram(t)
+	p.start()
+	one, two := p.registered()
+	c := p.pair(one, two, 0)
+	c.goesOn(t)
+	p.terminate()
+	p.start()
+	c.goesOn(t)
+	c.hangUp(t, false)
+	settled(t, p.records(1), 1)
+}
