@@ -141,6 +141,10 @@ house: ## Check import directions, sizes and globals.
 	$(GO) test -count=1 -run 'TestImport|TestRules|TestOwn|TestSizes|TestNothing' ./hack/
 
 FUZZTIME ?= 60s
+.PHONY: soak
+soak: ## Kill a PBX with live calls KILLS times (1000) at random moments; every call must go on and have one record.
+	E2E_KILLS=$(or $(KILLS),1000) $(GO) test -count=1 -timeout 6h -run TestKilledAgainAndAgain -v ./hack/e2e
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser that the network feeds, each for FUZZTIME, two at a time (ONLY=gate: some of them).
 	@$(GO) run ./hack/fuzz -time $(FUZZTIME) -only '$(ONLY)' -except pbx/phone,pbx/works/sim,pbx/conf,pbx/media/audiofile

@@ -57,6 +57,16 @@ func (s *Server) observe() {
 		server, client := s.agent.Transactions()
 		return float64(server + client)
 	})
+	s.metrics.Gauge("journal_records", "Records of live calls, legs and presses that another process would take up.", func() float64 {
+		return float64(s.journal.Stats().Records)
+	})
+	s.metrics.Gauge("journal_bytes", "Size of the journal of live calls.", func() float64 { return float64(s.journal.Stats().Size) })
+	s.metrics.Gauge("journal_failing", "1 if the journal cannot be written: calls go on, and would not outlive the process.", func() float64 {
+		if s.journal.Stats().Failing {
+			return 1
+		}
+		return 0
+	})
 	s.observeEdge()
 	s.observeDrops()
 	s.observeLoad()

@@ -269,7 +269,9 @@ func (s *Set) Networks() []netip.Prefix {
 	for i := range m.networks {
 		list = append(list, m.networks[i].prefix)
 	}
-	slices.SortFunc(list, func(a, b netip.Prefix) int { return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits())) })
+	slices.SortFunc(list, func(a, b netip.Prefix) int {
+		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+	})
 	return list
 }
 

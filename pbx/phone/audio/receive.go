@@ -112,6 +112,15 @@ func (s *Session) receive() {
 	}
 }
 
+// TakeGap returns the longest pause between two packets since it was last asked.
+func (s *Session) TakeGap() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gap := s.gap
+	s.gap = 0
+	return gap
+}
+
 // hear takes one RTP packet.
 func (s *Session) hear(p *rtp.Packet, samples []int16) {
 	arrived := time.Since(s.began)
@@ -126,7 +135,7 @@ func (s *Session) hear(p *rtp.Packet, samples []int16) {
 		return
 	}
 	if s.stats.Received++; s.stats.Received > 1 {
-		s.stats.Gap = max(s.stats.Gap, arrived-s.arrived)
+		s.gap = max(s.gap, arrived-s.arrived)
 	}
 	s.arrived = arrived
 	fresh, other := s.in.take(&p.Header, uint32(arrived*codec.ClockRate/time.Second))

@@ -35,7 +35,6 @@ type Stats struct {
 	Malformed  uint64        // no RTP, or a payload type that was not agreed
 	Sources    uint64        // synchronisation sources seen, 1 on a plain call
 	Jitter     time.Duration // RFC 3550 §6.4.1
-	Gap        time.Duration // the longest pause between two packets so far
 	RTCPSent   uint64
 	RTCPIn     uint64
 	RemoteLost uint64 // as the other side's last report says
@@ -53,6 +52,7 @@ type Session struct {
 
 	mu      sync.Mutex
 	arrived time.Duration // of the last packet, since began
+	gap     time.Duration // the longest between two packets
 	flow    Flow
 	source  media.Source
 	ended   chan struct{} // closed when the source came to its end
