@@ -93,11 +93,12 @@ func (o *operator) sayFinal(ctx context.Context, s *scene) (waits string, err er
 	if !running || o.Now().Sub(s.tenant.DeletionTimestamp.Time) > finalPatience {
 		return "", nil
 	}
-	if _, err := o.pbxs.observer.Drain(ctx, target, conf.Drain{Final: true, Hold: conf.Duration(finalHold)}); err != nil {
-		s.after(time.Second)
-		return "the PBX is to let its calls end: " + err.Error(), nil
+	_, silent := o.pbxs.observer.Drain(ctx, target, conf.Drain{Final: true, Hold: conf.Duration(finalHold)})
+	if silent == nil {
+		return "", nil
 	}
-	return "", nil
+	s.after(time.Second)
+	return "the PBX is to let its calls end: " + silent.Error(), nil
 }
 
 // alive reports whether a node can still end a pod.

@@ -167,7 +167,9 @@ func (r *Receiver) leave(ctx context.Context, server *http.Server, served <-chan
 	ctx, cancel := context.WithTimeout(ctx, LeaveFor)
 	defer cancel()
 	err := server.Shutdown(ctx)
-	<-served
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	if n := r.hold.count(); n > 0 {
 		r.opts.Log.Info("presses are held: the process ends when they are delivered", "presses", n)
 	}

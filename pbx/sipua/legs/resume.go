@@ -161,7 +161,7 @@ func (l *sipLeg) resumed(r *vault.Record, portErr error) {
 	}
 	now := l.t.cfg.Now()
 	l.runTimer(max(0, now.Sub(l.began)))
-	if r.Answer != nil {
+	if r.Answer != nil && !l.change.moved { // an ACK would still go to where we were
 		l.awaitACK(r.Answer, now)
 	}
 	l.save()

@@ -277,6 +277,20 @@ func TestALegFollowsToAnotherAddress(t *testing.T) {
 	})
 }
 
+// An ACK that was heard and not noted in time is not waited for at another
+// address: it goes to the old one.
+func TestALegThatFollowsWaitsForNoACK(t *testing.T) {
+	inVault(t, func(w *memnet, store *memory) {
+		_, l := w.talk()
+		w.die(store)
+		w.own = netip.MustParseAddr("192.0.2.77")
+		w.takeUp(l.ID())
+		w.reply(w.expect("INVITE "), 200, "", phoneSDP)
+		w.expect("ACK ")
+		w.nothing(time.Minute)
+	})
+}
+
 // A port that is taken is replaced by another one.
 func TestALegGetsAnotherPort(t *testing.T) {
 	inVault(t, func(w *memnet, store *memory) {
