@@ -26,7 +26,8 @@ type Baresip struct {
 	Domain         string // of the address of record; empty = Server's host
 	Server         string // registrar "host:port"; empty = no registration, direct calls
 	Transport      string // "udp" (default) or "tcp"
-	Codec          string // "PCMA" (default) or "PCMU"
+	Codec          string // "PCMA" (default), "PCMU", "G722" or "opus"
+	Encryption     string // "srtp-mand": SRTP with keys in SDP, or no call; empty = none
 	Tone           string // WAV file (8 kHz) that is said
 	AutoAnswer     bool
 	// Address is the phone's own; empty = 127.0.0.1. Its control socket stays
@@ -89,7 +90,7 @@ func (b Baresip) write(dir string, ports []int) error {
 		fmt.Sprintf("rtp_ports %d-%d", rtp, rtp+50),
 		"jitter_buffer_type fixed", "jitter_buffer_delay 1-5",
 		"module_path /usr/lib/baresip/modules",
-		"module aubridge.so", "module g711.so", "module aufile.so", "module sndfile.so", "module uuid.so",
+		"module aubridge.so", "module g711.so", "module g722.so", "module opus.so", "module srtp.so", "module aufile.so", "module sndfile.so", "module uuid.so",
 		"module_app account.so", "module_app menu.so", "module_app ctrl_tcp.so",
 		fmt.Sprintf("ctrl_tcp_listen 127.0.0.1:%d", ports[1]),
 		"snd_path " + dir, "net_interface " + own,
@@ -106,12 +107,26 @@ func (b Baresip) write(dir string, ports []int) error {
 		host = b.Domain
 		extra += fmt.Sprintf(`;outbound="sip:%s;transport=%s"`, b.Server, orDefault(transport, "udp"))
 	}
+	if b.Encryption != "" {
+		extra += ";mediaenc=" + b.Encryption
+	}
 	if b.AutoAnswer {
 		extra += ";answermode=auto"
 	}
-	account := fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;regint=%d;audio_codecs=%s/8000/1%s\n",
-		b.User, host, orDefault(transport, "udp"), b.User, b.Password, interval, orDefault(law, "PCMA"), extra)
+	account := fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;regint=%d;audio_codecs=%s%s\n",
+		b.User, host, orDefault(transport, "udp"), b.User, b.Password, interval, rated(orDefault(law, "PCMA")), extra)
 	return os.WriteFile(filepath.Join(dir, "accounts"), []byte(account), 0o600)
+}
+
+// rated is a codec as baresip names it, with its rate and channels.
+func rated(codec string) string {
+	switch codec {
+	case "G722":
+		return "G722/16000/1"
+	case "opus":
+		return "opus/48000/2"
+	}
+	return codec + "/8000/1"
 }
 
 func orDefault(s, d string) string {
