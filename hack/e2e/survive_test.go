@@ -1,12 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
 	"time"
-
-	"encoding/json"
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/media/tone"

@@ -3,7 +3,9 @@ package call
 import (
 	"errors"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -405,5 +407,30 @@ func TestGarbageInTheJournal(t *testing.T) {
 	defer e.Close()
 	if n := e.TakeUp(); n != 0 || e.Active() != 0 {
 		t.Errorf("%d calls of garbage", n)
+	}
+}
+
+// BenchmarkKeep is what the journal costs a plain call: answered, ending, over.
+func BenchmarkKeep(b *testing.B) {
+	j, err := journal.Open(b.Context(), filepath.Join(b.TempDir(), "journal"), make([]byte, 32), journal.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	m := talking()
+	states := []State{m.s.Kept()}
+	m.feed(legOver{Leg: "c-1"})
+	states = append(states, m.s.Kept())
+	m.feed(legOver{Leg: "in"})
+	states = append(states, m.s.Kept())
+	table := journal.NewTable[State](j, Kind)
+	for i := 0; b.Loop(); i++ {
+		id := strconv.Itoa(i)
+		for k := range states {
+			if _, err := table.Put(id, &states[k], 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+		table.Delete(id)
 	}
 }

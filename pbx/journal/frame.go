@@ -20,8 +20,6 @@ const (
 	saltSize  = 16
 	countSize = 8
 	tagSize   = 16
-	// overhead is what a frame adds to its plain text.
-	overhead = bodyAt + saltSize + countSize + tagSize
 )
 
 // The bounds of a record.

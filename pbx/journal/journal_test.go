@@ -298,7 +298,7 @@ func compacted(t *testing.T, j *Journal, size int64) {
 // and again; what another process finds is what was written last.
 func TestCompactionWhileRecordsAreWritten(t *testing.T) {
 	j := open(t, file(t), Options{})
-	const writers, rounds = 8, 600
+	const writers, rounds = 8, 1200
 	want := make([]map[string]string, writers)
 	var wg sync.WaitGroup
 	for w := range writers {

@@ -18,7 +18,7 @@ const (
 	// syncEvery is how much a loss of power costs.
 	syncEvery = time.Second
 	// compactAt is the size below which nobody minds garbage.
-	compactAt = 1 << 20
+	compactAt = 4 << 20
 	// newSuffix is the name of the file that a compaction writes.
 	newSuffix = ".new"
 	// lockEvery is the pause between two looks at a lock that is held.

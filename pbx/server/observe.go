@@ -57,16 +57,7 @@ func (s *Server) observe() {
 		server, client := s.agent.Transactions()
 		return float64(server + client)
 	})
-	s.metrics.Gauge("journal_records", "Records of live calls, legs and presses that another process would take up.", func() float64 {
-		return float64(s.journal.Stats().Records)
-	})
-	s.metrics.Gauge("journal_bytes", "Size of the journal of live calls.", func() float64 { return float64(s.journal.Stats().Size) })
-	s.metrics.Gauge("journal_failing", "1 if the journal cannot be written: calls go on, and would not outlive the process.", func() float64 {
-		if s.journal.Stats().Failing {
-			return 1
-		}
-		return 0
-	})
+	s.observeJournal()
 	s.observeEdge()
 	s.observeDrops()
 	s.observeLoad()
@@ -111,6 +102,20 @@ func (s *Server) observeRecordings() {
 		s.metrics.Counter("recording_packets_missing_total", "Packets that are silent in their recording, by reason (late, lost: no memory was left, undecoded).",
 			map[string]string{"reason": reason}, func() float64 { return float64(of(s.tapes.Stats())) })
 	}
+}
+
+// observeJournal shows what another process would find.
+func (s *Server) observeJournal() {
+	s.metrics.Gauge("journal_records", "Records of live calls, legs and presses that another process would take up.", func() float64 {
+		return float64(s.journal.Stats().Records)
+	})
+	s.metrics.Gauge("journal_bytes", "Size of the journal of live calls.", func() float64 { return float64(s.journal.Stats().Size) })
+	s.metrics.Gauge("journal_failing", "1 if the journal cannot be written: calls go on, and would not outlive the process.", func() float64 {
+		if s.journal.Stats().Failing {
+			return 1
+		}
+		return 0
+	})
 }
 
 // observeDrops shows the packets of calls that were not passed on.

@@ -23,8 +23,10 @@ var (
 	NoTrunk     = pbx.Cause{SIP: 503, Q850: 34, Text: "No trunk is up"}
 )
 
-// Busy and Declined read a final response (RFC 3261 §21.4.24, §21.6).
-func Busy(c pbx.Cause) bool     { return c.SIP == 486 || c.SIP == 600 }
+// Busy reads a final response (RFC 3261 §21.4.24).
+func Busy(c pbx.Cause) bool { return c.SIP == 486 || c.SIP == 600 }
+
+// Declined reads a final response (RFC 3261 §21.6).
 func Declined(c pbx.Cause) bool { return c.SIP == 603 || c.SIP == 600 }
 
 // Better returns the more telling of two failures: somebody was rung, was

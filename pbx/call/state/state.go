@@ -22,6 +22,7 @@ type Timing struct {
 	Linger time.Duration `json:"linger"`
 }
 
+// WithDefaults fills in what is zero.
 func (t Timing) WithDefaults() Timing {
 	set := func(d *time.Duration, value time.Duration) {
 		if *d <= 0 {

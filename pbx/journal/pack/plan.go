@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -252,7 +253,10 @@ func structCoder(t reflect.Type, depth int) (coder, error) {
 	put := func(b []byte, v reflect.Value) []byte {
 		for i := range fields {
 			f := &fields[i]
-			x := v.FieldByIndex(f.index)
+			x := v.Field(f.index[0])
+			for _, i := range f.index[1:] { // of embedded structs
+				x = x.Field(i)
+			}
 			if x.IsZero() {
 				continue
 			}
@@ -287,7 +291,7 @@ func fieldsOf(t reflect.Type, at []int, depth int) ([]field, error) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		index := append(at[:len(at):len(at)], i)
+		index := slices.Concat(at, []int{i})
 		switch {
 		case !f.IsExported() && !f.Anonymous, name == "-":
 			continue

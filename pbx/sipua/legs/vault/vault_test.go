@@ -3,14 +3,20 @@ package vault
 import (
 	"context"
 	"net/netip"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/sdp"
+	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 )
 
 // memory is a journal in memory.
@@ -136,4 +142,33 @@ func TestPortsAreWrittenAgain(t *testing.T) {
 			t.Error("the port of no leg is kept")
 		}
 	})
+}
+
+// BenchmarkPut is what the journal costs a leg that is answered and ends.
+func BenchmarkPut(b *testing.B) {
+	j, err := journal.Open(b.Context(), filepath.Join(b.TempDir(), "journal"), make([]byte, 32), journal.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	v := New(j)
+	r := Record{
+		ID: "leg", Phone: "101", Contact: "sip:192.0.2.1:5060", Timer: time.Now(),
+		Dialog: dialog.Dialog{
+			CallID: "f81d4fae7dec11d0a76500a0c91e6bf6", State: dialog.Confirmed, Target: "sip:101@198.51.100.7:5062",
+			Local:  dialog.Party{URI: "sip:102@acme.example.com", Tag: "f81d4fae7dec11d0a76500a0c91e6bf6"},
+			Remote: dialog.Party{URI: "sip:101@acme.example.com", Tag: "abc"},
+			Allow:  []string{"INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "PRACK", "INFO"},
+		},
+		Session: sdp.Session{ID: 7, Settled: true, Codecs: []string{"PCMA", "PCMU"}, Body: strings.Repeat("a=rtpmap:8 PCMA/8000\r\n", 8)},
+		Port:    media.PortState{Saved: time.Now(), Applied: true, Local: netip.MustParseAddrPort("192.0.2.1:40000"), Out: media.Outgoing{SSRC: 1, Highest: 7}},
+	}
+	p := &savedPort{}
+	for i := 0; b.Loop(); i++ {
+		r.ID = pbx.LegID(strconv.Itoa(i))
+		if err := v.Put(&r, p); err != nil {
+			b.Fatal(err)
+		}
+		v.Delete(r.ID)
+	}
 }
