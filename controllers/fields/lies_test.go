@@ -125,8 +125,12 @@ func tenantLies() []lie {
 			says: []string{"spec.media.codecs opus", "add PCMA"},
 		},
 		{
-			kind: kind, name: "recording not served", set: m{"spec.recording.mode": "All"}, status: warning,
-			says: []string{"spec.recording.mode All", "calls are not recorded"}, about: []string{"spec.recording.retention"},
+			kind: kind, name: "retention not served", set: m{"spec.recording.mode": "All"}, status: warning, follows: true,
+			says: []string{"spec.recording.retention", "kept until somebody deletes them"}, about: []string{"spec.recording.retention"},
+		},
+		{
+			kind: kind, name: "recording on demand not served", set: m{"spec.recording.mode": "OnDemand"}, status: warning,
+			says: []string{"spec.recording.mode OnDemand", "calls are not recorded"},
 		},
 		{
 			kind: kind, name: "key of recordings", set: m{"spec.recording.encryptionKeyRef": m{"name": "nosuch"}}, status: warning,

@@ -59,6 +59,7 @@ func classRules() []broken {
 	out = append(out, each(kind, "spec.image", "Registry/PBX", "pbx:", "pbx latest", "https://registry.example/pbx", "registry.example/pbx@sha256:1", "/pbx")...)
 	out = append(out, each(kind, "spec.network.advertise.address",
 		"pbx.example.com", "203.0.113", "203.0.113.10:5060", "10.0.0.0/8", "0.0.0.0", "::", "239.1.1.1", "255.255.255.255", "fe80::1")...)
+	out = append(out, each(kind, "spec.update.idleWait", "1d", "", "2 h", "-5m", "25h", "999999h999999h")...)
 	return append(out, each(kind, "spec.update.maxWait", "1d", "", "2 h", "-5m", "59s", "25h", "999999h999999h")...)
 }
 
