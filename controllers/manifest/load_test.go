@@ -80,7 +80,7 @@ func TestProblemsOfFiles(t *testing.T) {
 		{"malformed metadata", strings.Replace(class, "{name: small}", "{name: small, labels: [a]}", 1), "PBXClass small: metadata"},
 		{"name", strings.Replace(class, "name: small", "name: Small_1", 1), "PBXClass Small_1: metadata.name Small_1: must be lower-case letters"},
 		{"a class with a namespace", strings.Replace(class, "{name: small}", "{name: small, namespace: x}", 1), "metadata.namespace"},
-		{"enum", class + "  update: {policy: Later}\n", `error m.yaml:7: PBXClass small: spec.update.policy Later: must be one of "Drain", "Immediate"`},
+		{"enum", class + "  update: {policy: Later}\n", `error m.yaml:7: PBXClass small: spec.update.policy Later: must be one of "Carry", "Drain", "Immediate"`},
 		{"type", strings.Replace(class, "extensions: 10", "extensions: ten", 1), "spec.limits.extensions ten: must be a whole number"},
 		{"no length of time", class + "  update: {maxWait: soon}\n", "spec.update.maxWait soon: must be a length of time between 1m and 24h, e.g. 90s"},
 		{"CEL", class + "  update: {maxWait: 1s}\n", "error m.yaml:7: PBXClass small: spec.update.maxWait 1s: must be a length of time between 1m and 24h, e.g. 90s or 1m30s"},

@@ -113,6 +113,13 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
+// losses are those that were told so far.
+func (s *stage) losses() []receiver.Loss {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.told)
+}
+
 func pressed(user, token string) string {
 	return `{"type":"postback","source":{"userId":"` + user + `","domainId":1},"issuedTime":"2030-01-01T00:00:00.000Z","data":"` + token + `"}`
 }
@@ -308,12 +315,12 @@ func TestALostPressIsTold(t *testing.T) {
 			}
 		}
 		after(29 * time.Second)
-		if len(s.told) != 0 {
-			t.Errorf("told too early: %v", s.told)
+		if told := s.losses(); len(told) != 0 {
+			t.Errorf("told too early: %v", told)
 		}
 		after(2 * time.Second)
 		var users []string
-		for _, l := range s.told {
+		for _, l := range s.losses() {
 			users = append(users, l.User)
 			if l.Tenant != acme || l.Bot.Name != "bot" {
 				t.Errorf("%+v", l)

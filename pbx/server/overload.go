@@ -67,7 +67,7 @@ func (s *Server) judge(judge *load.Judge, sample load.Sample) {
 	case level == load.Normal:
 		s.log.Info("the load is over: calls are taken again", "load", sample)
 	default:
-		s.log.Warn("overload: "+level.String(), "since", cause, "load", sample)
+		s.log.Warn("overload: new calls are refused", "level", level, "cause", cause, "load", sample)
 	}
 	s.agent.SetLoad(level)
 }
