@@ -8,20 +8,40 @@ import (
 )
 
 // None is the port of a leg that could not get one: the leg is over before it
-// would be needed.
+// would be needed. Its methods do nothing.
 type None struct{}
 
 var _ Port = None{}
 
-// The methods of Port, which do nothing.
-func (None) Local() netip.AddrPort              { return netip.AddrPort{} }
-func (None) Apply(Stream)                       {}
-func (None) Hear(Port)                          {}
-func (None) Play(Source)                        {}
+// Local implements Port.
+func (None) Local() netip.AddrPort { return netip.AddrPort{} }
+
+// Apply implements Port.
+func (None) Apply(Stream) {}
+
+// Hear implements Port.
+func (None) Hear(Port) {}
+
+// Play implements Port.
+func (None) Play(Source) {}
+
+// SendDigit implements Port.
 func (None) SendDigit(rune, time.Duration) bool { return false }
-func (None) TakesKeys() bool                    { return false }
-func (None) Tap(Tap)                            {}
-func (None) Hold()                              {}
-func (None) Save() PortState                    { return PortState{} }
-func (None) Quality() pbx.Quality               { return pbx.Quality{} }
-func (None) Close()                             {}
+
+// TakesKeys implements Port.
+func (None) TakesKeys() bool { return false }
+
+// Tap implements Port.
+func (None) Tap(Tap) {}
+
+// Hold implements Port.
+func (None) Hold() {}
+
+// Save implements Port.
+func (None) Save() PortState { return PortState{} }
+
+// Quality implements Port.
+func (None) Quality() pbx.Quality { return pbx.Quality{} }
+
+// Close implements Port.
+func (None) Close() {}
