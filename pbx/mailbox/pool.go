@@ -16,8 +16,8 @@ type Pool struct {
 	wg   sync.WaitGroup
 }
 
-// parked is how many goroutines without work a pool keeps.
-const parked = 32
+// Parked is how many goroutines without work a pool keeps.
+const Parked = 32
 
 // NewPool returns a pool without goroutines. Close ends it.
 func NewPool() *Pool {
@@ -38,7 +38,7 @@ func (p *Pool) work(f func()) {
 	defer p.wg.Done()
 	for {
 		f()
-		if p.idle.Add(1) > parked {
+		if p.idle.Add(1) > Parked {
 			p.idle.Add(-1)
 			return
 		}

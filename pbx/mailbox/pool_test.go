@@ -63,7 +63,7 @@ func TestAPoolRunsEverythingAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool()
 		defer p.Close()
-		const n = 10 * parked
+		const n = 10 * Parked
 		gate := make(chan struct{})
 		var running sync.WaitGroup
 		running.Add(n)
@@ -76,8 +76,8 @@ func TestAPoolRunsEverythingAtOnce(t *testing.T) {
 		running.Wait() // all of them run, or this hangs
 		close(gate)
 		synctest.Wait()
-		if idle := p.idle.Load(); idle != parked {
-			t.Errorf("%d goroutines are kept, want %d", idle, parked)
+		if idle := p.idle.Load(); idle != Parked {
+			t.Errorf("%d goroutines are kept, want %d", idle, Parked)
 		}
 	})
 }
