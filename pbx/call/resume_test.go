@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,66 +16,18 @@ import (
 	"github.com/dipcast/dipcast/pbx/dialplan"
 	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/pbxtest/memjournal"
 )
 
 // throughTheJournal is the state as another process reads it.
 func throughTheJournal(t interface{ Fatal(...any) }, s State) State {
-	store := &memory{}
+	store := &memjournal.Journal{}
 	table := journal.NewTable[State](store, Kind)
 	k := s.Kept()
 	if _, err := table.Put(string(s.ID), &k, 0); err != nil {
 		t.Fatal(err)
 	}
 	return *table.All()[string(s.ID)]
-}
-
-// memory is a store in memory.
-type memory struct {
-	mu      sync.Mutex
-	records map[string]journal.Record // by kind and ID
-	writes  int
-	err     error
-}
-
-func (m *memory) PutAll(records ...journal.Record) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.err != nil {
-		return m.err
-	}
-	if m.records == nil {
-		m.records = map[string]journal.Record{}
-	}
-	for _, r := range records {
-		r.Value = slices.Clone(r.Value)
-		m.records[r.Kind+" "+r.ID] = r
-		m.writes++
-	}
-	return nil
-}
-
-func (m *memory) Delete(kind, id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.records, kind+" "+id)
-}
-
-func (m *memory) All(kind string) []journal.Record {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []journal.Record
-	for _, r := range m.records {
-		if r.Kind == kind {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-func (m *memory) count() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.records)
 }
 
 // talking is a call from outside that 101 has answered; "c-1" talks.
@@ -272,7 +223,7 @@ func (s *survivors) TakeUp(id pbx.LegID, l leg.Listener) (leg.Leg, bool) {
 
 // dying plays a process that dies: what f does is in the store that it gets,
 // and its engine is left as a crash would leave it.
-func dying(t *testing.T, store *memory, f func(*rig)) *survivors {
+func dying(t *testing.T, store *memjournal.Journal, f func(*rig)) *survivors {
 	t.Helper()
 	w := newWorld("101", "102")
 	w.autoEnd = false
@@ -291,18 +242,18 @@ func dying(t *testing.T, store *memory, f func(*rig)) *survivors {
 	return s
 }
 
-func another(s *survivors, store *memory) *Engine {
+func another(s *survivors, store *memjournal.Journal) *Engine {
 	doc := document()
 	return New(Config{Document: func() *conf.Document { return doc }, Dialer: s, Sink: s.world, Sounds: sounds{}, Journal: store})
 }
 
 func TestAnotherEngineGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memory{}
+		store := &memjournal.Journal{}
 		var caller, callee *fakeLeg
 		s := dying(t, store, func(r *rig) {
 			caller = r.outside("025550101")
-			if store.count() != 0 {
+			if store.Len() != 0 {
 				t.Error("a call that rings is in the journal")
 			}
 			callee = r.w.to(t, "101")
@@ -325,8 +276,8 @@ func TestAnotherEngineGoesOn(t *testing.T) {
 		b.hangUp(pbx.Cause{Q850: 16, Text: "hung up"})
 		synctest.Wait()
 		ended := s.all(pbx.EventEnded)
-		if len(ended) != 1 || ended[0].Call.Cause.Text != "hung up" || ended[0].Call.Answered.IsZero() || store.count() != 1 {
-			t.Fatalf("ended %+v, %d records", ended, store.count())
+		if len(ended) != 1 || ended[0].Call.Cause.Text != "hung up" || ended[0].Call.Answered.IsZero() || store.Len() != 1 {
+			t.Fatalf("ended %+v, %d records", ended, store.Len())
 		}
 		// The record was not safe when this process died, too.
 		again := another(&survivors{world: newWorld()}, store)
@@ -339,7 +290,7 @@ func TestAnotherEngineGoesOn(t *testing.T) {
 			t.Errorf("told again: %+v", told)
 		}
 		again.Recorded(ended[0].Call.ID)
-		if store.count() != 0 {
+		if store.Len() != 0 {
 			t.Error("the call is still in the journal")
 		}
 	})
@@ -348,7 +299,7 @@ func TestAnotherEngineGoesOn(t *testing.T) {
 // Who hands over lets calls end that nobody has answered.
 func TestHandOverEndsWhatRings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memory{}
+		store := &memjournal.Journal{}
 		w := newWorld("101", "102")
 		r := &rig{T: t, w: w, doc: document()}
 		r.e = New(Config{Document: func() *conf.Document { return r.doc }, Dialer: w, Sink: w, Sounds: sounds{}, Journal: store})
@@ -360,8 +311,8 @@ func TestHandOverEndsWhatRings(t *testing.T) {
 				t.Errorf("leg %s: %+v", l.id, c)
 			}
 		}
-		if store.count() != 0 || len(w.all(pbx.EventEnded)) != 1 {
-			t.Errorf("%d records, %v", store.count(), w.events)
+		if store.Len() != 0 || len(w.all(pbx.EventEnded)) != 1 {
+			t.Errorf("%d records, %v", store.Len(), w.events)
 		}
 	})
 }
@@ -369,7 +320,8 @@ func TestHandOverEndsWhatRings(t *testing.T) {
 // A journal that fails costs nothing but what it is for, and is tried again.
 func TestAFailingJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memory{err: errors.New("no space left")}
+		store := &memjournal.Journal{}
+		store.Fail(errors.New("no space left"))
 		w := newWorld("101")
 		r := &rig{T: t, w: w, doc: document()}
 		r.e = New(Config{Document: func() *conf.Document { return r.doc }, Dialer: w, Sink: w, Sounds: sounds{}, Journal: store})
@@ -378,25 +330,23 @@ func TestAFailingJournal(t *testing.T) {
 		callee := w.to(t, "101")
 		r.answers(callee)
 		r.wantTalk(caller, callee)
-		store.mu.Lock()
-		store.err = nil
-		store.mu.Unlock()
+		store.Fail(nil)
 		callee.listener.LegHeld(callee.id, true)
 		synctest.Wait()
-		if store.count() != 1 {
+		if store.Len() != 1 {
 			t.Error("the call is not in the journal")
 		}
-		writes := store.writes
+		writes := store.Writes()
 		callee.listener.LegHeld(callee.id, true)
 		synctest.Wait()
-		if store.writes != writes {
+		if store.Writes() != writes {
 			t.Error("what has not changed was written again")
 		}
 	})
 }
 
 func TestGarbageInTheJournal(t *testing.T) {
-	store := &memory{}
+	store := &memjournal.Journal{}
 	if err := store.PutAll(
 		journal.Record{Kind: Kind, ID: "a", Value: []byte("\xff\xff")},
 		journal.Record{Kind: Kind, ID: "b", Value: []byte{0}},

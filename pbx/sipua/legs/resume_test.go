@@ -3,9 +3,7 @@ package legs
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,61 +13,15 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/leg"
+	"github.com/dipcast/dipcast/pbx/pbxtest/memjournal"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 )
 
-// memory is a journal in memory.
-type memory struct {
-	mu      sync.Mutex
-	records map[[2]string][]byte
-}
-
-func (m *memory) PutAll(records ...journal.Record) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.records == nil {
-		m.records = map[[2]string][]byte{}
-	}
-	for _, r := range records {
-		m.records[[2]string{r.Kind, r.ID}] = slices.Clone(r.Value)
-	}
-	return nil
-}
-
-func (m *memory) Delete(kind, id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.records, [2]string{kind, id})
-}
-
-func (m *memory) All(kind string) []journal.Record {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []journal.Record
-	for k, v := range m.records {
-		if k[0] == kind {
-			out = append(out, journal.Record{Kind: kind, ID: k[1], Value: v})
-		}
-	}
-	return out
-}
-
-// copy is the journal as a process finds it that begins now.
-func (m *memory) copy() *memory {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := &memory{records: map[[2]string][]byte{}}
-	for k, v := range m.records {
-		c.records[k] = v
-	}
-	return c
-}
-
 // inVault is inBubble with a journal.
-func inVault(t *testing.T, f func(w *memnet, store *memory)) {
+func inVault(t *testing.T, f func(w *memnet, store *memjournal.Journal)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		store := &memory{}
+		store := &memjournal.Journal{}
 		w := newMemnet(t)
 		w.renew(store)
 		defer w.close()
@@ -87,9 +39,9 @@ func (w *memnet) renew(store journal.Store) {
 
 // die lets a new process find what is in the journal at this moment; the old
 // one is stopped without a word.
-func (w *memnet) die(store *memory) {
+func (w *memnet) die(store *memjournal.Journal) {
 	w.t.Helper()
-	found := store.copy()
+	found := store.Copy()
 	w.renew(found)
 }
 
@@ -110,7 +62,7 @@ func (w *memnet) takeUp(id pbx.LegID) leg.Leg {
 }
 
 func TestALegGoesOnInAnotherProcess(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		p, l := w.talk()
 		w.pass()
 		w.die(store)
@@ -145,14 +97,14 @@ func TestALegGoesOnInAnotherProcess(t *testing.T) {
 			continue
 		}
 		synctest.Wait()
-		if n := len(w.legs.cfg.Journal.(*memory).records); n != 0 {
+		if n := w.legs.cfg.Journal.(*memjournal.Journal).Len(); n != 0 {
 			t.Errorf("%d records are left of a leg that is over", n)
 		}
 	})
 }
 
 func TestALegThatWeDialledGoesOn(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		l, invite := w.ring()
 		w.reply(invite, 200, "peer", phoneSDP, "Allow: INVITE, ACK, BYE", "Session-Expires: 90;refresher=uac", "Require: timer")
 		w.expect("ACK ")
@@ -179,7 +131,7 @@ func TestALegThatWeDialledGoesOn(t *testing.T) {
 
 // The peer of a leg that is gone ends it.
 func TestAPeerThatIsGoneEndsALegThatWasTakenUp(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk()
 		w.pass()
 		w.die(store)
@@ -192,7 +144,7 @@ func TestAPeerThatIsGoneEndsALegThatWasTakenUp(t *testing.T) {
 
 // A 200 whose ACK had not come is sent again by the new process.
 func TestTheAnswerIsRepeatedAfterARestart(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		p := w.phone()
 		p.invite(phoneSDP)
 		w.told("incoming")
@@ -213,7 +165,7 @@ func TestTheAnswerIsRepeatedAfterARestart(t *testing.T) {
 
 // The ACK may have come while nobody was there.
 func TestTheACKThatNobodyHeard(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		p := w.phone()
 		p.invite(phoneSDP)
 		w.told("incoming")
@@ -238,7 +190,7 @@ func TestTheACKThatNobodyHeard(t *testing.T) {
 
 // An ACK that was heard is written within a second.
 func TestTheACKIsNoted(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk()
 		w.pass()
 		w.die(store)
@@ -250,7 +202,7 @@ func TestTheACKIsNoted(t *testing.T) {
 // At another address the peer is told by a re-INVITE.
 func TestALegFollowsToAnotherAddress(t *testing.T) {
 	moved := netip.MustParseAddr("192.0.2.77")
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk()
 		w.pass()
 		w.die(store)
@@ -264,7 +216,7 @@ func TestALegFollowsToAnotherAddress(t *testing.T) {
 		w.expect("ACK ")
 		w.nothing(time.Minute)
 	})
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk()
 		w.pass()
 		w.die(store)
@@ -280,7 +232,7 @@ func TestALegFollowsToAnotherAddress(t *testing.T) {
 // An ACK that was heard and not noted in time is not waited for at another
 // address: it goes to the old one.
 func TestALegThatFollowsWaitsForNoACK(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk()
 		w.die(store)
 		w.own = netip.MustParseAddr("192.0.2.77")
@@ -293,7 +245,7 @@ func TestALegThatFollowsWaitsForNoACK(t *testing.T) {
 
 // A port that is taken is replaced by another one.
 func TestALegGetsAnotherPort(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk()
 		w.pass()
 		w.die(store)
@@ -306,7 +258,7 @@ func TestALegGetsAnotherPort(t *testing.T) {
 		w.reply(invite, 200, "", phoneSDP)
 		w.expect("ACK ")
 	})
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk()
 		w.pass()
 		w.die(store)
@@ -318,7 +270,7 @@ func TestALegGetsAnotherPort(t *testing.T) {
 }
 
 func TestALegWithoutACallIsHungUp(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		w.talk()
 		w.pass()
 		w.die(store)
@@ -326,7 +278,7 @@ func TestALegWithoutACallIsHungUp(t *testing.T) {
 		bye := w.expect("BYE ")
 		w.reply(bye, 200, "", "")
 		synctest.Wait()
-		if w.legs.Count() != 0 || len(w.legs.cfg.Journal.(*memory).records) != 0 {
+		if w.legs.Count() != 0 || w.legs.cfg.Journal.(*memjournal.Journal).Len() != 0 {
 			t.Error("something is left of it")
 		}
 	})
@@ -334,14 +286,14 @@ func TestALegWithoutACallIsHungUp(t *testing.T) {
 
 // A phone whose connection died with the process is asked where it is now.
 func TestAPhoneOverTCPIsFoundAgain(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		w.id.Transport = "TCP"
 		_, l := w.talk()
 		w.pass()
 		w.die(store)
 		w.takeUp(l.ID())
 		w.nothing(2 * time.Minute) // nowhere: its audio will tell
-		w.die(w.legs.cfg.Journal.(*memory))
+		w.die(w.legs.cfg.Journal.(*memjournal.Journal))
 		now := netip.MustParseAddrPort("198.51.100.7:40123")
 		w.legs.cfg.Reach = func(extension string, was edge.Hop) (edge.Hop, bool) {
 			if extension != "101" || was.Transport != "TCP" {
@@ -358,7 +310,7 @@ func TestAPhoneOverTCPIsFoundAgain(t *testing.T) {
 
 // Session timers run on from where they were.
 func TestSessionTimersGoOn(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk("Session-Expires: 100;refresher=uac", "Supported: timer")
 		w.nothing(50 * time.Second)
 		w.pass()
@@ -375,7 +327,7 @@ func TestSessionTimersGoOn(t *testing.T) {
 }
 
 func TestHandOverLeavesAnsweredLegsAlone(t *testing.T) {
-	inVault(t, func(w *memnet, store *memory) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		_, l := w.talk()
 		w.pass()
 		w.die(store)

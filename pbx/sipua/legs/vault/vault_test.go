@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,56 +14,10 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/pbxtest/memjournal"
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 )
-
-// memory is a journal in memory.
-type memory struct {
-	mu      sync.Mutex
-	records map[[2]string][]byte
-}
-
-func (m *memory) PutAll(records ...journal.Record) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.records == nil {
-		m.records = map[[2]string][]byte{}
-	}
-	for _, r := range records {
-		m.records[[2]string{r.Kind, r.ID}] = slices.Clone(r.Value)
-	}
-	return nil
-}
-
-func (m *memory) Delete(kind, id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.records, [2]string{kind, id})
-}
-
-func (m *memory) All(kind string) []journal.Record {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []journal.Record
-	for k, v := range m.records {
-		if k[0] == kind {
-			out = append(out, journal.Record{Kind: kind, ID: k[1], Value: v})
-		}
-	}
-	return out
-}
-
-// copy is the journal as a process finds it that begins now.
-func (m *memory) copy() *memory {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := &memory{records: map[[2]string][]byte{}}
-	for k, v := range m.records {
-		c.records[k] = v
-	}
-	return c
-}
 
 // savedPort is a port whose state the test changes.
 type savedPort struct {
@@ -91,7 +44,7 @@ func (p *savedPort) set(f func(*media.PortState)) {
 
 func TestPortsAreWrittenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memory{}
+		store := &memjournal.Journal{}
 		v := New(store)
 		done := make(chan struct{})
 		ctx, stop := context.WithCancel(t.Context())
@@ -107,7 +60,7 @@ func TestPortsAreWrittenAgain(t *testing.T) {
 			t.Errorf("held %d times", p.held)
 		}
 		written := func() media.PortState {
-			r, _ := New(store.copy()).Take("a")
+			r, _ := New(store.Copy()).Take("a")
 			return r.Port
 		}
 		p.set(func(s *media.PortState) { s.Quality.PacketsIn = 7 })
@@ -132,13 +85,13 @@ func TestPortsAreWrittenAgain(t *testing.T) {
 			t.Errorf("the last state is not written: %+v", s)
 		}
 		v.Delete("a")
-		if len(store.records) != 0 {
-			t.Errorf("left: %v", store.records)
+		if n := store.Len(); n != 0 {
+			t.Errorf("%d records are left", n)
 		}
 		if err := store.PutAll(journal.Record{Kind: KindPort, ID: "stray", Value: []byte{0}}); err != nil {
 			t.Fatal(err)
 		}
-		if v := New(store); len(v.Rest()) != 0 || len(store.records) != 0 {
+		if v := New(store); len(v.Rest()) != 0 || store.Len() != 0 {
 			t.Error("the port of no leg is kept")
 		}
 	})
