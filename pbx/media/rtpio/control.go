@@ -1,8 +1,6 @@
 package rtpio
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -10,56 +8,26 @@ import (
 
 	"github.com/pion/rtcp"
 
-	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
-	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/report"
 )
 
 // reportEvery is the mean time between two reports (RFC 3550 §6.2); each is
 // drawn from half to one and a half of it.
 const reportEvery = 5 * time.Second
 
-// Sanity of what a peer reports.
-const (
-	maxControl  = 1200 // octets
-	maxRTT      = 10 * time.Second
-	controlCost = int64(time.Second) / 10 // ten packets a second, a burst of fifty
-)
+// maxControl is the largest packet that is read, in octets.
+const maxControl = 1200
 
-// control is the RTCP side of a port. The figures of the peer's reports and
-// the state of ours are under the mutex; no RTP packet takes it.
+// control is the RTCP side of a port.
 type control struct {
 	due    atomic.Int64 // when the next report is sent, in nanoseconds
 	source atomic.Pointer[netip.AddrPort]
 	cname  string
+	ledger report.Ledger
 
-	mu       sync.Mutex
-	ended    bool
-	tokens   int64
-	at       int64
-	lostOut  uint64
-	jitter   uint32
-	rtt      time.Duration
-	reporter uint32 // the SSRC of the last sender report
-	lsr      uint32 // the middle of its NTP time
-	lsrAt    int64  // when it came
-	expected uint32 // at our last report
-	received uint32
-	about    uint32 // the SSRC that those two are of
-	sent     uint64 // packets sent at our last report
-}
-
-// newName draws a short-term canonical name (RFC 7022 §4.2).
-func newName(random func() uint64) string {
-	b := binary.BigEndian.AppendUint64(nil, random())
-	b = binary.BigEndian.AppendUint32(b, uint32(random()))
-	return base64.StdEncoding.EncodeToString(b)
-}
-
-func (c *control) quality(q *pbx.Quality, khz uint32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	q.LostOut, q.JitterOut, q.RoundTrip = c.lostOut, stream.Duration(c.jitter, khz), c.rtt
+	mu    sync.Mutex // while a report is sent
+	ended bool
 }
 
 // schedule draws the time of the next report.
@@ -97,7 +65,7 @@ func (p *Port) takeControl(b []byte, from netip.AddrPort, now int64) {
 		p.drops.foreign.Add(1)
 		return
 	}
-	if !p.control.spend(now) {
+	if !p.control.ledger.Spend(now) {
 		p.drops.flood.Add(1)
 		return
 	}
@@ -116,7 +84,7 @@ func (p *Port) takeControl(b []byte, from netip.AddrPort, now int64) {
 	for _, packet := range packets {
 		switch r := packet.(type) {
 		case *rtcp.SenderReport:
-			p.control.sender(r.SSRC, r.NTPTime, now)
+			p.control.ledger.Sender(r.SSRC, r.NTPTime, now)
 			p.heard(r.Reports, now)
 		case *rtcp.ReceiverReport:
 			p.heard(r.Reports, now)
@@ -124,47 +92,12 @@ func (p *Port) takeControl(b []byte, from netip.AddrPort, now int64) {
 	}
 }
 
-func (c *control) spend(now int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.at == 0 {
-		c.tokens = 50 * controlCost
-	}
-	c.tokens = min(50*controlCost, c.tokens+now-c.at)
-	c.at = now
-	if c.tokens < controlCost {
-		return false
-	}
-	c.tokens -= controlCost
-	return true
-}
-
-func (c *control) sender(ssrc uint32, ntp uint64, now int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reporter, c.lsr, c.lsrAt = ssrc, uint32(ntp>>16), now
-}
-
-// heard takes what the peer says of our stream (RFC 3550 §6.4.1).
+// heard takes what the peer says of our stream.
 func (p *Port) heard(reports []rtcp.ReceptionReport, now int64) {
-	c := &p.control
 	for i := range reports {
-		r := &reports[i]
-		if r.SSRC != p.output.SSRC {
-			continue
+		if r := &reports[i]; r.SSRC == p.output.SSRC {
+			p.control.ledger.Heard(r, p.pool.ntp(now))
 		}
-		c.mu.Lock()
-		if r.TotalLost < 1<<23 { // negative: more came than was sent
-			c.lostOut = uint64(r.TotalLost)
-		}
-		c.jitter = r.Jitter
-		if r.LastSenderReport != 0 {
-			units := uint32(p.pool.ntp(now)>>16) - r.LastSenderReport - r.Delay
-			if rtt := time.Duration(units) * time.Second >> 16; rtt <= maxRTT {
-				c.rtt = rtt
-			}
-		}
-		c.mu.Unlock()
 	}
 }
 
@@ -182,10 +115,10 @@ func (p *Port) report(now int64, bye bool) {
 	ntp := p.pool.ntp(now)
 	timestamp := p.output.Next(now)
 	p.output.Release()
-	reports := p.reception(now)
+	reports := p.control.ledger.Reception(&p.intake.Figures, now)
 	ssrc, sent := p.output.SSRC, p.output.Packets.Load()
 	packets := make([]rtcp.Packet, 0, 3)
-	if p.control.sending(sent) {
+	if p.control.ledger.Sending(sent) {
 		packets = append(packets, &rtcp.SenderReport{
 			SSRC: ssrc, NTPTime: ntp, RTPTime: timestamp,
 			PacketCount: uint32(sent), OctetCount: uint32(p.output.Octets.Load()), Reports: reports,
@@ -245,48 +178,4 @@ func (p *Port) reportTo() (netip.AddrPort, bool) {
 		return *from, true
 	}
 	return netip.AddrPort{}, false
-}
-
-// sending reports whether packets were sent since the last report.
-func (c *control) sending(sent uint64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	more := sent != c.sent
-	c.sent = sent
-	return more
-}
-
-// reception is our report of the peer's stream (RFC 3550 §6.4.1, A.3).
-func (p *Port) reception(now int64) []rtcp.ReceptionReport {
-	f, c := &p.intake.Figures, &p.control
-	if f.Packets.Load() == 0 {
-		return nil
-	}
-	ssrc, expected, received := f.SSRC.Load(), f.Expected.Load(), f.Received.Load()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if ssrc != c.about {
-		c.about, c.expected, c.received = ssrc, 0, 0
-	}
-	r := rtcp.ReceptionReport{
-		SSRC:               ssrc,
-		FractionLost:       fraction(expected-c.expected, received-c.received),
-		TotalLost:          min(uint32(max(0, int64(expected)-int64(received))), 1<<23-1),
-		LastSequenceNumber: f.Highest.Load(),
-		Jitter:             f.Jitter.Load(),
-	}
-	c.expected, c.received = expected, received
-	if c.lsr != 0 && c.reporter == ssrc {
-		r.LastSenderReport = c.lsr
-		r.Delay = uint32((now - c.lsrAt) << 16 / int64(time.Second))
-	}
-	return []rtcp.ReceptionReport{r}
-}
-
-// fraction is the share of expected packets that did not come, in 1/256.
-func fraction(expected, received uint32) uint8 {
-	if expected == 0 || received >= expected || expected > 1<<24 {
-		return 0
-	}
-	return uint8(min(255, (expected-received)<<8/expected))
 }

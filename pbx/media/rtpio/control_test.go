@@ -208,18 +208,6 @@ func TestReportsFollowAPeerBehindNAT(t *testing.T) {
 	receiveControl(t, a.rtcp)
 }
 
-func TestFraction(t *testing.T) {
-	tests := []struct {
-		expected, received uint32
-		want               uint8
-	}{{0, 0, 0}, {100, 100, 0}, {100, 120, 0}, {100, 50, 128}, {100, 0, 255}, {4, 3, 64}, {1 << 31, 0, 0}}
-	for _, tt := range tests {
-		if got := fraction(tt.expected, tt.received); got != tt.want {
-			t.Errorf("fraction(%d, %d) = %d, want %d", tt.expected, tt.received, got, tt.want)
-		}
-	}
-}
-
 // FuzzHandle gives a port whatever the network may bring, from its peer.
 func FuzzHandle(f *testing.F) {
 	h := header{payloadType: codec.PayloadPCMA, seq: 1, ssrc: 2}

@@ -17,6 +17,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media/convert"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/report"
 )
 
 // Defaults of Config.
@@ -210,7 +211,7 @@ func (p *Pool) newPort(f *ports.Family, number uint16, rtp, rtcp *poll.Socket, n
 	port.local = netip.AddrPortFrom(f.Advertise, rtp.Local().Port())
 	r := p.random()
 	port.output.Start(uint32(r), uint16(p.random()), uint32(r>>32))
-	port.control.cname = newName(p.random)
+	port.control.cname = report.NewName(p.random)
 	port.control.schedule(p.clock(), p.random)
 	return port
 }

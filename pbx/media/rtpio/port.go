@@ -129,7 +129,8 @@ func (p *Port) Quality() pbx.Quality {
 		q.Codec, khz = s.stream.Codec.Name, s.khz
 	}
 	q.JitterIn = stream.Duration(f.Jitter.Load(), khz)
-	p.control.quality(&q, khz)
+	lost, jitter, rtt := p.control.ledger.Of()
+	q.LostOut, q.JitterOut, q.RoundTrip = lost, stream.Duration(jitter, khz), rtt
 	return q
 }
 

@@ -84,8 +84,9 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 }
 
 func (c *control) restore(s *media.PortState) {
-	c.cname, c.sent = s.Name, s.Quality.PacketsOut
-	c.lostOut, c.jitter, c.rtt = s.Quality.LostOut, stream.Units(int64(s.Quality.JitterOut), khz(s.Stream.Codec)), s.Quality.RoundTrip
+	c.cname = s.Name
+	q := &s.Quality
+	c.ledger.Restore(q.LostOut, stream.Units(int64(q.JitterOut), khz(s.Stream.Codec)), q.RoundTrip, q.PacketsOut)
 	if s.PeerRTCP.IsValid() {
 		c.source.Store(&s.PeerRTCP)
 	}
