@@ -3,12 +3,7 @@ package mix
 import (
 	"math"
 	"testing"
-	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // singer says one tone for ever and keeps what it is told.
 type singer struct {
@@ -17,6 +12,8 @@ type singer struct {
 	level float64
 	at    int
 	heard []int16
+	// common counts the frames that all silent ones have heard.
+	common int
 }
 
 func (s *singer) Rate() int { return s.rate }
@@ -32,31 +29,41 @@ func (s *singer) Hear(frame []int16) bool {
 	return true
 }
 
-func (s *singer) Say(frame []int16) { s.heard = append(s.heard, frame...) }
+func (s *singer) Say(frame []int16, common bool) {
+	s.heard = append(s.heard, frame...)
+	if common {
+		s.common++
+	}
+}
 
-// level is the amplitude of a tone in the second half of what was heard.
-func (s *singer) hears(hertz float64) float64 {
-	y := s.heard[len(s.heard)/2:]
+// hears is the amplitude of a tone in the second half of what was heard.
+func (s *singer) hears(hertz float64) float64 { return level(s.heard[len(s.heard)/2:], hertz, s.rate) }
+
+func level(y []int16, hertz float64, rate int) float64 {
 	var si, co float64
 	for i, v := range y {
-		a, b := math.Sincos(2 * math.Pi * hertz * float64(i) / float64(s.rate))
+		a, b := math.Sincos(2 * math.Pi * hertz * float64(i) / float64(rate))
 		si, co = si+float64(v)*a, co+float64(v)*b
 	}
 	return 2 * math.Hypot(si, co) / float64(len(y))
 }
 
-// mixed runs a room for a second without its goroutine.
+func join(t testing.TB, m *Mixer, voices ...*singer) {
+	t.Helper()
+	for _, v := range voices {
+		if err := m.Join(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// mixed mixes voices for a second.
 func mixed(t *testing.T, voices ...*singer) {
 	t.Helper()
-	m, err := newMixer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range voices {
-		m.join(v)
-	}
+	var m Mixer
+	join(t, &m, voices...)
 	for range 50 {
-		m.tick()
+		m.Tick()
 	}
 }
 
@@ -111,42 +118,26 @@ func TestLoudIsCutOff(t *testing.T) {
 	}
 }
 
-// open opens a room whose ticks the test gives.
-func open(t *testing.T) (*Room, chan<- time.Time) {
-	t.Helper()
-	ticks := make(chan time.Time)
-	r, err := New(ticks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Close)
-	return r, ticks
-}
-
 func TestComingAndGoing(t *testing.T) {
-	r, ticks := open(t)
+	var m Mixer
 	a, b := &singer{rate: narrow, hertz: 500, level: 5000}, &singer{rate: wide, hertz: 700, level: 5000}
-	for _, v := range []*singer{a, b} {
-		if err := r.Join(v); err != nil {
-			t.Fatal(err)
-		}
-	}
+	join(t, &m, a, b)
 	for range 20 {
-		ticks <- time.Time{}
+		m.Tick()
 	}
-	r.Leave(b)
+	m.Leave(b)
 	if got := b.hears(500); math.Abs(got-5000) > 100 {
 		t.Errorf("the other is heard with %.0f, want 5000", got)
 	}
 	heard := len(b.heard)
 	a.heard = nil
 	for range 20 {
-		ticks <- time.Time{}
+		m.Tick()
 	}
-	r.Leave(a)
-	r.Leave(a) // again: nothing happens
+	m.Leave(a)
+	m.Leave(a) // again: nothing happens
 	if len(b.heard) != heard {
-		t.Error("who has left is told of the room")
+		t.Error("who has left is told of the others")
 	}
 	if got := a.hears(700); got > 10 {
 		t.Errorf("who has left is heard with %.0f", got)
@@ -154,27 +145,53 @@ func TestComingAndGoing(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	r, _ := open(t)
-	if err := r.Join(&singer{rate: 48000}); err == nil {
+	var m Mixer
+	if err := m.Join(&singer{rate: 48000}); err == nil {
 		t.Error("a voice of 48 kHz was taken")
 	}
-	r.Close()
-	r.Close()
-	if err := r.Join(&singer{rate: narrow}); err == nil {
-		t.Error("a closed room was joined")
+	m.Leave(&singer{})
+	m.Tick()
+}
+
+// TestOnlyVoicesAreMixed: the hum of open microphones is not heard, those who
+// hum are told what all of them hear, and a voice is one in its pauses, too.
+func TestOnlyVoicesAreMixed(t *testing.T) {
+	hum, speaker, listener := &singer{rate: narrow, hertz: 100, level: 30}, &singer{rate: narrow, hertz: 500, level: 5000}, &singer{rate: narrow}
+	var m Mixer
+	join(t, &m, hum, speaker, listener)
+	for range 50 {
+		m.Tick()
 	}
-	r.Leave(&singer{})
+	if got := listener.hears(100); got > 1 {
+		t.Errorf("a hum is heard with %.0f", got)
+	}
+	if got := hum.hears(500); math.Abs(got-5000) > 100 {
+		t.Errorf("who hums hears the voice with %.0f, want 5000", got)
+	}
+	if speaker.common != 0 || hum.common != 50 || listener.common != 50 {
+		t.Errorf("%d, %d and %d frames were common, want none for the speaker and all for the others", speaker.common, hum.common, listener.common)
+	}
+	speaker.level = 30
+	heard := len(listener.heard)
+	for range 2 * linger {
+		m.Tick()
+	}
+	if speaker.common != linger+1 {
+		t.Errorf("%d of %d frames after the last word were common, want %d", speaker.common, 2*linger, linger+1)
+	}
+	if last := listener.heard[heard:]; level(last[:narrow/5], 500, narrow) < 20 || level(last[len(last)-narrow/5:], 500, narrow) > 1 {
+		t.Error("a voice is not heard in its pause, or for ever")
+	}
 }
 
 func TestNothingIsAllocated(t *testing.T) {
-	m, err := newMixer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var m Mixer
 	for i := range 10 {
-		m.join(&still{rate: narrow * (1 + i%2)})
+		if err := m.Join(&still{rate: narrow * (1 + i%2)}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if n := testing.AllocsPerRun(100, m.tick); n != 0 {
+	if n := testing.AllocsPerRun(100, m.Tick); n != 0 {
 		t.Errorf("%v allocations in a tick", n)
 	}
 }
@@ -189,25 +206,24 @@ func (s *still) Hear(frame []int16) bool {
 	}
 	return true
 }
-func (s *still) Say([]int16) {}
+func (s *still) Say([]int16, bool) {}
 
-// BenchmarkRoom50 is one frame of a room of 50 who all speak at once.
-func BenchmarkRoom50(b *testing.B) {
+// Benchmark50 is one frame of a room of 50 who all speak at once.
+func Benchmark50(b *testing.B) {
 	for name, wideband := range map[string]int{"narrow": 0, "half": 25, "wide": 50} {
 		b.Run(name, func(b *testing.B) {
-			m, err := newMixer()
-			if err != nil {
-				b.Fatal(err)
-			}
+			var m Mixer
 			for i := range 50 {
 				rate := narrow
 				if i < wideband {
 					rate = wide
 				}
-				m.join(&still{rate: rate})
+				if err := m.Join(&still{rate: rate}); err != nil {
+					b.Fatal(err)
+				}
 			}
 			for b.Loop() {
-				m.tick()
+				m.Tick()
 			}
 			perFrame := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 			b.ReportMetric(perFrame*50/50/1e6, "ms/member-second")

@@ -1,13 +1,14 @@
 package mix
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
 	"github.com/dipcast/dipcast/pbx/media/resample"
 )
 
-// The rates of members in Hz, and the samples of their frames.
+// The rates of voices in Hz, and the samples of their frames.
 const (
 	narrow      = 8000
 	wide        = 16000
@@ -15,15 +16,30 @@ const (
 	wideFrame   = wide / 50
 )
 
+// Voice is a way to speak and to hear. Its methods are called by Tick alone
+// and must not block.
+type Voice interface {
+	// Rate is 8000 or 16000 Hz and never changes.
+	Rate() int
+	// Hear writes what is said in the next 20 ms, and reports false if that is
+	// nothing.
+	Hear(frame []int16) bool
+	// Say tells what the others say. common: the voice itself says nothing, and
+	// all such voices of its rate are told this very frame. The frame is the
+	// mixer's.
+	Say(frame []int16, common bool)
+}
+
 // member is a voice with what it has said in this frame.
 type member struct {
 	voice Voice
 	frame int // samples
 	said  [wideFrame]int16
+	gate  gate
 	spoke bool
 }
 
-// band is the part of a room that speaks at one rate.
+// band is the part of the voices that has one rate.
 type band struct {
 	members int
 	own     [wideFrame]int32 // the sum of its members
@@ -31,38 +47,42 @@ type band struct {
 	all     [wideFrame]int16 // both, cut off: what silent members hear
 }
 
-// mixer is the room without its goroutine.
-type mixer struct {
+// Mixer mixes voices. The zero value has none.
+type Mixer struct {
 	members []*member
 	low     band
 	high    band
-	up      *resample.Resampler
+	up      *resample.Resampler // nil as long as one band was enough
 	down    *resample.Resampler
 	out     [wideFrame]int16
 }
 
-func newMixer() (*mixer, error) {
-	up, err := resample.New(narrow, wide)
-	if err != nil {
-		return nil, err
-	}
-	down, err := resample.New(wide, narrow)
-	if err != nil {
-		return nil, err
-	}
-	return &mixer{up: up, down: down}, nil
-}
-
-func (m *mixer) join(v Voice) {
-	n := &member{voice: v, frame: narrowFrame}
-	if v.Rate() == wide {
+// Join takes a voice in; from the next frame on it is heard. An error tells a
+// rate that voices do not have.
+func (m *Mixer) Join(v Voice) error {
+	n := &member{voice: v}
+	switch rate := v.Rate(); rate {
+	case narrow:
+		n.frame = narrowFrame
+	case wide:
 		n.frame = wideFrame
+	default:
+		return fmt.Errorf("a voice of %d Hz: want %d or %d", rate, narrow, wide)
 	}
 	m.band(n).members++
 	m.members = append(m.members, n)
+	if !m.both() || m.up != nil {
+		return nil
+	}
+	var err error
+	if m.up, err = resample.New(narrow, wide); err == nil {
+		m.down, err = resample.New(wide, narrow)
+	}
+	return err
 }
 
-func (m *mixer) leave(v Voice) {
+// Leave takes a voice out.
+func (m *Mixer) Leave(v Voice) {
 	at := slices.IndexFunc(m.members, func(n *member) bool { return n.voice == v })
 	if at < 0 {
 		return
@@ -71,20 +91,23 @@ func (m *mixer) leave(v Voice) {
 	m.members = slices.Delete(m.members, at, at+1)
 }
 
-func (m *mixer) band(n *member) *band {
+func (m *Mixer) band(n *member) *band {
 	if n.frame == wideFrame {
 		return &m.high
 	}
 	return &m.low
 }
 
-// tick is one frame: all are heard, then all are told.
-func (m *mixer) tick() {
+// both reports whether there are voices of both rates.
+func (m *Mixer) both() bool { return m.low.members > 0 && m.high.members > 0 }
+
+// Tick is one frame: all are heard, then all are told.
+func (m *Mixer) Tick() {
 	clear(m.low.own[:narrowFrame])
 	clear(m.high.own[:])
 	for _, n := range m.members {
 		said := n.said[:n.frame]
-		if n.spoke = n.voice.Hear(said); n.spoke {
+		if n.spoke = n.voice.Hear(said) && n.gate.passes(said); n.spoke {
 			add(m.band(n).own[:n.frame], said)
 		}
 	}
@@ -92,14 +115,14 @@ func (m *mixer) tick() {
 	m.low.sum(narrowFrame)
 	m.high.sum(wideFrame)
 	for _, n := range m.members {
-		n.voice.Say(m.without(n))
+		n.voice.Say(m.without(n), !n.spoke)
 	}
 }
 
-// cross carries the sum of each band over to the other. A room of one band
-// needs no filter.
-func (m *mixer) cross() {
-	if m.low.members == 0 || m.high.members == 0 {
+// cross carries the sum of each band over to the other. One band alone needs
+// no filter.
+func (m *Mixer) cross() {
+	if !m.both() {
 		clear(m.low.other[:])
 		clear(m.high.other[:])
 		return
@@ -109,7 +132,7 @@ func (m *mixer) cross() {
 }
 
 // without is what a member hears: all but itself.
-func (m *mixer) without(n *member) []int16 {
+func (m *Mixer) without(n *member) []int16 {
 	b := m.band(n)
 	if !n.spoke {
 		return b.all[:n.frame]
