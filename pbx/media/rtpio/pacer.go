@@ -159,6 +159,7 @@ func (p *Pool) pace(start int64) {
 			for _, port := range ports {
 				port.watch(now)
 			}
+			p.tidy(now)
 		}
 		period := p.period(idle)
 		if ticked = now; period != c.period {
@@ -174,7 +175,7 @@ func (p *Pool) period(idle bool) time.Duration {
 	switch {
 	case !idle:
 		return frameTime
-	case p.InUse() > 0:
+	case p.watches():
 		return watchEvery
 	}
 	return 0

@@ -15,7 +15,6 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/convert"
-	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/report"
 )
@@ -83,6 +82,7 @@ type Pool struct {
 	closed  bool
 	kernel  bool // the kernel chooses the ports
 	numbers *ports.Stock
+	shelf   *ports.Shelf
 	ports   []*Port
 	pollers []*poller
 	past    Drops // of the ports that are closed
@@ -109,8 +109,10 @@ func NewPool(cfg Config) (*Pool, error) {
 	if rest == 0 {
 		rest = DefaultRest
 	}
+	p.shelf = ports.NewShelf(0, 0, p.random)
 	if !p.kernel {
 		p.numbers = ports.NewStock(cfg.From, cfg.To, max(rest, 0), p.random)
+		p.shelf = ports.NewShelf(p.numbers.Left(), openFiles(), p.random)
 	}
 	p.crew = cfg.Crew
 	if p.crew == nil {
@@ -153,11 +155,11 @@ func (p *Pool) Allocate(peer netip.Addr, n media.Notices) (media.Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	number, rtp, rtcp, err := p.bind(f)
+	pair, err := p.bind(f)
 	if err != nil {
 		return nil, err
 	}
-	port := p.newPort(f, number, rtp, rtcp, n)
+	port := p.newPort(f, pair, n)
 	if err := p.enter(port); err != nil {
 		return nil, err
 	}
@@ -188,13 +190,16 @@ func (p *Pool) familyOf(peer netip.Addr) (*ports.Family, error) {
 func (p *Pool) enter(port *Port) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	switch {
+	case p.closed:
 		err = ErrClosed
-	} else {
+	case port.pair.Polled:
+		port.poller = p.pollers[0]
+	default:
 		port.poller, err = p.assign()
 	}
 	if err != nil {
-		_, _ = port.rtp.Close(), port.rtcp.Close() // nobody is left to tell
+		port.pair.Close()
 		return err
 	}
 	port.poller.ports++
@@ -206,9 +211,9 @@ func (p *Pool) enter(port *Port) (err error) {
 	return nil
 }
 
-func (p *Pool) newPort(f *ports.Family, number uint16, rtp, rtcp *poll.Socket, n media.Notices) *Port {
-	port := &Port{pool: p, number: number, notices: n, rtp: rtp, rtcp: rtcp}
-	port.local = netip.AddrPortFrom(f.Advertise, rtp.Local().Port())
+func (p *Pool) newPort(f *ports.Family, pair *ports.Pair, n media.Notices) *Port {
+	port := &Port{pool: p, pair: pair, notices: n, rtp: pair.RTP, rtcp: pair.RTCP}
+	port.local = netip.AddrPortFrom(f.Advertise, pair.RTP.Local().Port())
 	r := p.random()
 	port.output.Start(uint32(r), uint16(p.random()), uint32(r>>32))
 	port.control.cname = report.NewName(p.random)
@@ -216,27 +221,32 @@ func (p *Pool) newPort(f *ports.Family, number uint16, rtp, rtcp *poll.Socket, n
 	return port
 }
 
-// bind opens a pair of sockets. The kernel is asked without the pool's lock:
-// a call must not wait for the sockets of all others.
-func (p *Pool) bind(f *ports.Family) (number uint16, rtp, rtcp *poll.Socket, err error) {
+// bind returns a pair of sockets, one that was laid aside or a new one. The
+// kernel is asked without the pool's lock: a call must not wait for the sockets
+// of all others.
+func (p *Pool) bind(f *ports.Family) (*ports.Pair, error) {
 	if p.kernel {
-		rtp, rtcp, err = f.AnyPair()
-		return 0, rtp, rtcp, err
+		return f.AnyPair()
+	}
+	if pair := p.another(f); pair != nil {
+		return pair, nil
 	}
 	for tries := p.stock(); tries > 0; tries-- {
 		number, ok := p.take()
 		if !ok {
 			break
 		}
-		if rtp, rtcp, err = f.Pair(number); err == nil {
-			return number, rtp, rtcp, nil
+		pair, err := f.Pair(number)
+		if err == nil {
+			pair.Number = number
+			return pair, nil
 		}
 		p.putBack(number)
 		if !ports.InUse(err) {
-			return 0, nil, nil, err
+			return nil, err
 		}
 	}
-	return 0, nil, nil, ErrNoPorts
+	return nil, ErrNoPorts
 }
 
 // stock is how many numbers take can give.
@@ -253,11 +263,11 @@ func (p *Pool) take() (uint16, bool) {
 }
 
 // reserve takes a certain number; 0 if it does not belong to the stock, false
-// if a port has it.
+// if a port has it, or its sockets are laid aside.
 func (p *Pool) reserve(number uint16) (uint16, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if slices.ContainsFunc(p.ports, func(o *Port) bool { return o.local.Port() == number }) {
+	if slices.ContainsFunc(p.ports, func(o *Port) bool { return o.local.Port() == number }) || p.shelf.Has(number) {
 		return 0, false
 	}
 	if p.kernel || !p.numbers.Remove(number) {
@@ -314,8 +324,9 @@ func (p *Pool) Close() {
 		p.closed = true
 		p.pacer.stop()
 	}
-	ports, pollers := slices.Clone(p.ports), p.pollers
+	ports, pollers, aside := slices.Clone(p.ports), p.pollers, p.shelf.All()
 	p.mu.Unlock()
+	p.discard(pollers, aside)
 	for _, port := range ports {
 		port.Close()
 	}
@@ -361,14 +372,11 @@ func (p *Pool) gone(port *Port) {
 	p.mu.Lock()
 	port.poller.ports--
 	p.past.add(d)
-	if port.number != 0 {
-		p.numbers.Put(port.number, p.clock())
+	if port.pair.Number != 0 {
+		p.numbers.Put(port.pair.Number, p.clock())
 	}
 	p.mu.Unlock()
-	if d.Foreign > 0 || d.Forged > 0 {
-		p.log.Info("rtp from foreign sources was refused during a call",
-			slog.Any("local", port.local), slog.Uint64("foreign", d.Foreign), slog.Uint64("forged", d.Forged))
-	}
+	port.tellForeign(d)
 }
 
 // nextSource names a stream towards the outputs; 0 is never given.

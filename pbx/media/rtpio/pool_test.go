@@ -182,12 +182,11 @@ func TestCloseEndsEverything(t *testing.T) {
 		t.Errorf("error %v, want ErrClosed", err)
 	}
 	for _, p := range []*Port{pa, pb} { // the sockets are free again
-		rtp, rtcp, err := (&ports.Family{Bind: loopback4}).Pair(p.Local().Port())
+		pair, err := (&ports.Family{Bind: loopback4}).Pair(p.Local().Port())
 		if err != nil {
 			t.Errorf("the port is still in use: %v", err)
 			continue
 		}
-		rtp.Close()
-		rtcp.Close()
+		pair.Close()
 	}
 }

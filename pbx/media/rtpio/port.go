@@ -11,6 +11,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 )
 
@@ -18,11 +19,11 @@ import (
 // media.Port.
 type Port struct {
 	pool    *Pool
-	number  uint16 // 0: the kernel's, which does not come back to the stock
 	local   netip.AddrPort
 	notices media.Notices
 	poller  *poller // reads and closes the sockets
-	rtp     *poll.Socket
+	pair    *ports.Pair
+	rtp     *poll.Socket // the pair's
 	rtcp    *poll.Socket
 
 	settings atomic.Pointer[settings]
@@ -50,7 +51,6 @@ type Port struct {
 
 	mu        sync.Mutex // one Apply, Hear, Play, Hold or Close at a time
 	receiving bool       // the poller reads; under mu
-	held      bool       // Config.Sockets has copies of the sockets; under mu
 }
 
 var _ media.Port = (*Port)(nil)
@@ -143,8 +143,9 @@ func (p *Port) TakesKeys() bool {
 // Drops returns how many packets of this port were not used, and why.
 func (p *Port) Drops() Drops { return p.drops.snapshot() }
 
-// Close implements media.Port. It sends the last report; the poller closes the
-// sockets and gives the port back, which Pool.Close waits for.
+// Close implements media.Port. It sends the last report. The sockets are laid
+// aside for the next call, or the poller closes them and gives the port back,
+// which Pool.Close waits for.
 func (p *Port) Close() {
 	p.mu.Lock()
 	if p.closed.Swap(true) {
@@ -158,7 +159,10 @@ func (p *Port) Close() {
 	p.pool.leave(p)
 	if !p.pool.leaving.Load() {
 		p.report(p.pool.clock(), true)
-		p.letGo()
+		if p.layAside() {
+			return
+		}
+		p.pool.letGo(p.pair)
 	}
 	p.poller.Do(p.end)
 }
@@ -171,7 +175,7 @@ func (p *Port) end() {
 	p.poller.Remove(p.rtcp)
 	p.output.End()
 	p.control.end()
-	_, _ = p.rtp.Close(), p.rtcp.Close()
+	p.pair.Close()
 	go p.pool.gone(p) // which may wait for a lock or a log
 }
 

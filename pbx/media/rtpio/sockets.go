@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 )
@@ -29,7 +31,7 @@ func keptName(port uint16) string { return "rtp/" + strconv.Itoa(int(port)) }
 func (p *Port) Hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pool.sockets == nil || p.held || p.closed.Load() {
+	if p.pool.sockets == nil || p.pair.Held || p.closed.Load() {
 		return
 	}
 	files, err := copies(p.rtp, p.rtcp)
@@ -37,18 +39,16 @@ func (p *Port) Hold() {
 		p.pool.log.Error("rtp sockets cannot be held for the next process; the port is bound anew then", "local", p.local, "error", err)
 		return
 	}
-	p.held = true
+	p.pair.Held = true
 	p.pool.sockets.Keep(keptName(p.local.Port()), files...)
 	closeAll(files)
 }
 
 // letGo ends what Hold began, so that the number is free.
-func (p *Port) letGo() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.held {
-		p.held = false
-		p.pool.sockets.Drop(keptName(p.local.Port()))
+func (p *Pool) letGo(pair *ports.Pair) {
+	if pair.Held {
+		pair.Held = false
+		p.sockets.Drop(keptName(pair.RTP.Local().Port()))
 	}
 }
 
@@ -72,23 +72,26 @@ func closeAll(files []*os.File) {
 
 // reopen returns the sockets of a saved port: those that were held for it, or
 // new ones on the same numbers.
-func (p *Pool) reopen(f *ports.Family, number uint16) (rtp, rtcp *poll.Socket, held bool, err error) {
+func (p *Pool) reopen(f *ports.Family, number uint16) (*ports.Pair, error) {
 	var files []*os.File
 	if p.sockets != nil {
 		files = p.sockets.Take(keptName(number))
 		defer closeAll(files)
 	}
 	if len(files) != 2 {
-		rtp, rtcp, err = f.Pair(number)
-		return rtp, rtcp, false, err
+		return f.Pair(number)
 	}
-	if rtp, err = adopt(files[0], number); err != nil {
-		return nil, nil, false, err
+	rtp, err := adopt(files[0], number)
+	if err != nil {
+		return nil, err
 	}
-	if rtcp, err = adopt(files[1], number+1); err != nil {
-		return nil, nil, false, errors.Join(err, rtp.Close())
+	rtcp, err := adopt(files[1], number+1)
+	if err != nil {
+		return nil, errors.Join(err, rtp.Close())
 	}
-	return rtp, rtcp, true, nil
+	pair := f.Adopted(rtp, rtcp)
+	pair.Held = true
+	return pair, nil
 }
 
 // adopt makes a socket of a descriptor, which must be what it is named.
@@ -101,4 +104,13 @@ func adopt(file *os.File, number uint16) (*poll.Socket, error) {
 		return nil, errors.Join(fmt.Errorf("held socket: is of UDP port %d, want %d", got, number), s.Close())
 	}
 	return s, nil
+}
+
+// openFiles is how many descriptors the process may have.
+func openFiles() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return int(min(limit.Cur, 1<<20))
 }

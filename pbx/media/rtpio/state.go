@@ -47,13 +47,13 @@ func (p *Pool) Restore(s media.PortState, n media.Notices) (media.Port, error) {
 	if !ok {
 		return nil, fmt.Errorf("saved media port %s: is another call's now", s.Local)
 	}
-	rtp, rtcp, held, err := p.reopen(f, s.Local.Port())
+	pair, err := p.reopen(f, s.Local.Port())
 	if err != nil {
 		p.putBack(number)
 		return nil, fmt.Errorf("saved media port %s: %w", s.Local, err)
 	}
-	port := p.newPort(f, number, rtp, rtcp, n)
-	port.held = held
+	pair.Number = number
+	port := p.newPort(f, pair, n)
 	port.restore(&s, p.clock(), max(0, p.now().Sub(s.Saved)))
 	if err := p.enter(port); err != nil {
 		return nil, err

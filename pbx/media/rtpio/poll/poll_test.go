@@ -225,12 +225,35 @@ func (e *echo) Read(b []byte, from netip.AddrPort, _ int64) {
 	_ = e.s.Send(b, &to)
 }
 
+// TestASocketChangesItsReader without a gap: what came before goes to the old
+// one, what comes after to the new one.
+func TestASocketChangesItsReader(t *testing.T) {
+	a, b, p := listen(t, loopback), listen(t, loopback), newPoller(t)
+	defer a.Close()
+	defer b.Close()
+	to := AddrOf(b.Local())
+	first, second := make(reader, 1), make(reader, 1)
+	for _, r := range []reader{first, second, first} {
+		if err := p.Add(b, r); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Send([]byte("x"), &to); err != nil {
+			t.Fatal(err)
+		}
+		r.next(t)
+	}
+	done := make(chan struct{})
+	p.Do(func() { p.Remove(b); close(done) })
+	<-done
+}
+
 func TestPacketCostsNoAllocation(t *testing.T) {
 	a, b := listen(t, loopback), listen(t, loopback)
 	defer a.Close()
 	defer b.Close()
 	to, p, e := AddrOf(b.Local()), newPoller(t), &echo{s: b}
-	b.reader = e
+	var r Reader = e
+	b.reader.Store(&r)
 	p.put(b.fd, b)
 	buf, from := make([]byte, 200), Addr{}
 	n := testing.AllocsPerRun(200, func() {

@@ -80,9 +80,13 @@ func (p *Poller) watch(fd int) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e))
 }
 
-// Add hands a socket's packets to r from now on.
+// Add hands a socket's packets to r from now on. One that the poller has
+// already gets another reader; a packet that is just being read still goes to
+// the one before.
 func (p *Poller) Add(s *Socket, r Reader) error {
-	s.reader = r
+	if s.reader.Swap(&r) != nil {
+		return nil
+	}
 	p.put(s.fd, s)
 	if err := p.watch(s.fd); err != nil {
 		p.put(s.fd, nil)
@@ -95,7 +99,7 @@ func (p *Poller) Add(s *Socket, r Reader) error {
 // so that the socket can be closed at once. A socket that was never added is
 // left alone.
 func (p *Poller) Remove(s *Socket) {
-	if s.reader == nil {
+	if s.reader.Load() == nil {
 		return
 	}
 	// Copies of the descriptor in other processes keep it in the epoll set
@@ -214,7 +218,7 @@ func (p *Poller) look(events []unix.EpollEvent, now int64) (ended bool) {
 			continue
 		}
 		if n := s.receive(p.buf, &p.from); n >= 0 {
-			s.reader.Read(p.buf[:n], p.from.AddrPort(), now)
+			(*s.reader.Load()).Read(p.buf[:n], p.from.AddrPort(), now)
 		}
 	}
 	return ended

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +14,7 @@ import (
 type Socket struct {
 	fd     int
 	local  netip.AddrPort
-	reader Reader // once a poller has it
+	reader atomic.Pointer[Reader] // once a poller has it
 }
 
 // Listen opens a socket. An IPv6 one takes no IPv4 packets; port 0 lets the

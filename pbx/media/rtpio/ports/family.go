@@ -1,6 +1,7 @@
 // Package ports opens the pairs of sockets that RTP and RTCP come to: on which
 // addresses, and on which numbers. A Stock draws numbers at random and lets
-// those that were used rest; it belongs to whoever locks it.
+// those that were used rest; a Shelf keeps pairs open for the next calls while
+// many begin and end. Both belong to whoever locks them.
 package ports
 
 import (
@@ -70,15 +71,17 @@ func Index(a netip.Addr) int {
 }
 
 // Pair opens an RTP socket on an even port and an RTCP socket on the next.
-func (f *Family) Pair(number uint16) (rtp, rtcp *poll.Socket, err error) {
-	if rtp, err = f.Listen(number); err != nil {
-		return nil, nil, err
+func (f *Family) Pair(number uint16) (*Pair, error) {
+	rtp, err := f.Listen(number)
+	if err != nil {
+		return nil, err
 	}
-	if rtcp, err = f.Listen(number + 1); err != nil {
+	rtcp, err := f.Listen(number + 1)
+	if err != nil {
 		_ = rtp.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return rtp, rtcp, nil
+	return &Pair{RTP: rtp, RTCP: rtcp, family: f}, nil
 }
 
 // ErrNone means that every port is in use.
@@ -86,22 +89,29 @@ var ErrNone = errors.New("no RTP ports left: enlarge the range of RTP ports or l
 
 // AnyPair lets the kernel choose. It gives every other time an odd port, or an
 // even one whose neighbour is taken.
-func (f *Family) AnyPair() (rtp, rtcp *poll.Socket, err error) {
+func (f *Family) AnyPair() (*Pair, error) {
 	for range 100 {
-		if rtp, err = f.Listen(0); err != nil {
-			return nil, nil, err
+		rtp, err := f.Listen(0)
+		if err != nil {
+			return nil, err
 		}
 		if port := rtp.Local().Port(); port%2 == 0 {
+			var rtcp *poll.Socket
 			if rtcp, err = f.Listen(port + 1); err == nil {
-				return rtp, rtcp, nil
+				return &Pair{RTP: rtp, RTCP: rtcp, family: f}, nil
 			}
 		}
 		_ = rtp.Close()
 		if err != nil && !InUse(err) {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	return nil, nil, ErrNone
+	return nil, ErrNone
+}
+
+// Adopted is a pair of sockets that another process had.
+func (f *Family) Adopted(rtp, rtcp *poll.Socket) *Pair {
+	return &Pair{RTP: rtp, RTCP: rtcp, family: f}
 }
 
 // Listen opens one socket; 0 lets the kernel choose.
