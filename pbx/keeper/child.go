@@ -136,8 +136,10 @@ func (c *Child) Ready() {
 		for _, fd := range fds {
 			_ = syscall.Close(fd) // was never used
 		}
-		c.log.Info("a socket of the process before is not wanted any more", "name", name)
 		c.Drop(name)
+	}
+	if len(left) > 0 {
+		c.log.Info("sockets of the process before are not wanted any more", "names", len(left))
 	}
 	if err := c.tell(verbReady, ""); err != nil {
 		c.log.Error("the parent does not know that the program serves", "error", err)
