@@ -30,9 +30,10 @@ type PortState struct {
 // Incoming is the stream that comes from a port's peer.
 type Incoming struct {
 	SSRC    uint32        `json:"ssrc"`
-	Highest uint32        `json:"highest"` // extended sequence number (RFC 3550 §6.4.1)
-	Source  uint64        `json:"source"`  // its name towards the ports that hear it; 0: nothing came yet
-	Age     time.Duration `json:"age"`     // of the last packet when it was saved
+	Highest uint32        `json:"highest"`         // extended sequence number (RFC 3550 §6.4.1)
+	Source  uint64        `json:"source"`          // its name towards the ports that hear it; 0: nothing came yet
+	Age     time.Duration `json:"age"`             // of the last packet when it was saved
+	Index   uint32        `json:"index,omitempty"` // of the newest packet, as SRTP counts them (RFC 3711 §3.3.1); 0: none was counted
 }
 
 // Outgoing is the stream that a port sends to its peer.
@@ -49,4 +50,5 @@ type Outgoing struct {
 	Source  uint64 `json:"source,omitempty"`
 	SeqAdd  uint16 `json:"seqAdd,omitempty"`
 	TimeAdd uint32 `json:"timeAdd,omitempty"`
+	Index   uint32 `json:"index,omitempty"` // of the newest packet, as SRTP counts them (RFC 3711 §3.3.1); 0: none was counted
 }

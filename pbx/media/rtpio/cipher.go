@@ -28,8 +28,12 @@ func (p *Port) newCipher(keys media.Crypto, old *cipher) *cipher {
 	c := &cipher{keys: keys}
 	same := old != nil && old.keys.Suite == keys.Suite
 	var err error
-	if c.seal, err = srtp.NewSealer(keys.Suite, keys.Local); same && old.keys.Local == keys.Local {
+	switch c.seal, err = srtp.NewSealer(keys.Suite, keys.Local); {
+	case err != nil || old == nil || old.seal == nil || old.keys.Local != keys.Local:
+	case same:
 		c.seal = old.seal
+	default: // suites that differ in the seal alone make the same key stream of a key
+		c.seal.Follow(old.seal)
 	}
 	if err == nil {
 		if c.open, err = srtp.NewOpener(keys.Suite, keys.Remote); same && old.keys.Remote == keys.Remote {
@@ -99,14 +103,30 @@ func (p *Port) sealedControl(b []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
-// resume takes the counters over that an earlier process has reached.
-func (c *cipher) resume(p *Port, now time.Time) {
+// indexes are those of the newest packets of two streams; 0 if they are not
+// encrypted, or nothing went by yet.
+func (c *cipher) indexes(out, in uint32) (sealed, opened uint32) {
+	if c == nil || c.seal == nil || c.open == nil {
+		return 0, 0
+	}
+	return c.seal.Index(out), c.open.Index(in)
+}
+
+// resume takes the counters over that an earlier process has reached. They are
+// not those of the streams: a new key begins at 0 in the midst of them.
+func (c *cipher) resume(p *Port, s *media.PortState, now time.Time) {
 	if c == nil || c.seal == nil || c.open == nil {
 		return
 	}
+	near := func(index, saved, restored uint32) uint32 {
+		if index == 0 { // nothing was counted yet
+			index = uint32(uint16(saved))
+		}
+		return index + restored - saved
+	}
 	out, in := p.output.Save(p.pool.clock()), &p.intake.Figures
-	c.seal.Resume(out.SSRC, out.Highest, uint32(now.Unix())&0x7FFFFFFF)
+	c.seal.Resume(out.SSRC, near(s.Out.Index, s.Out.Highest, out.Highest), uint32(now.Unix())&0x7FFFFFFF)
 	if p.intake.Source() != 0 {
-		c.open.Resume(in.SSRC.Load(), in.Highest.Load())
+		c.open.Resume(in.SSRC.Load(), near(s.In.Index, s.In.Highest, in.Highest.Load()))
 	}
 }

@@ -233,6 +233,32 @@ func TestEncryptedCallInAnotherProcess(t *testing.T) {
 	wantTone(t, "the encrypted phone", a.hear(25), 1000)
 }
 
+// TestNewKeysInAnotherProcess: new keys count from nothing in the midst of a
+// stream, and the next process must know.
+func TestNewKeysInAnotherProcess(t *testing.T) {
+	b := newBench(t, Config{})
+	pa, pb, a, z := secretCall(t, b)
+	a.say(tone.Sine(440, 0.3), 20) // over the end of the sequence numbers
+	z.hear(20)
+	fresh := newSecretive(t, 90, codec.ALaw)
+	fresh.rtp, fresh.rtcp, fresh.to, fresh.header = a.rtp, a.rtcp, a.to, a.header
+	pa.Apply(fresh.stream())
+	fresh.say(tone.Sine(440, 0.3), 5)
+	z.hear(5)
+	z.say(tone.Sine(1000, 0.3), 5)
+	fresh.hear(5)
+	sa, sb := pa.Save(), pb.Save()
+	if sa.In.Index != sa.In.Highest&0xFFFF || sa.In.Highest>>16 == 0 {
+		t.Fatalf("index %#x of the extended number %#x: this test wants them apart", sa.In.Index, sa.In.Highest)
+	}
+	b.Close()
+	restored(t, Config{}, b, sa, sb)
+	fresh.say(tone.Sine(440, 0.3), 25)
+	wantTone(t, "the plain phone", z.hear(25), 440)
+	z.say(tone.Sine(1000, 0.3), 25)
+	wantTone(t, "the phone with new keys", fresh.hear(25), 1000)
+}
+
 // TestReportsAreEncrypted: RTCP of an encrypted stream is never in the clear,
 // and is not believed if it is.
 func TestReportsAreEncrypted(t *testing.T) {

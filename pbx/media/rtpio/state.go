@@ -18,6 +18,7 @@ func (p *Port) Save() media.PortState {
 	}
 	if set := p.settings.Load(); set != nil {
 		s.Stream, s.Applied = set.stream, true
+		s.Out.Index, s.In.Index = set.cipher.indexes(s.Out.SSRC, s.In.SSRC)
 	}
 	if d := p.dest.Load(); d != nil && d.learnt {
 		s.Peer = d.rtp
@@ -56,6 +57,7 @@ func (p *Pool) Restore(s media.PortState, n media.Notices) (media.Port, error) {
 	port := p.newPort(f, pair, n)
 	port.restore(&s, p.clock(), max(0, p.now().Sub(s.Saved)))
 	if err := p.enter(port); err != nil {
+		p.putBack(number)
 		return nil, err
 	}
 	return port, nil
@@ -66,7 +68,7 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 	p.local = s.Local
 	p.control.restore(s)
 	p.output.Rate(khz(s.Stream.Codec))
-	p.output.Restore(&s.Out, s.Quality.PacketsOut, now, ago)
+	p.output.Restore(&s.Out, s.Quality.PacketsOut, now, ago, s.Stream.Crypto != media.Crypto{})
 	p.intake.Restore(&s.In, &s.Quality, khz(s.Stream.Codec), now, ago)
 	p.drops.foreign.Store(s.Quality.Foreign)
 	p.drops.malformed.Store(s.Quality.Malformed)
@@ -75,7 +77,7 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 	}
 	p.Apply(s.Stream)
 	set := p.settings.Load()
-	set.cipher.resume(p, p.pool.now())
+	set.cipher.resume(p, s, p.pool.now())
 	if s.Peer.IsValid() {
 		p.dest.Store(set.found(s.Peer))
 		p.intake.epoch, p.intake.learner, p.intake.arrived = set.epoch, learn.New(&s.Stream), true

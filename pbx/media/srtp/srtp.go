@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pion/rtp"
 	pion "github.com/pion/srtp/v3"
@@ -36,6 +37,25 @@ func (r *rolling) before(c *pion.Context, b []byte) {
 	c.SetROC(r.ssrc, uint32(int64(r.near)+int64(step))>>16)
 }
 
+// newest is the index of the newest packet of a stream, with its SSRC above it.
+// It is written by whoever holds the context, and read by anybody.
+type newest struct{ v atomic.Uint64 }
+
+func (n *newest) note(c *pion.Context, h *rtp.Header) {
+	roc, _ := c.ROC(h.SSRC)
+	n.set(h.SSRC, roc<<16|uint32(h.SequenceNumber))
+}
+
+func (n *newest) set(ssrc, index uint32) { n.v.Store(uint64(ssrc)<<32 | uint64(index)) }
+
+// of returns the index of a stream, 0 for one that is not the newest packet's.
+func (n *newest) of(ssrc uint32) uint32 {
+	if v := n.v.Load(); uint32(v>>32) == ssrc {
+		return uint32(v)
+	}
+	return 0
+}
+
 // ErrTooLong tells a packet that is too long to be sealed.
 var ErrTooLong = errors.New("the packet is too long to be encrypted")
 
@@ -45,6 +65,7 @@ type Sealer struct {
 	rtp     *pion.Context
 	header  rtp.Header
 	rolling rolling
+	newest  newest
 
 	control sync.Mutex
 	rtcp    *pion.Context
@@ -68,10 +89,26 @@ func NewSealer(suite string, key media.Key) (*Sealer, error) {
 func (s *Sealer) Resume(ssrc, extended, index uint32) {
 	s.mu.Lock()
 	s.rolling = rolling{pending: true, ssrc: ssrc, near: extended}
+	s.newest.set(ssrc, extended)
 	s.mu.Unlock()
 	s.control.Lock()
 	defer s.control.Unlock()
 	s.rtcp.SetIndex(ssrc, index)
+}
+
+// Index is how many packets of a stream of ours have been counted, up to the
+// newest: its sequence number, with the low half of the roll-over counter before
+// it; 0 if another stream was sealed last, or none.
+func (s *Sealer) Index(ssrc uint32) uint32 { return s.newest.of(ssrc) }
+
+// Follow goes on with the streams of another sealer of the same key.
+func (s *Sealer) Follow(old *Sealer) {
+	if v := old.newest.v.Load(); v != 0 {
+		old.control.Lock()
+		index, _ := old.rtcp.Index(uint32(v >> 32))
+		old.control.Unlock()
+		s.Resume(uint32(v>>32), uint32(v), index)
+	}
 }
 
 // RTP seals a packet in place; b's array should have room for Overhead more.
@@ -83,7 +120,11 @@ func (s *Sealer) RTP(b []byte) ([]byte, error) {
 	defer s.mu.Unlock()
 	s.rolling.before(s.rtp, b)
 	s.rolling.pending = false
-	return s.rtp.EncryptRTP(b, b, &s.header)
+	out, err := s.rtp.EncryptRTP(b, b, &s.header)
+	if err == nil {
+		s.newest.note(s.rtp, &s.header)
+	}
+	return out, err
 }
 
 // RTCP returns a sealed compound packet.
@@ -98,6 +139,7 @@ type Opener struct {
 	rtp     *pion.Context
 	header  rtp.Header
 	rolling rolling
+	newest  newest
 
 	control sync.Mutex
 	rtcp    *pion.Context
@@ -119,6 +161,7 @@ func NewOpener(suite string, key media.Key) (*Opener, error) {
 // called before the first packet.
 func (o *Opener) Resume(ssrc, extended uint32) {
 	o.rolling = rolling{pending: true, ssrc: ssrc, near: extended}
+	o.newest.set(ssrc, extended)
 }
 
 // RTP checks and opens a packet in place. An error says that it is not the
@@ -126,11 +169,19 @@ func (o *Opener) Resume(ssrc, extended uint32) {
 func (o *Opener) RTP(b []byte) ([]byte, error) {
 	o.rolling.before(o.rtp, b)
 	plain, err := o.rtp.DecryptRTP(b, b, &o.header)
-	if err == nil && o.rolling.pending && o.header.SSRC == o.rolling.ssrc {
+	if err != nil {
+		return plain, err
+	}
+	if o.rolling.pending && o.header.SSRC == o.rolling.ssrc {
 		o.rolling.pending = false
 	}
-	return plain, err
+	o.newest.note(o.rtp, &o.header)
+	return plain, nil
 }
+
+// Index is that of the newest packet of the peer's stream, as the Sealer's.
+// Any goroutine may ask.
+func (o *Opener) Index(ssrc uint32) uint32 { return o.newest.of(ssrc) }
 
 // RTCP checks a compound packet and returns it opened.
 func (o *Opener) RTCP(b []byte) ([]byte, error) {

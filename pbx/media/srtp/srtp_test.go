@@ -151,6 +151,48 @@ func TestAnotherProcess(t *testing.T) {
 	}
 }
 
+// TestIndex: what one process has counted is what the next one needs, whether
+// it went round, began anew with a new key, or never saw a packet.
+func TestIndex(t *testing.T) {
+	s, o := pair(t, AES80)
+	if s.Index(0xABCD) != 0 || o.Index(0xABCD) != 0 {
+		t.Error("packets were counted before the first")
+	}
+	for _, seq := range []uint16{65534, 65535, 0, 1} {
+		open(t, o, seal(t, s, seq), seq)
+	}
+	if got, want := s.Index(0xABCD), uint32(1<<16|1); got != want || o.Index(0xABCD) != want {
+		t.Errorf("sealed %#x, opened %#x, want %#x", got, o.Index(0xABCD), want)
+	}
+	if s.Index(1) != 0 {
+		t.Error("another stream has the index")
+	}
+	next, err := NewSealer(AES80, KeyFor(AES80, random(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Resume(0xABCD, s.Index(0xABCD)+10, 5)
+	if got := next.Index(0xABCD); got != 1<<16|11 {
+		t.Errorf("%#x after it was told so, want %#x", got, 1<<16|11)
+	}
+}
+
+// TestOtherSealOfTheSameKey: both suites make the same key stream of a key, so
+// that the counter must go on.
+func TestOtherSealOfTheSameKey(t *testing.T) {
+	s, _ := pair(t, AES80)
+	seal(t, s, 65535)
+	first := seal(t, s, 7) // counted as 65,543
+	other, err := NewSealer(AES32, KeyFor(AES32, random(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Follow(s)
+	if again := seal(t, other, 7); !bytes.Equal(again[12:20], first[12:20]) {
+		t.Error("the counter began anew")
+	}
+}
+
 func TestKeys(t *testing.T) {
 	for _, tc := range []struct {
 		suite string

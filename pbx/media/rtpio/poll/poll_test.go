@@ -2,9 +2,11 @@ package poll
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -105,6 +107,61 @@ func TestPacketsAreHandedOver(t *testing.T) {
 		if err := <-gone; err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// looks writes down at which look of the poller the packets of a socket came.
+type looks struct {
+	at  []int64
+	all int
+	end chan<- struct{}
+}
+
+func (l *looks) Read(_ []byte, _ netip.AddrPort, now int64) {
+	if l.at = append(l.at, now); len(l.at) == l.all {
+		l.end <- struct{}{}
+	}
+}
+
+// TestFloodIsReadInBursts: a socket that is behind is not read packet by packet
+// with a nap after each, and yet another one has its turn at each look.
+func TestFloodIsReadInBursts(t *testing.T) {
+	var ticks int64
+	p, err := New(Config{Clock: func() int64 { ticks++; return ticks * int64(Nap) }, Size: 2048})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	from, flooded, other := listen(t, loopback), listen(t, loopback), listen(t, loopback)
+	for _, s := range []*Socket{from, flooded, other} {
+		defer s.Close()
+	}
+	end := make(chan struct{}, 2)
+	flood, call := looks{all: 100, end: end}, looks{all: 3, end: end}
+	free := make(chan struct{})
+	p.Do(func() { <-free }) // nothing is read until all is there
+	if err := errors.Join(p.Add(flooded, &flood), p.Add(other, &call)); err != nil {
+		t.Fatal(err)
+	}
+	a, b := AddrOf(flooded.Local()), AddrOf(other.Local())
+	for i := range flood.all {
+		if err := from.Send([]byte{1}, &a); err != nil {
+			t.Fatal(err)
+		}
+		if i < call.all {
+			if err := from.Send([]byte{2}, &b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	close(free)
+	<-end
+	<-end
+	if n := len(slices.Compact(slices.Clone(flood.at))); n > 1+100/burst+1 {
+		t.Errorf("%d looks for 100 packets that wait, want bursts of %d", n, burst)
+	}
+	if last := call.at[2]; last > flood.at[1+2*burst] {
+		t.Errorf("the other socket had its third packet read at %d, after %d of the flood", last, 1+2*burst)
 	}
 }
 

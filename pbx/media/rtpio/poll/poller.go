@@ -22,6 +22,10 @@ const (
 	gathered = 3
 	// window is how long packets are counted to find that out.
 	window = 16 * Nap
+	// burst is how many packets one look reads of a socket that had one at the
+	// look before, too. A nap after each single packet of a flood would let
+	// the socket overflow, and the flood starve the call whose port it is.
+	burst = 16
 )
 
 // Reader takes the packets of a socket, in the poller's goroutine. It must not
@@ -46,6 +50,7 @@ type Poller struct {
 	wake     int // an eventfd
 	buf      []byte
 	from     Addr
+	looks    uint64
 	lateness Meter
 	done     sync.WaitGroup
 
@@ -199,9 +204,10 @@ func (p *Poller) nap(looked int64) {
 	p.lateness.Note(ended, max(0, ended-looked-int64(Nap)))
 }
 
-// look reads one packet of each socket that has some, so that none waits for
-// a flood on another. It reports true at the end.
+// look reads one packet of each socket that has some, or a burst of one that
+// is behind: none waits for a flood on another. It reports true at the end.
 func (p *Poller) look(events []unix.EpollEvent, now int64) (ended bool) {
+	p.looks++
 	sockets := *p.sockets.Load()
 	for i := range events {
 		fd := int(events[i].Fd)
@@ -213,15 +219,26 @@ func (p *Poller) look(events []unix.EpollEvent, now int64) (ended bool) {
 		if fd >= len(sockets) {
 			continue
 		}
-		s := sockets[fd].Load()
-		if s == nil {
-			continue
-		}
-		if n := s.receive(p.buf, &p.from); n >= 0 {
-			(*s.reader.Load()).Read(p.buf[:n], p.from.AddrPort(), now)
+		if s := sockets[fd].Load(); s != nil {
+			p.read(s, now)
 		}
 	}
 	return ended
+}
+
+func (p *Poller) read(s *Socket, now int64) {
+	most := 1
+	if s.read+1 == p.looks {
+		most = burst
+	}
+	s.read = p.looks
+	for range most {
+		n := s.receive(p.buf, &p.from)
+		if n < 0 {
+			return
+		}
+		(*s.reader.Load()).Read(p.buf[:n], p.from.AddrPort(), now)
+	}
 }
 
 // work does what others asked for. It reports true at the end.

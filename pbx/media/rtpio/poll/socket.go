@@ -15,6 +15,7 @@ type Socket struct {
 	fd     int
 	local  netip.AddrPort
 	reader atomic.Pointer[Reader] // once a poller has it
+	read   uint64                 // the poller\'s look that read it last
 }
 
 // Listen opens a socket. An IPv6 one takes no IPv4 packets; port 0 lets the

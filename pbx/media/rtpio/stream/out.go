@@ -22,6 +22,7 @@ type Out struct {
 	at      int64  // when it was sent, in nanoseconds
 	KeysTil int64  // audio that we make ourselves is left out until then: a key press goes by
 	guessed bool   // restored: highest, ts and at are not behind, but may be ahead
+	known   uint32 // restored: the extended sequence number that was sent for certain
 
 	source uint64 // whose packets the mapping below is for, 0 = nobody's
 	first  uint16 // the mapping begins at this incoming sequence number
@@ -84,11 +85,8 @@ func (o *Out) Rate(khz uint32) {
 // false for a packet from before the switch.
 func (o *Out) Relay(source uint64, h *Stamp, span uint32, now int64) bool {
 	switch {
-	case o.source != source:
+	case o.source != source || o.guessed && !o.settle(h.Seq):
 		o.switchTo(source, h, now)
-	case o.guessed: // the mapping says where the stream really is
-		o.guessed, o.newest = false, h.Seq-1
-		o.highest += uint32(int16(h.Seq+o.seqAdd-uint16(o.highest))) - 1
 	case o.count < fresh && int16(h.Seq-o.first) < 0:
 		return false
 	}
@@ -102,6 +100,19 @@ func (o *Out) Relay(source uint64, h *Stamp, span uint32, now int64) bool {
 		o.highest += uint32(ahead)
 		o.ts, o.span, o.at = h.Time, span, now
 	}
+	return true
+}
+
+// settle ends the guess about a restored stream: the mapping says where it
+// really is. It reports false for a mapping that does not hold any more, since
+// it leads behind what was sent or far away.
+func (o *Out) settle(seq uint16) bool {
+	step := int16(seq + o.seqAdd - uint16(o.highest))
+	at := o.highest + uint32(step)
+	if int32(at-o.known) <= 0 || step >= maxDropout {
+		return false
+	}
+	o.guessed, o.newest, o.highest = false, seq-1, at-1
 	return true
 }
 
