@@ -161,7 +161,7 @@ func (p *Pool) Allocate(peer netip.Addr, n media.Notices) (media.Port, error) {
 	}
 	port := p.newPort(f, pair, n)
 	if err := p.enter(port); err != nil {
-		p.putBack(number)
+		p.putBack(pair.Number)
 		return nil, err
 	}
 	port.mu.Lock()
