@@ -78,7 +78,7 @@ func signals() [4]signal {
 		{Processor, (*Sample).processor, [3]float64{0.90, 0.95, 0.98}, 4},
 		{Memory, func(s *Sample) float64 { return s.Memory }, [3]float64{0.88, 0.93, 0.97}, 1},
 		{Media, (*Sample).media, [3]float64{0.050, 0.100, 0.200}, history},
-		{Transactions, func(s *Sample) float64 { return s.Transactions }, [3]float64{0.60, 0.80, 0.95}, 1},
+		{Transactions, func(s *Sample) float64 { return s.Transactions }, [3]float64{0.60, 0.80, 0.90}, 1},
 	}
 }
 

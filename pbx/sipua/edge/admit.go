@@ -99,7 +99,7 @@ func (e *Edge) inDialog(m *gate.Message, f *gate.Flow) {
 		return
 	}
 	f.Prove()
-	e.begin(m, f, true, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.InDialog(req, tx) })
+	e.begin(m, f, txn.Important, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.InDialog(req, tx) })
 }
 
 // outside takes a request that belongs to nothing yet.
@@ -263,23 +263,29 @@ const retryAfter = "10"
 
 // invite gives a call attempt its transaction.
 func (e *Edge) invite(idx *index, m *gate.Message, f *gate.Flow, id Identity) {
-	emergency := idx.emergencyCall(m)
+	emergency := id.Trunk == "" && idx.emergencyCall(m)
 	if e.ending.Load() || e.draining.Load() && !emergency {
 		e.answer(m, f, 503, "Service Unavailable (no new calls)", gate.Header{Name: "Retry-After", Value: retryAfter})
 		return
 	}
-	important := id.Trunk != "" || emergency
-	e.begin(m, f, important, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.Invite(req, tx, id) })
+	rank := txn.Ordinary
+	switch {
+	case emergency:
+		rank = txn.Help
+	case id.Trunk != "":
+		rank = txn.Important
+	}
+	e.begin(m, f, rank, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.Invite(req, tx, id) })
 }
 
-func (e *Edge) begin(m *gate.Message, f *gate.Flow, important bool, serve func(*sip.Request, sip.ServerTransaction)) {
+func (e *Edge) begin(m *gate.Message, f *gate.Flow, rank txn.Rank, serve func(*sip.Request, sip.ServerTransaction)) {
 	req, err := txn.Parse(m, f)
 	if err != nil {
 		e.gate.Counters.Malformed.Add(1)
 		e.answer(m, f, 400, "Bad Request")
 		return
 	}
-	err = e.txns.Begin(m, req, f, important, func(tx sip.ServerTransaction) { serve(req, tx) })
+	err = e.txns.Begin(m, req, f, rank, func(tx sip.ServerTransaction) { serve(req, tx) })
 	if errors.Is(err, txn.ErrFull) {
 		e.gate.Counters.Overloaded.Add(1)
 		e.busy(m, f, "Service Unavailable", e.jitter(m, callWait, callWait))

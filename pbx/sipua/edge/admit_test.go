@@ -97,6 +97,36 @@ func TestRegisterFeatures(t *testing.T) {
 	}
 }
 
+// TestTheLastPlacesAreForHelp: who sends datagrams with the address of a trunk
+// fills the table for half a minute, and a phone can call for help all the same.
+func TestTheLastPlacesAreForHelp(t *testing.T) {
+	b := newBed(t, func(c *edge.Config) { c.Transactions = 32 })
+	b.trunk("127.0.0.3")
+	trunk, phone := b.dial(t, "udp", "127.0.0.3"), b.dial(t, "udp", "127.0.0.1")
+	taken := 0
+	for range 40 {
+		if trunk.ask(trunk.text(inviteFrom("sip:1@carrier.example", "sip:119@"+domain))).Status == 486 {
+			taken++ // refused by the bed; the transaction waits for its ACK
+		}
+	}
+	if taken != 30 {
+		t.Errorf("a trunk takes %d places of 32", taken)
+	}
+	call := func(to string) int {
+		r := inviteFrom("sip:101@"+domain, to)
+		r.extra = append(r.extra, login(t, phone.ask(phone.text(r)), "MD5", "101", "secret-101", "INVITE", to, 1))
+		return phone.ask(phone.text(r)).Status
+	}
+	if got := call("sip:102@" + domain); got != 503 {
+		t.Errorf("an ordinary call is answered %d", got)
+	}
+	for i := range 3 {
+		if got, want := call("sip:119@"+domain), map[bool]int{true: 486, false: 503}[i < 2]; got != want {
+			t.Errorf("call %d for help is answered %d, want %d", i, got, want)
+		}
+	}
+}
+
 func TestBanOfUserAndSource(t *testing.T) {
 	b := newBed(t, func(c *edge.Config) { c.Gate.Bans = gate.BanLimits{Failures: 5} })
 	p := b.dial(t, "udp", "127.0.0.1")

@@ -58,7 +58,8 @@ type Config struct {
 	Keeper    keeper.Keeper // of the sockets; nil = None
 	Gate      gate.Config   // limits alone; the rest is filled in
 	// Transactions bounds live server transactions, a quarter of them kept
-	// for trunks, emergency calls and live dialogs; 0 = 10000.
+	// for trunks, emergency calls and live dialogs, and of that the last
+	// quarter for emergency calls of phones alone; 0 = 10000.
 	Transactions int
 	// UserRate and UserBurst limit what one extension begins, calls and
 	// registrations, per second and at once; 0 = 50 and 500, as much as one
@@ -136,7 +137,7 @@ func New(cfg Config) (*Edge, error) {
 	e := &Edge{
 		cfg: cfg, auth: auth, branches: maphash.MakeSeed(), quota: gate.NewQuota(dialogRate, dialogBurst),
 		users: gate.NewQuota(cfg.UserRate, cfg.UserBurst),
-		txns:  txn.New(cfg.Transactions, cfg.Transactions/4, cfg.Now),
+		txns:  txn.New(txn.Places{All: cfg.Transactions, Important: cfg.Transactions / 4, Help: cfg.Transactions / 16}, cfg.Now),
 	}
 	g := cfg.Gate
 	g.Handler, g.Ours, g.Now, g.Log = e, e.ours, cfg.Now, cfg.Log

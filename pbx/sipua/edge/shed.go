@@ -27,13 +27,15 @@ func (e *Edge) level() load.Level { return load.Level(e.load.Load()) }
 
 // shed refuses an INVITE that begins a call if there is no room for one of its
 // kind. Phones are refused before they are asked who they are: to prove it
-// takes two more messages, and nobody learns from the answer who exists.
+// takes two more messages, and nobody learns from the answer who exists. Only
+// phones call for help: a datagram with the address of a trunk proves nothing,
+// whatever number is in it.
 func (e *Edge) shed(idx *index, m *gate.Message, f *gate.Flow, trunk bool) bool {
 	from, count := load.ShedPhones, &e.shedded.Phones
 	if trunk {
 		from, count = load.ShedTrunks, &e.shedded.Trunks
 	}
-	if e.level() < from || m.Method != "INVITE" || idx.emergencyCall(m) {
+	if e.level() < from || m.Method != "INVITE" || !trunk && idx.emergencyCall(m) {
 		return false
 	}
 	count.Add(1)

@@ -49,7 +49,7 @@ type asked struct {
 func ask(t *testing.T, method, transport string, f func(a *asked)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a := &asked{wire: &wire{began: time.Now()}, layer: New(10, 0, time.Now)}
+		a := &asked{wire: &wire{began: time.Now()}, layer: New(Places{All: 10}, time.Now)}
 		defer a.layer.Close()
 		text := strings.ReplaceAll(strings.ReplaceAll(invite("Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKours"), "7 INVITE", "7 "+method), "INVITE sip", method+" sip")
 		req, err := Parse(gate.Scan([]byte(text)), nil)

@@ -27,9 +27,9 @@ var (
 
 // Layer is the table. Its methods may be called from any goroutine.
 type Layer struct {
-	max, reserve int
-	now          func() time.Time
-	log          *slog.Logger
+	places Places
+	now    func() time.Time
+	log    *slog.Logger
 
 	mu      sync.Mutex
 	closed  bool
@@ -41,12 +41,40 @@ type Layer struct {
 	buffers sync.Pool // of *bytes.Buffer, in which messages are written
 }
 
-// New returns an empty table with room for limit server transactions, of which
-// reserve are kept for important requests. Twice as many that are settled are
-// remembered for 32 to 64 s.
-func New(limit, reserve int, now func() time.Time) *Layer {
+// Places are those for live server transactions.
+type Places struct {
+	All       int // at a time
+	Important int // of them, that ordinary requests may not take
+	Help      int // of these, that nothing may take but calls for help
+}
+
+// Rank says which places a request may take.
+type Rank int
+
+// The ranks, from the least.
+const (
+	Ordinary  Rank = iota
+	Important      // of trunks, or inside a live dialog
+	Help           // of a phone that calls an emergency number
+)
+
+// room is how many places may be taken before a request of that rank is
+// refused.
+func (p Places) room(r Rank) int {
+	switch r {
+	case Help:
+		return p.All
+	case Important:
+		return p.All - p.Help
+	}
+	return p.All - p.Important
+}
+
+// New returns an empty table. Twice as many transactions as may live are
+// remembered for 32 to 64 s when they are settled.
+func New(places Places, now func() time.Time) *Layer {
 	return &Layer{
-		max: limit, reserve: reserve, now: now, settled: settled{limit: 2 * limit},
+		places: places, now: now, settled: settled{limit: 2 * places.All},
 		// What sipgo logs holds packets and addresses of strangers.
 		log:    slog.New(slog.DiscardHandler),
 		server: make(map[string]*sip.ServerTx), client: make(map[string]*Client),
@@ -150,20 +178,16 @@ func (l *Layer) Receive(m *gate.Message) bool {
 
 // Begin starts a server transaction and runs serve in a goroutine of its own;
 // when serve returns without a final response the transaction is dropped.
-func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, important bool, serve func(sip.ServerTransaction)) error {
+func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, rank Rank, serve func(sip.ServerTransaction)) error {
 	key := string(serverKey(nil, m, m.Method))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limit := l.max
-	if !important {
-		limit -= l.reserve
-	}
 	switch {
 	case l.closed:
 		return ErrClosed
 	case l.server[key] != nil:
 		return errTwice
-	case len(l.server) >= limit:
+	case len(l.server) >= l.places.room(rank):
 		return ErrFull
 	}
 	c := &conn{l: l, flow: f.For(m), keep: m.Method != "INVITE"}

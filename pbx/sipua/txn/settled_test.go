@@ -30,7 +30,7 @@ type bench struct {
 func newBench(t *testing.T, limit int) *bench {
 	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC), peer: socket(t)}
-	b.layer = New(limit, 0, func() time.Time { return b.now })
+	b.layer = New(Places{All: limit}, func() time.Time { return b.now })
 	t.Cleanup(b.layer.Close)
 	to := b.peer.LocalAddr().(*net.UDPAddr).AddrPort()
 	b.flow = gate.UDPFlow(socket(t), to)
@@ -68,7 +68,7 @@ func (b *bench) serve(m *gate.Message, status int, settles bool) {
 		b.t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	err = b.layer.Begin(m, req, b.flow, true, func(tx sip.ServerTransaction) {
+	err = b.layer.Begin(m, req, b.flow, Ordinary, func(tx sip.ServerTransaction) {
 		if settles {
 			tx.OnTerminate(func(string, error) { close(ended) })
 		} else {
