@@ -119,4 +119,25 @@ type Allocator interface {
 	// it was, never behind. Whom it hears and what it plays must be told
 	// again. Errors: the numbers are in use, no address of that family.
 	Restore(s PortState, n Notices) (Port, error)
+	// Room opens a room, which costs nothing while it is empty.
+	Room() Room
+}
+
+// Room joins ports: each member's peer hears all the others and not itself.
+// Its methods may be called from any goroutine and never block; ports of other
+// makers are ignored. A port is in one room at a time.
+//
+// As long as a port is a member, Hear has no effect, either way: it goes on
+// with the audio when the port has left. Play goes before the room, key
+// presses of members are told and not heard by the others.
+type Room interface {
+	// Join makes a port a member, and takes it out of the room that it was in.
+	Join(Port)
+	// Leave ends that, as does the port's Close.
+	Leave(Port)
+	// Mute keeps what a member says out of the room, or no longer. Who joins
+	// is not muted.
+	Mute(p Port, on bool)
+	// Close sends everybody out, for good.
+	Close()
 }

@@ -110,6 +110,8 @@ func (quietMedia) Restore(media.PortState, media.Notices) (media.Port, error) {
 	return quietPort{}, nil
 }
 
+func (quietMedia) Room() media.Room { return nil }
+
 // taleTeller takes every call and writes down what it is told.
 type taleTeller struct {
 	leg   chan leg.Leg

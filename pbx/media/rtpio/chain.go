@@ -3,13 +3,16 @@ package rtpio
 import "strings"
 
 // String draws the way of a packet from this port's peer to the one that hears
-// it, stage by stage.
+// it, or into a room, stage by stage.
 func (p *Port) String() string {
 	stages := []string{p.local.String(), "learn", "count"}
 	if p.tap.Load() != nil {
 		stages = append(stages, "tap")
 	}
 	stages = append(stages, "keys")
+	if seat := p.seat.Load(); seat.Taken() {
+		return strings.Join(append(stages, table(seat)...), " ─ ")
+	}
 	q, s := p.target.Load(), p.settings.Load()
 	if q == nil || s == nil {
 		return strings.Join(append(stages, "nobody"), " ─ ")

@@ -131,7 +131,11 @@ func (p *Port) emit(source uint64, b []byte, span uint32) {
 // put sends the packet unless keys are being pressed.
 func (p *Port) put(source uint64, b []byte, span uint32) {
 	s, d, now := p.settings.Load(), p.dest.Load(), p.pool.clock()
-	if s == nil || d == nil || !d.rtp.IsValid() || p.keying.Load() || !s.stream.Direction.Sends() {
+	if s == nil || d == nil || !d.rtp.IsValid() || p.keying.Load() {
+		return
+	}
+	if !s.stream.Direction.Sends() {
+		p.pause()
 		return
 	}
 	if !p.output.ClaimOrEnded() {

@@ -21,10 +21,14 @@ type talker struct {
 	mouth *voice.Mouth
 	ear   *voice.Ear
 	hertz float64
+	loud  float64
 	at    int
-	keys  []rune
+	keys  []rune // that it was sent
 	take  dtmf.Receiver
 	port  *Port
+
+	pressed chan rune // keys of its own, as its port tells them
+	ssrcs   map[uint32]uint16
 }
 
 func newTalker(t *testing.T, name string, hertz float64) *talker {
@@ -43,7 +47,10 @@ func newTalker(t *testing.T, name string, hertz float64) *talker {
 	}
 	p := newPeer(t, loopback4, codec.ALaw)
 	p.codec, p.header.payloadType = c, c.PayloadType
-	return &talker{peer: p, mouth: mouth, ear: ear, hertz: hertz}
+	return &talker{
+		peer: p, mouth: mouth, ear: ear, hertz: hertz, loud: 8000,
+		pressed: make(chan rune, 16), ssrcs: make(map[uint32]uint16),
+	}
 }
 
 // say sends 20 ms.
@@ -51,7 +58,7 @@ func (s *talker) say() {
 	s.t.Helper()
 	frame := make([]int16, s.mouth.Rate()/50)
 	for i := range frame {
-		frame[i] = int16(8000 * math.Sin(2*math.Pi*s.hertz*float64(s.at)/float64(s.mouth.Rate())))
+		frame[i] = int16(s.loud * math.Sin(2*math.Pi*s.hertz*float64(s.at)/float64(s.mouth.Rate())))
 		s.at++
 	}
 	payload := s.mouth.Say(frame)
@@ -77,6 +84,7 @@ func (s *talker) hear() []int16 {
 }
 
 func (s *talker) file(r received) {
+	s.ssrcs[r.ssrc] = r.seq
 	switch r.payloadType {
 	case codec.PayloadTelephoneEvent:
 		e, err := dtmf.Parse(r.payload)
@@ -105,6 +113,9 @@ func share(y []int16, hertz float64, rate int) float64 {
 	}
 	return 2 * (s*s + c*c) / (all * float64(len(y)))
 }
+
+// hearing is what somebody must hear.
+type hearing interface{ heard() bool }
 
 // wanted is a tone that a talker must hear.
 type wanted struct {
@@ -155,7 +166,7 @@ func (s *studio) step() {
 
 // talk has everybody speak until all that is wanted was heard, for 20 seconds
 // of their time at most.
-func (s *studio) talk(t *testing.T, talkers []*talker, wants ...*wanted) {
+func (s *studio) talk(t *testing.T, talkers []*talker, wants ...hearing) {
 	t.Helper()
 	for range 1000 {
 		for _, w := range talkers {
@@ -190,8 +201,8 @@ func (s *studio) connect(t *testing.T, x, y *talker) {
 }
 
 // tones are what two talkers must hear of each other.
-func tones(x, y *talker) (wants []*wanted) {
-	return []*wanted{{who: x, hertz: y.hertz}, {who: y, hertz: x.hertz}}
+func tones(x, y *talker) []hearing {
+	return []hearing{&wanted{who: x, hertz: y.hertz}, &wanted{who: y, hertz: x.hertz}}
 }
 
 func TestPhonesWithoutACommonCodec(t *testing.T) {

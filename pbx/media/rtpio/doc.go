@@ -22,13 +22,14 @@
 //	                            law ─ numbers ─ tap ─► B.output ─ seal ─► peer B
 //	                                                      ▲
 //	             pacer: played source, key presses ───────┤
-//	             crew: what is decoded and encoded ───────┘           workers
+//	             crew: what is decoded, mixed and encoded ┘           workers
 //
 // Only the stages that a call needs are there: a port of plain RTP opens and
 // seals nothing (package srtp), and audio is decoded only between two peers
 // that share no codec, or to play a sound to one whose codec is more than a
 // table; that is done by the pool's crew (package convert), which has no
-// goroutine before.
+// goroutine before. A member of a room (package room) is decoded, mixed and
+// encoded by the crew, too: the poller fills its ear and goes no further.
 //
 // # RTCP
 //

@@ -10,6 +10,7 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/room"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
@@ -32,6 +33,7 @@ type Port struct {
 	feeder   atomic.Pointer[Port] // whose peer this port's peer hears
 	playing  atomic.Pointer[playing]
 	tap      atomic.Pointer[tap]
+	seat     atomic.Pointer[room.Seat] // in a room, which goes before target and feeder
 	// conversion carries audio to a target of another codec; lacks says that a
 	// packet came for which there is none.
 	conversion atomic.Pointer[conversion]
@@ -152,6 +154,7 @@ func (p *Port) Close() {
 		p.mu.Unlock()
 		return
 	}
+	p.sit(nil)
 	p.mu.Unlock()
 	p.Hear(nil)
 	p.playing.Store(nil)

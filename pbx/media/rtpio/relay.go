@@ -9,6 +9,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
+	"github.com/dipcast/dipcast/pbx/media/voice"
 )
 
 // handle is the way of one packet from the socket to the other peer. It runs
@@ -53,6 +54,12 @@ func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 			f.kind = otherKind
 		}
 		p.key(b[start:end], &h, now)
+	}
+	if seat := p.seat.Load(); seat.Taken() {
+		if f.kind == audioKind && s.stream.Direction.Receives() {
+			seat.Put(s.stream.Codec, &voice.Packet{Source: p.intake.Source(), Law: f.law, Seq: h.seq, Timestamp: h.timestamp, Payload: b[start:end]})
+		}
+		return
 	}
 	if q == nil || !s.stream.Direction.Receives() || !q.hears(p) {
 		return
@@ -133,7 +140,11 @@ func (p *Port) key(payload []byte, h *header, now int64) {
 
 // hears reports whether the port is to hear packets of `from`: the last of
 // those that were pointed at it. When that one is gone another takes its place.
+// The member of a room hears nobody else.
 func (p *Port) hears(from *Port) bool {
+	if p.seat.Load().Taken() {
+		return false
+	}
 	f := p.feeder.Load()
 	if f == from {
 		return true

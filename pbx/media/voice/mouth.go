@@ -35,3 +35,37 @@ func (m *Mouth) Say(frame []int16) []byte {
 	}
 	return m.payload[:n]
 }
+
+// Sharing is when a listener may go over from one mouth to another of the same
+// codec without hearing it.
+type Sharing uint8
+
+const (
+	// Never says that the codec remembers too much.
+	Never Sharing = iota
+	// AtRest says: when both have said nothing for some time. The other way,
+	// from a mouth to one that goes on in its place (Follow), is always free.
+	AtRest
+	// Always says that the codec remembers nothing.
+	Always
+)
+
+// Sharing tells it of the mouth's codec.
+func (m *Mouth) Sharing() Sharing {
+	switch m.encoder.(type) {
+	case lawCoder:
+		return Always
+	case *wideEncoder:
+		return AtRest
+	}
+	return Never
+}
+
+// Follow makes this mouth go on exactly where another of its codec stands.
+// It does nothing for a codec that is shared Never.
+func (m *Mouth) Follow(other *Mouth) {
+	own, ok := m.encoder.(*wideEncoder)
+	if from, same := other.encoder.(*wideEncoder); ok && same {
+		*own.e = *from.e
+	}
+}

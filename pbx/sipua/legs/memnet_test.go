@@ -229,6 +229,9 @@ func (w *memnet) Restore(s media.PortState, n media.Notices) (media.Port, error)
 	return p, nil
 }
 
+// Room implements media.Allocator.
+func (*memnet) Room() media.Room { return nil }
+
 func (p *fakePort) Local() netip.AddrPort { return p.local }
 func (p *fakePort) Apply(s media.Stream) {
 	p.mu.Lock()

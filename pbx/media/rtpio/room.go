@@ -1,0 +1,92 @@
+package rtpio
+
+import (
+	"strconv"
+
+	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/room"
+)
+
+// gathering is a room of ports.
+type gathering struct{ *room.Room }
+
+// Room implements media.Allocator. The room is one of the crew's jobs while
+// somebody is in it.
+func (p *Pool) Room() media.Room { return gathering{room.New(p.crew, p.log)} }
+
+// Join implements media.Room.
+func (g gathering) Join(m media.Port) {
+	p, ok := m.(*Port)
+	if !ok {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Load() || g.seatOf(p) != nil {
+		return
+	}
+	p.sit(g.Room.Join(&line{port: p, source: p.pool.nextSource()}))
+	p.receive()
+}
+
+// Leave implements media.Room.
+func (g gathering) Leave(m media.Port) {
+	if p, ok := m.(*Port); ok {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if g.seatOf(p) != nil {
+			p.sit(nil)
+		}
+	}
+}
+
+// Mute implements media.Room.
+func (g gathering) Mute(m media.Port, on bool) {
+	if p, ok := m.(*Port); ok {
+		if s := g.seatOf(p); s != nil {
+			s.Mute(on)
+		}
+	}
+}
+
+// seatOf returns the port's seat in this room, nil if it has none.
+func (g gathering) seatOf(p *Port) *room.Seat {
+	if s := p.seat.Load(); s.Taken() && s.Room() == g.Room {
+		return s
+	}
+	return nil
+}
+
+// sit gives up the seat that the port has, for another one or none. It is
+// called under mu.
+func (p *Port) sit(s *room.Seat) {
+	if old := p.seat.Swap(s); old != nil {
+		old.Leave()
+	}
+}
+
+// line is a port as its seat sees it.
+type line struct {
+	port   *Port
+	source uint64 // names the room's audio towards the output
+}
+
+// Codec implements room.Line.
+func (l *line) Codec() (c media.Codec, ok bool) {
+	if s := l.port.settings.Load(); s != nil {
+		return s.stream.Codec, true
+	}
+	return c, false
+}
+
+// Emit implements room.Line.
+func (l *line) Emit(packet []byte, span uint32) { l.port.emit(l.source, packet, span) }
+
+// table draws the end of the chain of a member.
+func table(s *room.Seat) []string {
+	end := "ear ─► room of " + strconv.Itoa(s.Room().Size())
+	if s.Muted() {
+		return []string{"muted", end}
+	}
+	return []string{end}
+}
