@@ -61,7 +61,7 @@ func (p *Pool) discard(pollers []*poller, pairs []*ports.Pair) {
 	}
 	if !p.leaving.Load() {
 		for _, pair := range pairs {
-			p.letGo(pair)
+			pair.LetGo(p.sockets)
 		}
 	}
 	p.wg.Add(1)

@@ -55,7 +55,7 @@ func TestSocketsOfEndedCallsServeTheNext(t *testing.T) {
 			t.Errorf("%v was opened, want one that was laid aside", p.Local())
 		}
 		p.Hold()
-		if n := kept[keptName(p.Local().Port())]; n != 1 {
+		if n := kept[ports.KeptName(p.Local().Port())]; n != 1 {
 			t.Errorf("the keeper has heard of %v %d times, want once", p.Local(), n)
 		}
 	}
@@ -80,7 +80,7 @@ func TestSocketsThatNobodyWantsAreClosed(t *testing.T) {
 	b.settle()
 	until(t, "the numbers rest", func() bool { return b.stock() == 600 })
 	for p := range used {
-		if n := kept[keptName(p.Port())]; n != 101 {
+		if n := kept[ports.KeptName(p.Port())]; n != 101 {
 			t.Errorf("the keeper of %v: %d, want one Keep and one Drop", p, n)
 		}
 		pair, err := (&ports.Family{Bind: loopback4}).Pair(p.Port())

@@ -112,7 +112,7 @@ func NewPool(cfg Config) (*Pool, error) {
 	p.shelf = ports.NewShelf(0, 0, p.random)
 	if !p.kernel {
 		p.numbers = ports.NewStock(cfg.From, cfg.To, max(rest, 0), p.random)
-		p.shelf = ports.NewShelf(p.numbers.Left(), openFiles(), p.random)
+		p.shelf = ports.NewShelf(p.numbers.Left(), ports.OpenFiles(), p.random)
 	}
 	p.crew = cfg.Crew
 	if p.crew == nil {

@@ -165,7 +165,7 @@ func (p *Port) Close() {
 		if p.layAside() {
 			return
 		}
-		p.pool.letGo(p.pair)
+		p.pair.LetGo(p.pool.sockets)
 	}
 	p.poller.Do(p.end)
 }

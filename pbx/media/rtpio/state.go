@@ -48,7 +48,7 @@ func (p *Pool) Restore(s media.PortState, n media.Notices) (media.Port, error) {
 	if !ok {
 		return nil, fmt.Errorf("saved media port %s: is another call's now", s.Local)
 	}
-	pair, err := p.reopen(f, s.Local.Port())
+	pair, err := f.Reopen(p.sockets, s.Local.Port())
 	if err != nil {
 		p.putBack(number)
 		return nil, fmt.Errorf("saved media port %s: %w", s.Local, err)

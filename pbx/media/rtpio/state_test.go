@@ -28,7 +28,7 @@ func newShelf(t testing.TB) *shelf {
 	s := &shelf{kept: make(map[string][]*os.File)}
 	t.Cleanup(func() {
 		for _, files := range s.kept {
-			closeAll(files)
+			closeFiles(files)
 		}
 	})
 	return s
@@ -43,14 +43,14 @@ func (s *shelf) Take(name string) []*os.File {
 func (s *shelf) Keep(name string, files ...*os.File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	closeAll(s.kept[name])
+	closeFiles(s.kept[name])
 	s.kept[name] = duplicates(files)
 }
 
 func (s *shelf) Drop(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	closeAll(s.kept[name])
+	closeFiles(s.kept[name])
 	delete(s.kept, name)
 }
 
@@ -58,6 +58,12 @@ func (s *shelf) names() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.kept)
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
 }
 
 // duplicates are files of the same sockets.

@@ -109,11 +109,6 @@ func (f *Family) AnyPair() (*Pair, error) {
 	return nil, ErrNone
 }
 
-// Adopted is a pair of sockets that another process had.
-func (f *Family) Adopted(rtp, rtcp *poll.Socket) *Pair {
-	return &Pair{RTP: rtp, RTCP: rtcp, family: f}
-}
-
 // Listen opens one socket; 0 lets the kernel choose.
 func (f *Family) Listen(number uint16) (*poll.Socket, error) {
 	s, err := poll.Listen(netip.AddrPortFrom(f.Bind, number))
