@@ -140,6 +140,21 @@ func (r *Registrar) Count() int {
 	return r.total
 }
 
+// Any reports whether an unexpired binding matches. It looks at all of them.
+func (r *Registrar) Any(match func(*pbx.Contact) bool) bool {
+	now := r.cfg.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, contacts := range r.aors {
+		for i := range contacts {
+			if contacts[i].Expires.After(now) && match(&contacts[i]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Gone removes the bindings that match: those of a connection that has ended.
 func (r *Registrar) Gone(match func(pbx.Contact) bool) {
 	r.mu.Lock()

@@ -164,6 +164,7 @@ func (a *Agent) build() error {
 		Document: a.document, Registrar: a.registrar,
 		Trunk:     func(from netip.Addr) (string, bool) { return a.trunks.Match(from) },
 		Owner:     func(callID, tag string) (edge.Identity, bool) { return a.legs.Owner(callID, tag) },
+		Talks:     func(match func(netip.Addr) bool) bool { return a.legs.Talks(match) },
 		Invite:    a.onInvite,
 		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },
 		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate, Banned: a.cfg.Banned,

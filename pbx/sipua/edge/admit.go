@@ -178,8 +178,11 @@ func (e *Edge) prove(idx *index, m *gate.Message, f *gate.Flow) *conf.Extension 
 		return nil
 	}
 	_, trusted := e.cfg.Trunk(f.Remote.Addr())
-	bans := e.gate.Bans()
-	if !trusted && bans.User(source, c.Username, now) {
+	who, heard := c.Username, true
+	if bans := e.gate.Bans(); !trusted && bans.Watched(source) {
+		who, heard = e.hear(idx, m, f, c.Username)
+	}
+	if !heard {
 		e.gate.Counters.Banned.Add(1)
 		return nil
 	}
@@ -193,7 +196,7 @@ func (e *Edge) prove(idx *index, m *gate.Message, f *gate.Flow) *conf.Extension 
 	}, secret, ext != nil && secret != "", now)
 	switch verdict {
 	case digest.Right:
-		bans.Succeeded(source, c.Username, now)
+		e.gate.Bans().Succeeded(source, who, now)
 		if m.Method == "INVITE" && !sameCallee(c.URI, m.URI) {
 			e.answer(m, f, 403, "Forbidden (the digest is for another Request-URI)")
 			return nil
@@ -207,12 +210,8 @@ func (e *Edge) prove(idx *index, m *gate.Message, f *gate.Flow) *conf.Extension 
 		verdict = digest.Stale
 	case digest.Guessed:
 		e.gate.Counters.Failures.Add(1)
-		if !trusted && bans.Failed(source, c.Username, now) {
-			e.gate.Counters.Bans.Add(1)
-			e.cfg.Log.Warn("source banned after failed logins", "source", source, "user", clean(c.Username))
-			if e.cfg.Banned != nil && bans.Source(source, now) {
-				e.cfg.Banned(source, bans.For())
-			}
+		if !trusted {
+			e.failed(source, who)
 		}
 	}
 	e.challenge(idx, m, f, verdict == digest.Stale)

@@ -47,6 +47,9 @@ type Config struct {
 	// Owner returns the peer of the live dialog that our tag names: who it
 	// is, and where its requests come from.
 	Owner func(callID, localTag string) (Identity, bool)
+	// Talks reports whether the peer of a live dialog is at an address that
+	// matches.
+	Talks func(match func(netip.Addr) bool) bool
 	// Invite takes an INVITE that begins a dialog, InDialog every request
 	// inside one; tx is nil for an ACK. Both run in goroutines of their own
 	// and return when the transaction is settled.
@@ -81,6 +84,7 @@ type Edge struct {
 	auth     *digest.Authority
 	quota    *gate.Quota // of requests inside each dialog
 	users    *gate.Quota // of what each extension begins
+	helps    *gate.Quota // of logins for help that would not be looked at otherwise
 	shedded  Shed
 	storm    storm
 	load     atomic.Int32 // a load.Level
@@ -136,11 +140,12 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e := &Edge{
 		cfg: cfg, auth: auth, branches: maphash.MakeSeed(), quota: gate.NewQuota(dialogRate, dialogBurst),
-		users: gate.NewQuota(cfg.UserRate, cfg.UserBurst),
-		txns:  txn.New(txn.Places{All: cfg.Transactions, Important: cfg.Transactions / 4, Help: cfg.Transactions / 16}, cfg.Now),
+		users: gate.NewQuota(cfg.UserRate, cfg.UserBurst), helps: gate.NewQuota(helpRate, helpBurst),
+		txns: txn.New(txn.Places{All: cfg.Transactions, Important: cfg.Transactions / 4, Help: cfg.Transactions / 16}, cfg.Now),
 	}
 	g := cfg.Gate
 	g.Handler, g.Ours, g.Now, g.Log = e, e.ours, cfg.Now, cfg.Log
+	g.Home = e.home
 	g.Trusted = func(a netip.Addr) bool { _, ok := cfg.Trunk(a); return ok }
 	g.Methods = strings.Split(allow, ", ")
 	g.Extensions = []string{"100rel", "timer", "path", "outbound"}

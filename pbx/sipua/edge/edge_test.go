@@ -125,6 +125,16 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 			id, ok := b.known[callID+" "+tag]
 			return id, ok
 		},
+		Talks: func(match func(netip.Addr) bool) bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, id := range b.known {
+				if match(id.Source.Addr()) {
+					return true
+				}
+			}
+			return false
+		},
 		Invite: func(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
 			b.mu.Lock()
 			b.invites = append(b.invites, id)

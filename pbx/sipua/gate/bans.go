@@ -13,6 +13,7 @@ type BanLimits struct {
 	Users    int           // different users that fail from one source, 20
 	Within   time.Duration // in which they must happen, 60 s
 	For      time.Duration // how long it lasts, 5 min
+	Every    time.Duration // one login is looked at of a source that is narrowed, 5 s
 	Sources  int           // that are remembered, 16384
 }
 
@@ -29,6 +30,9 @@ func (l BanLimits) withDefaults() BanLimits {
 	if l.For == 0 {
 		l.For = 5 * time.Minute
 	}
+	if l.Every == 0 {
+		l.Every = 5 * time.Second
+	}
 	if l.Sources == 0 {
 		l.Sources = 16384
 	}
@@ -36,25 +40,31 @@ func (l BanLimits) withDefaults() BanLimits {
 }
 
 // Bans counts failed logins. Many phones may share one address behind a NAT,
-// so what is banned first is one user from one source. The whole source is
-// banned when many different users failed from it and none succeeded lately.
+// so what is banned first is one user from one source. When many different
+// users failed from it the whole source is banned if it is nobody's home, and
+// else narrowed: everything goes on there but that few logins are looked at.
+// One bad host must not shut out an office, nor an office's phones give it
+// guesses without end.
 //
 // Only failures that carry a nonce which we issued to that source may be
 // reported: a sender with a forged address never sees the nonce, so nobody can
 // have somebody else banned by datagrams alone.
 type Bans struct {
 	limits BanLimits
+	home   func(netip.Addr) bool
 
 	mu      sync.Mutex
 	sources map[netip.Addr]*list.Element
 	recent  *list.List // of *banSource, least recently failed at the back
+	proven  proven
 }
 
 type banSource struct {
-	source  netip.Addr
-	users   map[string]*banUser
-	until   time.Time // the whole source is banned
-	success time.Time // the last good login
+	source netip.Addr
+	users  map[string]*banUser
+	until  time.Time // the whole source is banned
+	narrow time.Time // until then it is narrowed
+	next   time.Time // when its next login is looked at
 }
 
 type banUser struct {
@@ -66,11 +76,15 @@ type banUser struct {
 // maxBanUsers bounds the users remembered per source.
 const maxBanUsers = 256
 
-// NewBans returns an empty list.
-func NewBans(limits BanLimits) *Bans {
-	return &Bans{
-		limits: limits.withDefaults(), sources: make(map[netip.Addr]*list.Element), recent: list.New(),
+// NewBans returns an empty list. home reports whether phones are registered or
+// talk at a source; so does the list itself where one logged in lately. nil =
+// not known.
+func NewBans(limits BanLimits, home func(netip.Addr) bool) *Bans {
+	b := &Bans{
+		limits: limits.withDefaults(), home: home, sources: make(map[netip.Addr]*list.Element), recent: list.New(),
 	}
+	b.proven.limit = b.limits.Sources
+	return b
 }
 
 // For returns how long a ban lasts.
@@ -93,11 +107,46 @@ func (b *Bans) User(source netip.Addr, user string, now time.Time) bool {
 		return false
 	}
 	s := banOf(e)
-	u := s.users[user]
-	return now.Before(s.until) || (u != nil && now.Before(u.until))
+	return now.Before(s.until) || s.bans(user, now)
 }
 
-// Failed counts one failed login and reports whether it led to a ban.
+// Watched reports whether logins failed from that source lately. Of others
+// every login is looked at.
+func (b *Bans) Watched(source netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sources[source] != nil
+}
+
+// Narrowed reports whether few logins of that source are looked at now.
+func (b *Bans) Narrowed(source netip.Addr, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e, ok := b.sources[source]
+	return ok && now.Before(banOf(e).narrow)
+}
+
+// Guess reports whether a login may be looked at that nothing speaks for. Of a
+// source that is narrowed it takes the turn of all its logins.
+func (b *Bans) Guess(source netip.Addr, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e, ok := b.sources[source]
+	if !ok {
+		return true
+	}
+	s := banOf(e)
+	if now.Before(s.narrow) {
+		if now.Before(s.next) {
+			return false
+		}
+		s.next = now.Add(b.limits.Every)
+	}
+	return true
+}
+
+// Failed counts one failed login and reports whether it led to a ban, or had
+// the source narrowed.
 func (b *Bans) Failed(source netip.Addr, user string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,31 +159,38 @@ func (b *Bans) Failed(source netip.Addr, user string, now time.Time) bool {
 		if u == nil && len(s.users) >= maxBanUsers {
 			return false
 		}
-		u = &banUser{since: now}
-		s.users[user] = u
+		if u == nil {
+			u = &banUser{}
+			s.users[user] = u
+		}
+		u.failures, u.since = 0, now
 	}
 	if u.failures++; u.failures >= b.limits.Failures {
 		u.failures, u.until = 0, now.Add(b.limits.For)
 		return true
 	}
-	if u.failures == 1 && now.Sub(s.success) > b.limits.For && s.failing(now, b.limits.Within) >= b.limits.Users {
-		s.until = now.Add(b.limits.For)
-		clear(s.users)
-		return true
+	if u.failures > 1 || s.failing(now, b.limits.Within) < b.limits.Users {
+		return false
 	}
-	return false
+	if b.proven.has(source, now) || b.home != nil && b.home(source) {
+		s.narrow = now.Add(b.limits.For)
+	} else {
+		s.until = now.Add(b.limits.For)
+	}
+	s.forget(now, 0) // what was counted has had its effect; bans of users stay
+	return true
 }
 
-// Succeeded notes a good login; it forgives the user's earlier failures.
+// Succeeded notes a good login; it forgives the user's earlier failures. A ban
+// stays: it is another's who says to be that user.
 func (b *Bans) Succeeded(source netip.Addr, user string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	// Only sources that failed before are remembered: good logins alone must
-	// not push the bad ones out.
+	b.proven.add(source, now)
 	if e, ok := b.sources[source]; ok {
-		s := banOf(e)
-		s.success = now
-		delete(s.users, user)
+		if s := banOf(e); !s.bans(user, now) {
+			delete(s.users, user)
+		}
 	}
 }
 
@@ -165,6 +221,11 @@ func banOf(e *list.Element) *banSource {
 	return s
 }
 
+func (s *banSource) bans(user string, now time.Time) bool {
+	u := s.users[user]
+	return u != nil && now.Before(u.until)
+}
+
 // failing counts the users that failed lately.
 func (s *banSource) failing(now time.Time, within time.Duration) int {
 	n := 0
@@ -179,8 +240,47 @@ func (s *banSource) failing(now time.Time, within time.Duration) int {
 // forget drops users whose failures are over and who are not banned.
 func (s *banSource) forget(now time.Time, within time.Duration) {
 	for name, u := range s.users {
-		if now.Sub(u.since) > within && !now.Before(u.until) {
+		if now.Sub(u.since) >= within && !now.Before(u.until) {
 			delete(s.users, name)
 		}
+	}
+}
+
+// provenFor is how long a source is known for a good login, at least: as long
+// as a registration lasts.
+const provenFor = time.Hour
+
+// proven are the sources of good logins, apart from those that failed: neither
+// pushes the other out. There are two generations, as of transactions that are
+// settled; a full one ends early.
+type proven struct {
+	limit      int // of each generation
+	young, old map[netip.Addr]bool
+	since      time.Time // when young began
+}
+
+func (p *proven) add(source netip.Addr, now time.Time) {
+	p.turn(now)
+	if len(p.young) >= p.limit {
+		p.young, p.old = nil, p.young
+	}
+	if p.young == nil {
+		p.young, p.since = make(map[netip.Addr]bool), now
+	}
+	p.young[source] = true
+}
+
+func (p *proven) has(source netip.Addr, now time.Time) bool {
+	p.turn(now)
+	return p.young[source] || p.old[source]
+}
+
+// turn forgets what is old enough.
+func (p *proven) turn(now time.Time) {
+	switch age := now.Sub(p.since); {
+	case age >= 2*provenFor:
+		p.young, p.old = nil, nil
+	case age >= provenFor:
+		p.young, p.old, p.since = nil, p.young, now
 	}
 }

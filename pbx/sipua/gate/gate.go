@@ -31,6 +31,9 @@ type Config struct {
 	// Trusted reports whether an address belongs to a trunk: such sources are
 	// neither limited nor banned.
 	Trusted func(netip.Addr) bool
+	// Home reports whether phones are registered or talk at a source (as
+	// Network returns it): it is not banned as a whole. nil = not known.
+	Home func(netip.Addr) bool
 	// Ours reports whether we made the branch of a Via.
 	Ours func(branch string) bool
 	// Methods are served by the Handler, also if only to be refused;
@@ -95,7 +98,7 @@ func New(cfg Config) *Gate {
 		cfg:     cfg,
 		rules:   rules{methods: cfg.Methods, extensions: cfg.Extensions, ours: cfg.Ours},
 		buckets: newBuckets(cfg.Rate, cfg.Burst, bucketSets),
-		bans:    NewBans(cfg.Bans),
+		bans:    NewBans(cfg.Bans, cfg.Home),
 		tags:    tagger{maphash.MakeSeed()},
 	}
 	g.streams.init(cfg.Streams)

@@ -253,7 +253,7 @@ func TestBans(t *testing.T) {
 	limits := BanLimits{Failures: 3, Users: 4, Within: time.Minute, For: 5 * time.Minute, Sources: 8}
 
 	t.Run("one user from one source", func(t *testing.T) {
-		b := NewBans(limits)
+		b := NewBans(limits, nil)
 		for i := range 3 {
 			if b.User(src, "101", now) {
 				t.Fatalf("banned after %d failures", i)
@@ -271,7 +271,7 @@ func TestBans(t *testing.T) {
 		}
 	})
 	t.Run("slow failures", func(t *testing.T) {
-		b := NewBans(limits)
+		b := NewBans(limits, nil)
 		for i := range 20 {
 			b.Failed(src, "101", now.Add(time.Duration(i)*40*time.Second))
 		}
@@ -280,7 +280,7 @@ func TestBans(t *testing.T) {
 		}
 	})
 	t.Run("a success forgives", func(t *testing.T) {
-		b := NewBans(limits)
+		b := NewBans(limits, nil)
 		b.Failed(src, "101", now)
 		b.Failed(src, "101", now)
 		b.Succeeded(src, "101", now)
@@ -290,7 +290,7 @@ func TestBans(t *testing.T) {
 		}
 	})
 	t.Run("many users ban the source", func(t *testing.T) {
-		b := NewBans(limits)
+		b := NewBans(limits, nil)
 		for i := range 4 {
 			b.Failed(src, strconv.Itoa(i), now)
 		}
@@ -298,19 +298,8 @@ func TestBans(t *testing.T) {
 			t.Fatal("the source is not banned, or another one is")
 		}
 	})
-	t.Run("not where a phone has logged in", func(t *testing.T) {
-		b := NewBans(limits)
-		b.Failed(src, "good", now)
-		b.Succeeded(src, "good", now)
-		for i := range 9 {
-			b.Failed(src, strconv.Itoa(i), now)
-		}
-		if b.Source(src, now) {
-			t.Fatal("an office is shut out for one guesser behind its NAT")
-		}
-	})
 	t.Run("bounded", func(t *testing.T) {
-		b := NewBans(limits)
+		b := NewBans(limits, nil)
 		for i := range 1000 {
 			b.Failed(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), "101", now)
 		}
@@ -321,6 +310,80 @@ func TestBans(t *testing.T) {
 			t.Fatalf("%d sources are remembered, want 8", b.Len())
 		}
 	})
+}
+
+// TestAHomeIsNarrowedAndNotBanned: one guesser does not shut out the phones
+// behind its address, and these give it no guesses without end.
+func TestAHomeIsNarrowedAndNotBanned(t *testing.T) {
+	now := time.Unix(1000, 0)
+	src := netip.MustParseAddr("192.0.2.1")
+	limits := BanLimits{Failures: 3, Users: 4, Within: time.Minute, For: 5 * time.Minute, Every: 5 * time.Second, Sources: 8}
+	for _, tc := range []struct {
+		name   string
+		home   bool
+		before func(b *Bans)
+		banned bool
+	}{
+		{"nobody's home", false, func(*Bans) {}, true},
+		{"phones are registered there", true, func(*Bans) {}, false},
+		{"phones logged in there before anything failed", false, func(b *Bans) {
+			for i := range 100 {
+				b.Succeeded(src, "phone", now.Add(time.Duration(i-100)*time.Second))
+			}
+		}, false},
+		{"a phone logged in there an hour ago", false, func(b *Bans) {
+			b.Succeeded(src, "phone", now.Add(-time.Hour))
+			b.Succeeded(netip.MustParseAddr("192.0.2.2"), "phone", now)
+		}, false},
+		{"a phone logged in there long ago", false, func(b *Bans) { b.Succeeded(src, "phone", now.Add(-3*time.Hour)) }, true},
+		{"a phone of another place logged in", false, func(b *Bans) { b.Succeeded(netip.MustParseAddr("192.0.2.2"), "phone", now) }, true},
+		{"so many logged in that the place is forgotten", false, func(b *Bans) {
+			b.Succeeded(src, "phone", now)
+			for i := range 100 {
+				b.Succeeded(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), "phone", now)
+			}
+		}, true},
+	} {
+		b := NewBans(limits, func(a netip.Addr) bool { return tc.home && a == src })
+		tc.before(b)
+		for range 3 {
+			b.Failed(src, "victim", now)
+		}
+		for i := range 4 {
+			b.Failed(src, strconv.Itoa(i), now)
+		}
+		if b.Source(src, now) != tc.banned || b.Narrowed(src, now) == tc.banned {
+			t.Errorf("%s: banned %v, narrowed %v", tc.name, b.Source(src, now), b.Narrowed(src, now))
+		}
+		if !b.User(src, "victim", now) {
+			t.Errorf("%s: what happened to others lifted a user's ban", tc.name)
+		}
+		b.Failed(src, "victim", now.Add(2*time.Minute)) // as a call for help
+		b.Succeeded(src, "victim", now.Add(2*time.Minute))
+		if !b.User(src, "victim", now.Add(2*time.Minute)) {
+			t.Errorf("%s: a login that was looked at all the same lifted the ban", tc.name)
+		}
+	}
+}
+
+// TestANarrowedSourceHasFewGuesses counts what one host learns in an hour that
+// never stops, beside a phone that logs in all the while.
+func TestANarrowedSourceHasFewGuesses(t *testing.T) {
+	src := netip.MustParseAddr("192.0.2.1")
+	b := NewBans(BanLimits{}, func(netip.Addr) bool { return true })
+	guesses := 0
+	for i := range 3600 * 10 { // ten a second
+		now := time.Unix(1000, 0).Add(time.Duration(i) * 100 * time.Millisecond)
+		b.Succeeded(src, "phone", now)
+		if b.Guess(src, now) {
+			guesses++
+			b.Failed(src, strconv.Itoa(i), now)
+		}
+	}
+	// One in five seconds, and at most twenty in between each five minutes.
+	if guesses < 720 || guesses > 720+20*12 {
+		t.Errorf("%d guesses", guesses)
+	}
 }
 
 // sink is a handler that counts.

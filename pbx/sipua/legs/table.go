@@ -3,6 +3,7 @@ package legs
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,6 +124,18 @@ func (t *Table) Owner(callID, toTag string) (edge.Identity, bool) {
 		return edge.Identity{}, false
 	}
 	return *l.owner.Load(), true
+}
+
+// Talks reports whether the peer of a live leg is at an address that matches.
+func (t *Table) Talks(match func(netip.Addr) bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.live {
+		if o := l.owner.Load(); o != nil && match(o.Source.Addr()) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Table) find(callID, localTag string) *sipLeg {
