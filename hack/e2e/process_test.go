@@ -165,9 +165,15 @@ func (p *process) run(file string) {
 // rss returns the resident memory of the process now and at most, in bytes.
 func (p *process) rss() (now, most int64) {
 	p.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+	return resident(p.t, p.pid)
+}
+
+// resident returns the resident memory of a process now and at most, in bytes.
+func resident(t *testing.T, pid int) (now, most int64) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
@@ -176,7 +182,7 @@ func (p *process) rss() (now, most int64) {
 		}
 		n, err := strconv.ParseInt(f[1], 10, 64)
 		if err != nil {
-			p.t.Fatal(err)
+			t.Fatal(err)
 		}
 		if f[0] == "VmRSS:" {
 			now = n << 10

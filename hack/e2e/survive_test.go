@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -35,12 +36,21 @@ func (p *program) get(path string, into any) error {
 // records waits until the program has so many call records, and returns them.
 func (p *program) records(n int) []pbx.CDR {
 	p.t.Helper()
-	var page pbx.CDRPage
+	var all []pbx.CDR
 	waitFor(p.t, fmt.Sprintf("%d call records", n), func() bool {
-		page = pbx.CDRPage{}
-		return p.get("/cdrs?limit=1000", &page) == nil && len(page.Records) >= n
+		all = nil
+		for next := ""; ; {
+			var page pbx.CDRPage
+			if err := p.get("/cdrs?limit=1000&cursor="+url.QueryEscape(next), &page); err != nil {
+				return false
+			}
+			all = append(all, page.Records...)
+			if next = page.Next; next == "" {
+				return len(all) >= n
+			}
+		}
 	})
-	return page.Records
+	return all
 }
 
 // registered returns phones of 101 and 102.
