@@ -74,20 +74,14 @@ func hasHeard(t *testing.T, b *peer.BaresipRun, who string, hz float64) {
 
 func hasSecond(t *testing.T, path string, hz float64) bool {
 	t.Helper()
-	head, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(head) < 44 {
-		return false
-	}
-	channels, rate := int(binary.LittleEndian.Uint16(head[22:])), int(binary.LittleEndian.Uint32(head[24:]))
-	var one []int16
-	for i, v := range samplesOf(t, path) {
-		if i%channels == 0 {
-			one = append(one, v)
-		}
-	}
+	return hasSecondAfter(t, path, 0, hz)
+}
+
+// hasSecondAfter is hasSecond behind so many samples.
+func hasSecondAfter(t *testing.T, path string, skip int, hz float64) bool {
+	t.Helper()
+	one, rate := heardIn(t, path)
+	one = one[min(skip, len(one)):]
 	run := 0
 	for stretch := rate / 20; len(one) >= stretch && run < 20; one = one[stretch:] {
 		if run++; tone.Share(one[:stretch], hz*codec.ClockRate/float64(rate)) < 0.9 {
@@ -95,4 +89,24 @@ func hasSecond(t *testing.T, path string, hz float64) bool {
 		}
 	}
 	return run == 20
+}
+
+// heardIn returns one channel of a recording, as far as it is written, and its
+// rate in Hz.
+func heardIn(t *testing.T, path string) (one []int16, rate int) {
+	t.Helper()
+	head, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(head) < 44 {
+		return nil, codec.ClockRate
+	}
+	channels, rate := int(binary.LittleEndian.Uint16(head[22:])), int(binary.LittleEndian.Uint32(head[24:]))
+	for i, v := range samplesOf(t, path) {
+		if i%channels == 0 {
+			one = append(one, v)
+		}
+	}
+	return one, rate
 }

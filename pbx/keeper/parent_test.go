@@ -152,3 +152,29 @@ func TestAloneKeepsNothing(t *testing.T) {
 	}
 	Alone().Ready()
 }
+
+// A port that another process gives back in a moment is waited for.
+func TestPortsOfADyingProcessAreWaitedFor(t *testing.T) {
+	held, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := netip.MustParseAddrPort(held.LocalAddr().String())
+	tries, tried := 0, make(chan struct{})
+	go func() {
+		<-tried
+		_ = held.Close()
+	}()
+	c, err := patiently(t.Context(), at, func() (*net.UDPConn, error) {
+		if tries++; tries == 2 {
+			close(tried)
+		}
+		return net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}

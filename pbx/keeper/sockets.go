@@ -2,10 +2,13 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
+	"time"
 )
 
 // Name is the name of a socket: what it is for, and where it is bound.
@@ -26,7 +29,7 @@ func ListenTCP(ctx context.Context, k Keeper, kind string, at netip.AddrPort) (*
 		return nil, unusable(k, name, err)
 	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp"+family(at), at.String())
+	l, err := patiently(ctx, at, func() (net.Listener, error) { return lc.Listen(ctx, "tcp"+family(at), at.String()) })
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +55,7 @@ func ListenUDP(ctx context.Context, k Keeper, kind string, at netip.AddrPort) (*
 		return nil, unusable(k, name, err)
 	}
 	var lc net.ListenConfig
-	c, err := lc.ListenPacket(ctx, "udp"+family(at), at.String())
+	c, err := patiently(ctx, at, func() (net.PacketConn, error) { return lc.ListenPacket(ctx, "udp"+family(at), at.String()) })
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +68,36 @@ func ListenUDP(ctx context.Context, k Keeper, kind string, at netip.AddrPort) (*
 		k.Keep(name, udp)
 	}
 	return udp, nil
+}
+
+// A process that was killed with its parent may still hold its sockets for some
+// milliseconds, or longer on a busy machine, when the next one is begun.
+const (
+	dying     = 2 * time.Second
+	lookAgain = 20 * time.Millisecond
+)
+
+// patiently binds, and tries again for a while if another has the port.
+func patiently[T any](ctx context.Context, at netip.AddrPort, bind func() (T, error)) (T, error) {
+	s, err := bind()
+	if at.Port() == 0 || !errors.Is(err, syscall.EADDRINUSE) {
+		return s, err
+	}
+	limit := time.NewTimer(dying)
+	defer limit.Stop()
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for errors.Is(err, syscall.EADDRINUSE) {
+		select {
+		case <-ctx.Done():
+			return s, err
+		case <-limit.C:
+			return s, err
+		case <-again.C:
+			s, err = bind()
+		}
+	}
+	return s, err
 }
 
 // one is the file of a name that has one.

@@ -33,8 +33,9 @@ func (s *Server) openJournal(ctx context.Context, _, _ []netip.Addr) (err error)
 }
 
 // takeUp goes on with the calls of the process before. Legs that no call knows
-// are hung up.
+// are hung up, and what rang stops.
 func (s *Server) takeUp() {
+	s.agent.StopRinging()
 	if calls := s.engine.TakeUp(); calls > 0 {
 		s.log.Info("the calls of the process before go on", "calls", calls)
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
 	"github.com/dipcast/dipcast/pbx/sipua/legs"
+	"github.com/dipcast/dipcast/pbx/sipua/rings"
 	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
@@ -80,6 +81,8 @@ type Agent struct {
 	edge      *edge.Edge
 	trunks    *trunk.Set
 	legs      *legs.Table
+	rings     *rings.Book
+	quiet     <-chan struct{} // closed when nothing rings any more for the process before
 }
 
 var _ leg.Dialer = (*Agent)(nil)
@@ -160,6 +163,7 @@ func (b *buffered) Read(p []byte) (int, error) {
 // build makes the parts, which know each other through functions.
 func (a *Agent) build() error {
 	var err error
+	a.rings = rings.New(a.cfg.Journal, a.cfg.Log, a.cfg.Now)
 	a.edge, err = edge.New(edge.Config{
 		Document: a.document, Registrar: a.registrar,
 		Trunk:     func(from netip.Addr) (string, bool) { return a.trunks.Match(from) },
@@ -168,8 +172,8 @@ func (a *Agent) build() error {
 		Invite:    a.onInvite,
 		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },
 		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate, Banned: a.cfg.Banned,
-		Keeper: a.cfg.Keeper,
-		Now:    a.cfg.Now, Rand: a.cfg.Rand, Log: a.cfg.Log,
+		Keeper: a.cfg.Keeper, Ledger: a.rings,
+		Now: a.cfg.Now, Rand: a.cfg.Rand, Log: a.cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -210,10 +214,17 @@ func (a *Agent) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { a.registrar.Run(writing) })
+	wg.Go(func() { a.rings.Run(writing) })
+	ready := make(chan struct{})
+	a.callAgain(ready) // before a CANCEL of one of them is read
 	err := a.edge.Serve()
 	if err == nil {
 		_, err = a.trunks.Apply(a.document().Trunks)
 	}
+	if err == nil {
+		a.untilQuiet(ctx)
+	}
+	close(ready)
 	if err == nil {
 		<-ctx.Done()
 	}
@@ -236,6 +247,7 @@ func (a *Agent) Close() {
 		a.cfg.Log.Warn("legs did not end in time", "error", err)
 	}
 	a.trunks.Close()
+	a.rings.Close()
 	a.edge.Close()
 }
 

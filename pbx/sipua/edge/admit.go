@@ -274,7 +274,7 @@ func (e *Edge) invite(idx *index, m *gate.Message, f *gate.Flow, id Identity) {
 	case id.Trunk != "":
 		rank = txn.Important
 	}
-	e.begin(m, f, rank, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.Invite(req, tx, id) })
+	e.begin(m, f, rank, func(req *sip.Request, tx sip.ServerTransaction) { e.serveInvite(m, req, tx, id) })
 }
 
 func (e *Edge) begin(m *gate.Message, f *gate.Flow, rank txn.Rank, serve func(*sip.Request, sip.ServerTransaction)) {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,6 +69,8 @@ type Config struct {
 	// registrations, per second and at once; 0 = 50 and 500, as much as one
 	// source may send that has proven nothing.
 	UserRate, UserBurst float64
+	// Ledger is told what rings; nil: nobody asks.
+	Ledger Ledger
 	// Banned is told each source that is shut out as a whole, and for how
 	// long; it must not block. May be nil.
 	Banned func(netip.Addr, time.Duration)
@@ -89,6 +92,7 @@ type Edge struct {
 	storm    storm
 	load     atomic.Int32 // a load.Level
 	branches maphash.Seed
+	earlier  sync.Map    // branches of INVITEs that an earlier process has sent
 	draining atomic.Bool // only emergency calls may begin
 	ending   atomic.Bool // no call may begin
 	closing  atomic.Bool
@@ -275,8 +279,11 @@ func (e *Edge) ours(branch string) bool {
 		return false
 	}
 	n := len(rest) - sealSize
-	seal := sealOf(maphash.String(e.branches, rest[:n]))
-	return rest[n:] == string(seal[:])
+	if seal := sealOf(maphash.String(e.branches, rest[:n])); rest[n:] == string(seal[:]) {
+		return true
+	}
+	_, ok = e.earlier.Load(branch)
+	return ok
 }
 
 // Ban is one look at the ban list, for tests and the console.

@@ -35,8 +35,10 @@ func (e *Edge) Transact(ctx context.Context, req *sip.Request, to Hop, tell txn.
 	if err := e.addVia(req, f); err != nil {
 		return nil, err
 	}
+	tell, answered := e.noted(req, to, tell)
 	c, err := e.txns.Request(req, f, tell)
 	if err != nil {
+		answered()
 		return nil, err
 	}
 	return c, nil

@@ -225,3 +225,15 @@ func (v *Vault) undelete(batch []journal.Record) {
 		}
 	}
 }
+
+// Answered returns the Call-IDs of the peers' INVITEs that were answered, of
+// legs that are in the journal.
+func Answered(store journal.Store) map[string]bool {
+	all := make(map[string]bool)
+	for _, r := range journal.NewTable[Record](store, KindLeg).All() {
+		if !r.Dialog.Caller {
+			all[r.Dialog.CallID] = true
+		}
+	}
+	return all
+}
