@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -17,11 +18,12 @@ func (p *program) kills() map[string]func() {
 	}
 }
 
-// ringingIsKept waits until what rings is in the journal.
+// ringingIsKept waits until the journal holds a call that rings and nothing else:
+// the caller's INVITE and ours.
 func (p *program) ringingIsKept() {
 	p.t.Helper()
-	before := p.footprint().journal
-	waitFor(p.t, "what rings is in the journal", func() bool { return p.footprint().journal > before })
+	admin := fmt.Sprintf("127.0.0.1:%d", p.doc.Network.Ports.Admin)
+	waitFor(p.t, "what rings is in the journal", func() bool { return metric(p.t, admin, "dipcast_journal_records") == 2 })
 }
 
 // A call that nobody has answered when the PBX is killed is tried again: the

@@ -7,6 +7,7 @@
 //	edge     who may speak: digest, trunks, REGISTER; sends our own requests
 //	txn      the table of transactions
 //	legs     dialogs that are the legs of calls, a goroutine each
+//	rings    what nobody has answered, kept for another process
 //	dialog   the state of a dialog as a plain value, so that it can be written down
 //	digest   challenges and their answers
 //	message  headers and bodies, read and written

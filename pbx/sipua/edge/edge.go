@@ -292,6 +292,6 @@ func (e *Edge) Ban(source netip.Addr, user string) bool {
 }
 
 // context returns a context for work that nobody waits for.
-func (e *Edge) context(d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), d)
+func (e *Edge) context() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), streamTimeout)
 }

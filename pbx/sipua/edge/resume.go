@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -88,7 +87,7 @@ func (e *Edge) Again(text string, id Identity, ready <-chan struct{}) error {
 	if m == nil || m.Fault != "" || m.Method != "INVITE" {
 		return fmt.Errorf("the INVITE of %s cannot be read again", id.Source)
 	}
-	ctx, done := e.context(time.Second)
+	ctx, done := e.context()
 	defer done()
 	f, err := e.flow(ctx, Hop{Transport: id.Transport, Addr: id.Source})
 	if err != nil {

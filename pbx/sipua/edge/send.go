@@ -69,7 +69,7 @@ func (e *Edge) Cancel(invite *sip.Request, to Hop, reason string) error {
 	if via == nil || invite.CSeq() == nil {
 		return fmt.Errorf("cancel: the INVITE to %s was never sent", to.Addr)
 	}
-	ctx, done := e.context(streamTimeout)
+	ctx, done := e.context()
 	defer done()
 	f, err := e.flow(ctx, Hop{Transport: via.Transport, Addr: to.Addr})
 	if err != nil {
@@ -95,7 +95,7 @@ func (e *Edge) Cancel(invite *sip.Request, to Hop, reason string) error {
 // Send writes a request outside any transaction: the ACK of a 2xx. Sent again
 // it gets a new Via.
 func (e *Edge) Send(req *sip.Request, to Hop) error {
-	ctx, done := e.context(streamTimeout)
+	ctx, done := e.context()
 	defer done()
 	f, err := e.flow(ctx, to)
 	if err != nil {
@@ -109,7 +109,7 @@ func (e *Edge) Send(req *sip.Request, to Hop) error {
 
 // Repeat writes a response whose transaction an earlier process had.
 func (e *Edge) Repeat(text string, to Hop) error {
-	ctx, done := e.context(streamTimeout)
+	ctx, done := e.context()
 	defer done()
 	f, err := e.flow(ctx, to)
 	if err != nil {
