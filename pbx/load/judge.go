@@ -37,7 +37,7 @@ type Sample struct {
 	Late         time.Duration // the most by which the media ran late
 	Wait         time.Duration // for a processor, of all but 1 % of what was to run
 	Transactions float64       // of the places for SIP transactions
-	Strangers    float64       // messages a second of those who had proven nothing
+	Strangers    float64       // messages a second of those who proved nothing
 }
 
 // Cause is what a level is due to; its text has no number, so that it stays
@@ -84,7 +84,7 @@ func signals() [4]signal {
 
 // flood is how many messages of strangers a second are one. Then it is not calls
 // that there is too much of: to refuse them would help nobody but whoever
-// floods.
+// floods. Phones that come all at once are none: they prove who they are.
 const flood = 2000
 
 // What must wait before a busy processor counts: one that is all used but

@@ -22,9 +22,9 @@ type Sources struct {
 	// Transactions is the used share of the places for SIP transactions; nil
 	// = not known.
 	Transactions func() float64
-	// Strangers counts messages of those who had proven nothing; it only
-	// grows. nil = not known.
-	Strangers func() uint64
+	// Strangers counts messages of those who have proven nothing; it falls by
+	// those of who did a moment later. nil = not known.
+	Strangers func() int64
 	Now       func() time.Time
 }
 
@@ -36,7 +36,7 @@ type Meter struct {
 	waits   []uint64 // counts of the histogram when it was read last
 	at      time.Time
 	used    time.Duration // processor time until then
-	seen    uint64        // strangers until then
+	seen    int64         // strangers until then
 }
 
 // The runtime's metrics that are read, in this order.
@@ -84,7 +84,7 @@ func (m *Meter) strangers(d time.Duration) float64 {
 	}
 	before := m.seen
 	m.seen = m.from.Strangers()
-	return float64(m.seen-before) / d.Seconds()
+	return max(0, float64(m.seen-before)/d.Seconds())
 }
 
 // processors is how many this process may keep busy.

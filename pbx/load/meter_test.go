@@ -94,6 +94,21 @@ func TestMeter(t *testing.T) {
 	}
 }
 
+// TestWhoProvesItIsNoStranger: a storm of phones is no flood.
+func TestWhoProvesItIsNoStranger(t *testing.T) {
+	now, count := time.Now(), int64(0)
+	m := NewMeter(Sources{Strangers: func() int64 { return count }, Now: func() time.Time { return now }})
+	for _, tc := range []struct {
+		grows int64
+		want  float64
+	}{{1500, 3000}, {0, 0}, {-1500, 0}, {500, 1000}} {
+		now, count = now.Add(Interval), count+tc.grows
+		if got := m.Read().Strangers; got != tc.want {
+			t.Errorf("%d more in half a second are %v a second, want %v", tc.grows, got, tc.want)
+		}
+	}
+}
+
 func TestMemoryLimit(t *testing.T) {
 	before := debug.SetMemoryLimit(math.MaxInt64)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })

@@ -41,7 +41,7 @@ func (o *overload) last() load.Sample {
 // watchLoad takes a sample each Interval until ctx ends.
 func (s *Server) watchLoad(ctx context.Context) error {
 	meter := load.NewMeter(load.Sources{
-		Root: os.DirFS("/"), Late: s.pool.Lateness, Transactions: s.agent.Full, Strangers: s.agent.Counters().Strangers.Load, Now: time.Now,
+		Root: os.DirFS("/"), Late: s.pool.Lateness, Transactions: s.agent.Full, Strangers: s.agent.Counters().Unproven, Now: time.Now,
 	})
 	judge := load.NewJudge()
 	tick := time.NewTicker(load.Interval)

@@ -159,6 +159,13 @@ func (c *Credentials) count() (uint32, bool) {
 	return uint32(n), err == nil && len(c.NC) == 8 && n > 0
 }
 
+// First reports whether the nonce is used for the first time: there was a
+// request before it that was challenged.
+func (c *Credentials) First() bool {
+	n, ok := c.count()
+	return ok && n == 1
+}
+
 // verify computes the digest in any case, so that it takes the same time
 // whatever is wrong.
 func verify(c *Credentials, realm, secret, method string) bool {

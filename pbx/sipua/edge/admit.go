@@ -150,7 +150,6 @@ func (e *Edge) phone(idx *index, m *gate.Message, f *gate.Flow) {
 		return
 	}
 	f.Prove()
-	e.gate.Refund(f.Remote.Addr(), 2) // this request and the one that was challenged
 	from, ok := gate.ParseURI(m.From.URI)
 	switch {
 	case !ok || from.User != ext.Number:
@@ -197,6 +196,7 @@ func (e *Edge) prove(idx *index, m *gate.Message, f *gate.Flow) *conf.Extension 
 	switch verdict {
 	case digest.Right:
 		e.gate.Bans().Succeeded(source, who, now)
+		e.gate.Refund(f.Remote.Addr(), cost(m, &c))
 		if m.Method == "INVITE" && !sameCallee(c.URI, m.URI) {
 			e.answer(m, f, 403, "Forbidden (the digest is for another Request-URI)")
 			return nil

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/sipua/digest"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
 )
 
@@ -70,4 +71,16 @@ func (e *Edge) failed(source netip.Addr, who string) {
 	default:
 		e.cfg.Log.Warn("few logins of a source are looked at after those of many users failed: phones are registered or talk there", "source", source)
 	}
+}
+
+// cost is how many messages a proof took: the request, and where the challenge
+// is new the one that was challenged, with the ACK of that answer.
+func cost(m *gate.Message, c *digest.Credentials) int {
+	switch {
+	case !c.First():
+		return 1
+	case m.Method == "INVITE":
+		return 3
+	}
+	return 2
 }

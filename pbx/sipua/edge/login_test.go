@@ -98,6 +98,57 @@ func TestOneBadHostDoesNotShutOutAnOffice(t *testing.T) {
 	}
 }
 
+// TestPhonesAreNoFlood: what phones send until they have proven who they are is
+// counted as strangers', and is not when they have; a proof that is sent again,
+// and one of many by the same challenge, hide nobody else's messages.
+func TestPhonesAreNoFlood(t *testing.T) {
+	b := newBed(t, nil)
+	b.trunk("127.0.0.3")
+	p, trunk := b.dial(t, "udp", "127.0.0.1"), b.dial(t, "udp", "127.0.0.3")
+	unproven := func(what string, want int64) {
+		t.Helper()
+		p.ask(p.text(msg{method: "OPTIONS"})) // everything before it was taken
+		if got := b.Counters().Unproven(); got != want {
+			t.Errorf("%s: %d messages of strangers, want %d", what, got, want)
+		}
+	}
+	unproven("a stranger", 1)
+	for range 10 {
+		p.register("MD5", "101", "secret-101")
+	}
+	unproven("ten registrations", 2)
+	to := "sip:102@" + domain
+	for range 10 {
+		r := inviteFrom("sip:101@"+domain, to)
+		res := p.ask(p.text(r))
+		p.send(p.text(msg{method: "ACK", to: to, toTag: res.To.Tag, callID: res.CallID, branch: res.Via.Branch, seq: int(res.CSeq)}))
+		r.extra = append(r.extra, login(t, res, "MD5", "101", "secret-101", "INVITE", to, 1))
+		if got := p.ask(p.text(r)).Status; got != 486 {
+			t.Fatalf("a call is answered %d", got)
+		}
+	}
+	unproven("ten calls", 3)
+	r := msg{method: "REGISTER", callID: "again"}
+	res := p.ask(p.text(r))
+	r.extra = []string{p.contact("101"), login(t, res, "MD5", "101", "secret-101", "REGISTER", "sip:"+domain, 1)}
+	text := p.text(r)
+	for range 6 {
+		p.ask(text)
+	}
+	unproven("five of six are the same again", 9)
+	for nc := range uint32(5) {
+		r := msg{method: "REGISTER", callID: "again", extra: []string{p.contact("101"), login(t, res, "MD5", "101", "secret-101", "REGISTER", "sip:"+domain, nc+2)}}
+		if got := p.ask(p.text(r)).Status; got != 200 {
+			t.Errorf("a renewal by the same challenge is answered %d", got)
+		}
+	}
+	unproven("renewals by the same challenge", 10)
+	for range 5 {
+		trunk.register("MD5", "101", "secret-101")
+	}
+	unproven("a phone at the address of a trunk", 11)
+}
+
 // TestACallKeepsItsPlace: where somebody talks nobody is shut out, registered or
 // not.
 func TestACallKeepsItsPlace(t *testing.T) {

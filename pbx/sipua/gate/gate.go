@@ -57,6 +57,7 @@ type Counters struct {
 	Limited    atomic.Uint64 // dropped since the source sent too many
 	Banned     atomic.Uint64 // dropped since the source is banned
 	Strangers  atomic.Uint64 // messages of those who had proven nothing, whatever became of them
+	Proven     atomic.Uint64 // of these, messages of those who proved then who they are
 	Strays     atomic.Uint64 // responses to nothing, dropped
 	Bans       atomic.Uint64 // bans that began
 	Failures   atomic.Uint64 // wrong digests
@@ -65,6 +66,10 @@ type Counters struct {
 	Turned     atomic.Uint64 // TCP connections closed for want of room
 	PanicsHeld atomic.Uint64 // messages whose handling panicked
 }
+
+// Unproven is how many messages came of those who proved nothing, not even a
+// moment later. It falls where somebody does.
+func (c *Counters) Unproven() int64 { return int64(c.Strangers.Load()) - int64(c.Proven.Load()) }
 
 // Gate owns the sockets of one agent.
 type Gate struct {
@@ -143,9 +148,13 @@ func (g *Gate) Bans() *Bans { return g.bans }
 // Tag returns the To tag of responses to m; a retransmission gets the same.
 func (g *Gate) Tag(m *Message) string { return g.tags.tag(m) }
 
-// Refund gives a source back what its messages cost, since one of them proved
-// who it is.
+// Refund gives a source back what its last n messages cost, since one of them
+// proved who it is. It must not be more than were sent.
 func (g *Gate) Refund(source netip.Addr, n int) {
+	if g.cfg.Trusted(source) {
+		return // its messages cost nothing
+	}
+	g.Counters.Proven.Add(uint64(n))
 	g.buckets.give(Network(source), float64(n), g.cfg.Now())
 }
 
