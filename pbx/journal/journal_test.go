@@ -294,6 +294,61 @@ func compacted(t *testing.T, j *Journal, size int64) {
 	}
 }
 
+// A compaction that fails until the file has its full size is tried again.
+func TestACompactionThatFailedIsTriedAgain(t *testing.T) {
+	const limit = 100_000
+	path := file(t)
+	j := open(t, path, Options{Limit: limit})
+	block := filepath.Join(path+newSuffix, "in the way")
+	if err := os.MkdirAll(block, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	value := strings.Repeat("v", 10_000)
+	n := 0
+	for ; j.Put("call", "a", []byte(value)) == nil; n++ {
+		if n > 50 {
+			t.Fatal("the file is not bounded")
+		}
+	}
+	if j.Stats().Size < 3*limit {
+		t.Fatalf("refused at %+v", j.Stats())
+	}
+	if err := os.RemoveAll(path + newSuffix); err != nil {
+		t.Fatal(err)
+	}
+	compacted(t, j, limit)
+	mustPut(t, j, "call", "b", value)
+	if len(j.All("call")) != 2 || j.Stats().Failing {
+		t.Errorf("afterwards %+v", j.Stats())
+	}
+}
+
+// What cannot be read costs itself alone.
+func TestACompactionLeavesOutWhatCannotBeRead(t *testing.T) {
+	j := open(t, file(t), Options{})
+	for _, id := range []string{"a", "b", "c"} {
+		mustPut(t, j, "call", id, id)
+	}
+	j.mu.Lock()
+	index := maps.Clone(j.index)
+	j.mu.Unlock()
+	index[key{"call", "b"}] = place{1 << 20, 100} // behind the end of the file
+	fresh, err := os.Create(filepath.Join(t.TempDir(), "fresh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = fresh.Close() }()
+	moved, size, err := copyLive(fresh, j.file, index)
+	if err != nil || len(moved) != 2 || moved[key{"call", "b"}].n != 0 {
+		t.Fatalf("moved %v, %d bytes: %v", moved, size, err)
+	}
+	data, err := os.ReadFile(fresh.Name())
+	if err != nil || int64(len(data)) != size {
+		t.Fatalf("%d bytes are written, %d told: %v", len(data), size, err)
+	}
+	holds(t, reopen(t, data, Options{}), "call", "a=a", "c=c")
+}
+
 // Records come and go from many goroutines while the file is compacted again
 // and again; what another process finds is what was written last.
 func TestCompactionWhileRecordsAreWritten(t *testing.T) {

@@ -55,26 +55,31 @@ func (j *Journal) own(ctx context.Context) {
 	defer close(j.done)
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()
+	wake := j.wake
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			j.tick()
-		case <-j.wake:
+			wake = j.wake
+		case <-wake:
 			if err := j.compact(); err != nil {
 				j.mu.Lock()
 				j.failed(err)
 				j.mu.Unlock()
+				wake = nil // tried again after a tick, not with each write
 			}
 		}
 	}
 }
 
-// tick syncs what was written since the last one.
+// tick syncs what was written since the last one. A compaction that failed is
+// tried again, also when the file is so big that nothing is written any more.
 func (j *Journal) tick() {
 	j.mu.Lock()
 	_ = j.flush() // told by write
+	j.checkSize()
 	file, dirty := j.file, j.dirty
 	j.dirty = false
 	j.mu.Unlock()
@@ -108,7 +113,9 @@ func (j *Journal) checkSize() {
 	}
 }
 
-func (j *Journal) garbage() bool { return j.size > compactAt && j.size > 2*j.live }
+func (j *Journal) garbage() bool {
+	return j.size > min(compactAt, 2*j.limit) && j.size > 2*j.live
+}
 
 // compact writes the live records anew. Puts go on meanwhile: what they append
 // is copied at the end, while nobody writes.
@@ -124,6 +131,9 @@ func (j *Journal) compact() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	moved, size, err := copyLive(fresh, old, index)
+	if lost := len(index) - len(moved); err == nil && lost > 0 {
+		j.log.Error("records in the journal of live calls cannot be read any more and are given up", "file", j.path, "records", lost)
+	}
 	if err == nil {
 		err = j.swap(fresh, end, moved, size)
 	}
@@ -136,7 +146,8 @@ func (j *Journal) compact() error {
 }
 
 // copyLive writes the frames of an index to another file and returns where
-// they are there, and how long it is.
+// they are there, and how long it is. What cannot be read is left out: one bad
+// block must not keep the file from being compacted for ever.
 func copyLive(to, from *os.File, index map[key]place) (moved map[key]place, size int64, err error) {
 	order := slices.SortedFunc(maps.Keys(index), func(a, b key) int { return cmp.Compare(index[a].at, index[b].at) })
 	moved = make(map[key]place, len(index))
@@ -146,7 +157,7 @@ func copyLive(to, from *os.File, index map[key]place) (moved map[key]place, size
 		p := index[k]
 		buf = slices.Grow(buf[:0], p.n)[:p.n]
 		if _, err := from.ReadAt(buf, p.at); err != nil {
-			return nil, 0, err
+			continue
 		}
 		if _, err := cut(buf); err != nil {
 			continue // damaged since it was written: it would be of no use
