@@ -29,16 +29,23 @@ type Process struct {
 	err  error // valid once done
 }
 
-// Start runs a program with its output in a file of dir; stdout, if not nil,
-// gets the standard output instead.
+// Start runs a program in dir, where its output is in a file, and its core
+// should it crash; stdout, if not nil, gets the standard output instead.
 func Start(dir, name string, stdout io.Writer, bin string, args ...string) (*Process, error) {
 	p := &Process{Name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	path, err := exec.LookPath(bin)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return nil, err
+	}
 	out, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
 	}
-	p.cmd = exec.Command(bin, args...) //nolint:noctx // ended by stop, in order
-	p.cmd.Stdout, p.cmd.Stderr = out, out
+	p.cmd = exec.Command(path, args...) //nolint:noctx // ended by stop, in order
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, out, out
 	if stdout != nil {
 		p.cmd.Stdout = stdout
 	}
