@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,9 @@ type operator struct {
 func startOperator(ctx context.Context, dir, bin, kubeconfig string, more []string) (*operator, error) {
 	metrics, err := freeAddress(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if bin, err = filepath.Abs(bin); err != nil {
 		return nil, err
 	}
 	args := append([]string{

@@ -23,8 +23,8 @@ import (
 const callsAPoller = 500
 
 // forwarder is the least that a relay of our kind can do, in a process of its
-// own: the same poller, two sockets a call, and what one receives the other
-// sends to whoever spoke to it. It writes the ports to w, a line a call.
+// own: the same poller, two sockets a call, each connected to whoever spoke to
+// it, and what one receives the other sends. It writes the ports to w, a line a call.
 func forwarder(ctx context.Context, calls int, w io.Writer) error {
 	start := time.Now()
 	var poller *poll.Poller
@@ -72,6 +72,7 @@ func (e *end) Read(b []byte, from netip.AddrPort, _ int64) {
 		to := poll.AddrOf(from)
 		e.known = from
 		e.peer.Store(&to)
+		e.socket.Connect(&to)
 	}
 	if to := e.other.peer.Load(); to != nil {
 		_ = e.other.socket.Send(b, to) // a lost packet is seen by who counts

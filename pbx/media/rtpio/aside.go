@@ -42,7 +42,11 @@ func (p *Pool) another(f *ports.Family) *ports.Pair {
 	if p.closed || p.shelf.Len() == 0 || p.pollers[0].ports >= crowd {
 		return nil
 	}
-	return p.shelf.Take(f, p.clock())
+	pair := p.shelf.Take(f, p.clock())
+	if pair != nil && pair.RTP.Connected() {
+		p.pollers[0].Do(pair.RTP.Disconnect) // from the peer of the call before
+	}
+	return pair
 }
 
 // tidy closes what was laid aside and is not wanted any more. It is the pacer's.

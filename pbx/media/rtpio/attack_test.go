@@ -19,8 +19,9 @@ func TestHijackIsRefused(t *testing.T) {
 	frame := bytes.Repeat([]byte{0xD5}, 160)
 	b := newBench(t, Config{})
 	pa, _, a, z := twoPhones(t, b, loopback4, codec.ALaw, codec.ALaw)
-	thief := newPeer(t, elsewhere, codec.ALaw)
-	thief.to = pa.Local()
+	thief, early := newPeer(t, elsewhere, codec.ALaw), newPeer(t, elsewhere, codec.ALaw)
+	thief.to, early.to = pa.Local(), pa.Local()
+	early.send(frame) // before the peer is heard it is only not believed
 	a.send(frame)
 	z.receive()
 	for range 200 { // injection, with the peer's own SSRC
@@ -28,11 +29,14 @@ func TestHijackIsRefused(t *testing.T) {
 		thief.send(frame)
 		b.clock.advance(frameTime)
 	}
-	until(t, "the injected packets are refused", func() bool { return pa.Quality().Foreign == 200 })
+	wantRefused(t, pa)
 	a.send(frame)
 	z.receive()
 	z.send(frame)
 	a.receive() // and not the thief: he would have locked the port to himself
+	if d := pa.Drops(); d.Learning != 1 || d.Total() != 1 {
+		t.Errorf("drops %+v: want that the kernel refused the injected packets", d)
+	}
 	if q := pa.Quality(); q.PacketsIn != 2 || q.PacketsOut != 1 {
 		t.Errorf("quality %+v: want 2 packets in, 1 out", q)
 	}
@@ -55,8 +59,7 @@ func TestBleedGivesNothingAway(t *testing.T) {
 	}
 	a.send(frame)
 	z.receive()
-	thief.send(frame)
-	until(t, "the thief is refused", func() bool { return pa.Drops().Foreign == 1 })
+	wantRefused(t, pa)
 	if got := pa.Quality().PacketsOut; got != 1 {
 		t.Errorf("%d packets out, want 1", got)
 	}
@@ -77,6 +80,9 @@ func TestPeerBehindNATIsLearnt(t *testing.T) {
 	z.receive()
 	z.send(frame)
 	a.receive()
+	if pa.rtp.Connected() {
+		t.Error("the phone that the address of SDP belongs to would not be heard")
+	}
 }
 
 func TestNewRemoteIsLearntAnew(t *testing.T) {

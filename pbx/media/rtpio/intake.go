@@ -17,6 +17,8 @@ type intake struct {
 	presses dtmf.Receiver
 	event   event
 	arrived bool
+
+	connectAt int64 // when the RTP socket may be connected to the peer; never: no more
 }
 
 // event is the last key press that came (RFC 4733) and who heard it begin.

@@ -238,7 +238,11 @@ func (p *Port) watch(now int64) {
 		p.receive() // whoever restored it has told nothing
 		p.mu.Unlock()
 	}
-	since := max(p.intake.Figures.Last.Load(), s.at)
+	last := p.intake.Figures.Last.Load()
+	if now-last >= quiet && p.rtp.Connected() {
+		p.poller.Do(p.loose)
+	}
+	since := max(last, s.at)
 	if s.stream.Direction.Receives() && now-since >= int64(p.pool.silence) &&
 		(!p.silent.Swap(true) || now-p.toldAt >= remindEvery) {
 		p.toldAt = now

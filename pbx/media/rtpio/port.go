@@ -81,8 +81,11 @@ func (p *Port) Apply(s media.Stream) {
 	} else if d.learnt {
 		p.dest.Store(next.found(d.rtp))
 	}
-	p.settings.Store(next)
+	old := p.settings.Swap(next)
 	p.silent.Store(false)
+	if old != nil && old.epoch != next.epoch {
+		p.poller.Do(p.loose) // whoever comes now is not the one who was connected to
+	}
 }
 
 // Hear implements media.Port. Of several ports that are heard by the same one

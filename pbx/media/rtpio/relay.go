@@ -78,9 +78,12 @@ func (p *Port) fromPeer(s *settings, from netip.AddrPort, h *header, now int64) 
 	}
 	switch in.learner.Take(from, h.ssrc, h.seq, now) {
 	case learn.Locked:
+		p.tie(now)
 		return true
 	case learn.Moved:
 		p.found(s, from)
+		in.connectAt = firm(&in.learner, now)
+		p.tie(now)
 		return true
 	case learn.Learning:
 		p.drops.learning.Add(1)

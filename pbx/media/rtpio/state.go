@@ -82,6 +82,7 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 		p.dest.Store(set.found(s.Peer))
 		p.intake.epoch, p.intake.learner, p.intake.arrived = set.epoch, learn.New(&s.Stream), true
 		p.intake.learner.Lock(s.Peer)
+		p.intake.connectAt = firm(&p.intake.learner, now)
 	}
 }
 

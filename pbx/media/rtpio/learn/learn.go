@@ -7,6 +7,7 @@
 package learn
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -43,6 +44,10 @@ var proof = [...]struct {
 
 // takeover is how many packets a better source needs once another is locked.
 const takeover = 3
+
+// Steady is how long a source that only fits the signalling must have been the
+// peer until nobody waits any more for a better one, as long as it speaks.
+const Steady = 5 * time.Second
 
 // stale is when an unfinished candidate is forgotten.
 const stale = int64(2 * time.Second)
@@ -177,3 +182,17 @@ func Usable(a netip.AddrPort) bool {
 
 // Lock believes in a source that was learnt before.
 func (l *Learner) Lock(from netip.AddrPort) { l.locked, l.rank = from, max(l.judge(from), unknown) }
+
+// Firm is how long the source that was believed last must go on until all others
+// may be shut out, in nanoseconds: nothing where nobody could displace it, for
+// ever for one that has nothing but its packets to speak for it.
+func (l *Learner) Firm() int64 {
+	switch l.rank {
+	case exact:
+		return 0
+	case host:
+		return int64(Steady)
+	case refused, unknown:
+	}
+	return math.MaxInt64
+}

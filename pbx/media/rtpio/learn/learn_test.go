@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -119,5 +120,20 @@ func TestLearnUnderSpray(t *testing.T) {
 				t.Errorf("locked to %v, want the peer %v", l.locked, natted)
 			}
 		})
+	}
+}
+
+func TestFirm(t *testing.T) {
+	s := media.Stream{Remote: sdp, Signalling: natted.Addr()}
+	for from, want := range map[netip.AddrPort]int64{
+		sdp: 0, sdpPort: int64(Steady), natted: int64(Steady), attacker: math.MaxInt64, {}: math.MaxInt64,
+	} {
+		l := New(&s)
+		if from.IsValid() {
+			l.Lock(from)
+		}
+		if got := l.Firm(); got != want {
+			t.Errorf("%v: firm after %d ns, want %d", from, got, want)
+		}
 	}
 }

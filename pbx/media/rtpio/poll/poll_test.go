@@ -312,17 +312,17 @@ func TestPacketCostsNoAllocation(t *testing.T) {
 	var r Reader = e
 	b.reader.Store(&r)
 	p.put(b.fd, b)
-	buf, from := make([]byte, 200), Addr{}
+	buf, in := make([]byte, 200), newInbox(2048)
 	n := testing.AllocsPerRun(200, func() {
 		if err := a.Send(buf[:172], &to); err != nil {
 			t.Fatal(err)
 		}
 		for size := -1; size < 0; {
-			size = b.receive(buf, &from)
+			size = b.receive(in)
 		}
-		e.Read(buf[:172], from.AddrPort(), 0)
+		e.Read(buf[:172], in.from.AddrPort(), 0)
 		for size := -1; size < 0; {
-			size = a.receive(buf, &from)
+			size = a.receive(in)
 		}
 	})
 	if n != 0 || e.count.Load() != 201 {

@@ -48,8 +48,7 @@ type Poller struct {
 	clock    func() int64
 	epoll    int
 	wake     int // an eventfd
-	buf      []byte
-	from     Addr
+	in       *inbox
 	looks    uint64
 	lateness Meter
 	done     sync.WaitGroup
@@ -64,7 +63,7 @@ type Poller struct {
 
 // New starts a poller. Errors: no descriptors left.
 func New(cfg Config) (*Poller, error) {
-	p := &Poller{clock: cfg.Clock, buf: make([]byte, cfg.Size)}
+	p := &Poller{clock: cfg.Clock, in: newInbox(cfg.Size)}
 	p.sockets.Store(&[]atomic.Pointer[Socket]{})
 	var err error
 	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -233,11 +232,11 @@ func (p *Poller) read(s *Socket, now int64) {
 	}
 	s.read = p.looks
 	for range most {
-		n := s.receive(p.buf, &p.from)
+		n := s.receive(p.in)
 		if n < 0 {
 			return
 		}
-		(*s.reader.Load()).Read(p.buf[:n], p.from.AddrPort(), now)
+		(*s.reader.Load()).Read(p.in.buf[:n], p.in.from.AddrPort(), now)
 	}
 }
 
