@@ -156,10 +156,12 @@ type Quality struct {
 	Codec      string        `json:"codec,omitempty"`
 	// MOSIn and MOSOut estimate what is heard of each direction (see MOS),
 	// once the leg is over; 0 = no packet passed.
-	MOSIn     float64 `json:"mosIn,omitempty"`
-	MOSOut    float64 `json:"mosOut,omitempty"`
-	Foreign   uint64  `json:"foreign"`   // packets from a source that is not the learnt one, dropped
-	Malformed uint64  `json:"malformed"` // packets that are no RTP, dropped
+	MOSIn  float64 `json:"mosIn,omitempty"`
+	MOSOut float64 `json:"mosOut,omitempty"`
+	// Foreign counts packets from a source that is not the learnt one, dropped;
+	// those that the kernel refused for a connected socket are not among them.
+	Foreign   uint64 `json:"foreign"`
+	Malformed uint64 `json:"malformed"` // packets that are no RTP, dropped
 }
 
 // Contact is one registered binding of an address of record: where one phone
