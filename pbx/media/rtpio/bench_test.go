@@ -13,7 +13,7 @@ import (
 func BenchmarkPacket(b *testing.B) {
 	b.Run("bare-write", func(b *testing.B) {
 		h := newHandler(b, newBench(b, Config{}), codec.ALaw)
-		to := h.out.dest.Load().to
+		to := h.out.dest.Load().To
 		b.ReportAllocs()
 		for b.Loop() {
 			if err := h.out.rtp.Send(h.packet, &to); err != nil {

@@ -60,7 +60,7 @@ func TestSteadyPeerIsConnected(t *testing.T) {
 	b.clock.advance(learn.Steady)
 	passes(natted, z)
 	wantRefused(t, pa)
-	b.clock.advance(time.Duration(quiet))
+	b.clock.advance(learn.Quiet)
 	b.tick(watchTicks + 1)
 	until(t, "the port is open again", func() bool { return !pa.rtp.Connected() })
 	a.send(silence)
@@ -76,7 +76,7 @@ func TestQuietPeerIsConnectedAgain(t *testing.T) {
 	for range 3 {
 		passes(a, z)
 		wantRefused(t, pa)
-		b.clock.advance(time.Duration(quiet))
+		b.clock.advance(learn.Quiet)
 		b.tick(watchTicks + 1)
 		until(t, "the port is open again", func() bool { return !pa.rtp.Connected() })
 	}
@@ -100,6 +100,9 @@ func TestPeerThatOnlySpeaksIsNotConnected(t *testing.T) {
 	if pa.rtp.Connected() {
 		t.Error("the thief has the port to himself")
 	}
+	looked := make(chan struct{})
+	pa.poller.Do(func() { close(looked) })
+	<-looked
 	b.clock.advance(time.Second) // a new stream may begin
 	a.send(silence)
 	a.send(silence)

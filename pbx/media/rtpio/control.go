@@ -61,7 +61,7 @@ func (p *Port) handleMuxed(s *settings, b []byte, from netip.AddrPort, now int64
 // says never ends anything: a BYE is left to the signalling.
 func (p *Port) takeControl(b []byte, from netip.AddrPort, now int64) {
 	d := p.dest.Load()
-	if d == nil || from.Addr() != d.rtp.Addr() && from != d.rtcp {
+	if d == nil || from.Addr() != d.RTP.Addr() && from != d.RTCP {
 		p.drops.foreign.Add(1)
 		return
 	}
@@ -171,10 +171,10 @@ func (p *Port) reportTo() (netip.AddrPort, bool) {
 	if s == nil || d == nil {
 		return netip.AddrPort{}, false
 	}
-	if d.rtcp.IsValid() {
-		return d.rtcp, true
+	if d.RTCP.IsValid() {
+		return d.RTCP, true
 	}
-	if from := p.control.source.Load(); from != nil && d.learnt && from.Addr() == d.rtp.Addr() {
+	if from := p.control.source.Load(); from != nil && d.Learnt && from.Addr() == d.RTP.Addr() {
 		return *from, true
 	}
 	return netip.AddrPort{}, false

@@ -131,7 +131,7 @@ func (p *Port) emit(source uint64, b []byte, span uint32) {
 // put sends the packet unless keys are being pressed.
 func (p *Port) put(source uint64, b []byte, span uint32) {
 	s, d, now := p.settings.Load(), p.dest.Load(), p.pool.clock()
-	if s == nil || d == nil || !d.rtp.IsValid() || p.keying.Load() {
+	if s == nil || d == nil || !d.RTP.IsValid() || p.keying.Load() {
 		return
 	}
 	if !s.stream.Direction.Sends() {
@@ -150,7 +150,7 @@ func (p *Port) put(source uint64, b []byte, span uint32) {
 	p.tap.Load().hear(media.Heard, tapped(s.law, s.stream.Codec.Name), h.timestamp, now, b[headerSize:])
 	h.payloadType = s.stream.Codec.PayloadType
 	h.put(b)
-	p.send(b, &d.to)
+	p.send(b, &d.To)
 }
 
 // performance plays a source to a port whose codec is costly. It is a job of

@@ -18,7 +18,7 @@ type intake struct {
 	event   event
 	arrived bool
 
-	connectAt int64 // when the RTP socket may be connected to the peer; never: no more
+	connectAt int64 // when the RTP socket may be connected to the peer
 }
 
 // event is the last key press that came (RFC 4733) and who heard it begin.

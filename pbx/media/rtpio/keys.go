@@ -85,7 +85,7 @@ func (p *Port) paceKeys(now int64) bool {
 		return true
 	}
 	s, d := p.settings.Load(), p.dest.Load()
-	if s.stream.DTMF == 0 || d == nil || !d.rtp.IsValid() {
+	if s.stream.DTMF == 0 || d == nil || !d.RTP.IsValid() {
 		k.active = false // a re-INVITE took the events away
 		return true
 	}
@@ -107,6 +107,6 @@ func (p *Port) paceKeys(now int64) bool {
 	h.payloadType = s.stream.DTMF
 	h.put(k.packet[:])
 	e.Put(k.packet[headerSize:])
-	p.send(k.packet[:headerSize+dtmf.Size], &d.to)
+	p.send(k.packet[:headerSize+dtmf.Size], &d.To)
 	return true
 }

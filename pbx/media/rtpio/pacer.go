@@ -6,6 +6,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/srtp"
 	"github.com/dipcast/dipcast/pbx/media/voice"
@@ -210,7 +211,7 @@ func (p *Port) playFrame(now int64) {
 		p.played(pl)
 		return
 	}
-	if s == nil || s.law == 0 || d == nil || !d.rtp.IsValid() || !s.stream.Direction.Sends() {
+	if s == nil || s.law == 0 || d == nil || !d.RTP.IsValid() || !s.stream.Direction.Sends() {
 		return
 	}
 	if !p.output.ClaimOrEnded() {
@@ -224,7 +225,7 @@ func (p *Port) playFrame(now int64) {
 	p.tap.Load().hear(media.Heard, tapped(s.law, ""), h.timestamp, now, b[headerSize:])
 	h.payloadType = s.stream.Codec.PayloadType
 	h.put(b)
-	p.send(b, &d.to)
+	p.send(b, &d.To)
 }
 
 // watch tells silence and sends the report that is due.
@@ -239,7 +240,7 @@ func (p *Port) watch(now int64) {
 		p.mu.Unlock()
 	}
 	last := p.intake.Figures.Last.Load()
-	if now-last >= quiet && p.rtp.Connected() {
+	if now-last >= int64(learn.Quiet) && p.rtp.Connected() {
 		p.poller.Do(p.loose)
 	}
 	since := max(last, s.at)

@@ -11,6 +11,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/room"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/dest"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
@@ -28,7 +29,7 @@ type Port struct {
 	rtcp    *poll.Socket
 
 	settings atomic.Pointer[settings]
-	dest     atomic.Pointer[destination]
+	dest     atomic.Pointer[dest.Place]
 	target   atomic.Pointer[Port] // who hears this port's peer
 	feeder   atomic.Pointer[Port] // whose peer this port's peer hears
 	playing  atomic.Pointer[playing]
@@ -76,10 +77,10 @@ func (p *Port) Apply(s media.Stream) {
 		}
 	}
 	next.cipher = p.newCipher(s.Crypto, next.cipher)
-	if d := p.dest.Load(); d == nil || d.epoch != next.epoch {
-		p.dest.Store(next.offered())
-	} else if d.learnt {
-		p.dest.Store(next.found(d.rtp))
+	if d := p.dest.Load(); d == nil || d.Epoch != next.epoch {
+		p.dest.Store(dest.Offered(&next.stream, next.epoch))
+	} else if d.Learnt {
+		p.dest.Store(dest.Found(&next.stream, next.epoch, d.RTP))
 	}
 	old := p.settings.Swap(next)
 	p.silent.Store(false)

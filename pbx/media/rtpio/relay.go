@@ -7,6 +7,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/dest"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 	"github.com/dipcast/dipcast/pbx/media/voice"
@@ -82,7 +83,7 @@ func (p *Port) fromPeer(s *settings, from netip.AddrPort, h *header, now int64) 
 		return true
 	case learn.Moved:
 		p.found(s, from)
-		in.connectAt = firm(&in.learner, now)
+		in.connectAt = in.learner.Firm(now)
 		p.tie(now)
 		return true
 	case learn.Learning:
@@ -95,8 +96,8 @@ func (p *Port) fromPeer(s *settings, from netip.AddrPort, h *header, now int64) 
 
 // found publishes the learnt source, unless a newer Apply has been there.
 func (p *Port) found(s *settings, from netip.AddrPort) {
-	if d := p.dest.Load(); d != nil && d.epoch == s.epoch {
-		p.dest.CompareAndSwap(d, s.found(from))
+	if d := p.dest.Load(); d != nil && d.Epoch == s.epoch {
+		p.dest.CompareAndSwap(d, dest.Found(&s.stream, s.epoch, from))
 	}
 	if !p.intake.arrived {
 		p.intake.arrived = true
@@ -162,7 +163,7 @@ func (p *Port) hears(from *Port) bool {
 // header, where the old header or its extension lies.
 func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 	s, d := p.settings.Load(), p.dest.Load()
-	if s == nil || d == nil || !d.rtp.IsValid() || p.keying.Load() || p.playing.Load() != nil {
+	if s == nil || d == nil || !d.RTP.IsValid() || p.keying.Load() || p.playing.Load() != nil {
 		return
 	}
 	if !s.stream.Direction.Sends() {
@@ -183,7 +184,7 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 		p.tap.Load().hear(media.Heard, tapped(s.law, f.name), h.timestamp, now, b[headerSize:])
 	}
 	h.put(b)
-	p.send(b, &d.to)
+	p.send(b, &d.To)
 }
 
 // pause ends the mapping of the relayed stream while the peer wants nothing,

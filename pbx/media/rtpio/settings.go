@@ -1,14 +1,11 @@
 package rtpio
 
 import (
-	"net/netip"
 	"strings"
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/opus"
-	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
-	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 )
 
 // settings is the snapshot that packets are judged by: one Apply. It is never
@@ -78,50 +75,4 @@ func (s *settings) takes(f format) bool {
 		return f.law == s.law && strings.EqualFold(f.name, s.stream.Codec.Name)
 	}
 	return true
-}
-
-// destination is where a port sends to: SDP's address, then the learnt one.
-type destination struct {
-	rtp    netip.AddrPort
-	to     poll.Addr      // rtp, as the kernel takes it
-	rtcp   netip.AddrPort // invalid: not known
-	learnt bool
-	epoch  uint64
-}
-
-// offered is the destination by SDP alone.
-func (s *settings) offered() *destination {
-	d := &destination{epoch: s.epoch}
-	if r := s.stream.Remote; learn.Usable(r) {
-		d.rtp = netip.AddrPortFrom(r.Addr().Unmap(), r.Port())
-		d.to = poll.AddrOf(d.rtp)
-		d.rtcp = s.control(d.rtp)
-	}
-	return d
-}
-
-// found is the destination once the source is learnt. RTCP goes where SDP says
-// if the host is the same, otherwise to where the peer's RTCP comes from.
-func (s *settings) found(source netip.AddrPort) *destination {
-	d := &destination{rtp: source, to: poll.AddrOf(source), learnt: true, epoch: s.epoch}
-	switch {
-	case s.stream.RTCPMux:
-		d.rtcp = source
-	case source.Addr() == s.stream.Remote.Addr().Unmap():
-		d.rtcp = s.control(s.stream.Remote)
-	}
-	return d
-}
-
-// control is the RTCP address that belongs to an RTP address.
-func (s *settings) control(rtp netip.AddrPort) netip.AddrPort {
-	switch {
-	case s.stream.RTCPMux:
-		return rtp
-	case learn.Usable(s.stream.RemoteRTCP):
-		return netip.AddrPortFrom(s.stream.RemoteRTCP.Addr().Unmap(), s.stream.RemoteRTCP.Port())
-	case rtp.Port() == 0xFFFF:
-		return netip.AddrPort{}
-	}
-	return netip.AddrPortFrom(rtp.Addr().Unmap(), rtp.Port()+1)
 }

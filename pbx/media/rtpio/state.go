@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/media"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/dest"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 )
@@ -20,8 +21,8 @@ func (p *Port) Save() media.PortState {
 		s.Stream, s.Applied = set.stream, true
 		s.Out.Index, s.In.Index = set.cipher.indexes(s.Out.SSRC, s.In.SSRC)
 	}
-	if d := p.dest.Load(); d != nil && d.learnt {
-		s.Peer = d.rtp
+	if d := p.dest.Load(); d != nil && d.Learnt {
+		s.Peer = d.RTP
 	}
 	if from := p.control.source.Load(); from != nil {
 		s.PeerRTCP = *from
@@ -79,10 +80,10 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 	set := p.settings.Load()
 	set.cipher.resume(p, s, p.pool.now())
 	if s.Peer.IsValid() {
-		p.dest.Store(set.found(s.Peer))
+		p.dest.Store(dest.Found(&set.stream, set.epoch, s.Peer))
 		p.intake.epoch, p.intake.learner, p.intake.arrived = set.epoch, learn.New(&s.Stream), true
 		p.intake.learner.Lock(s.Peer)
-		p.intake.connectAt = firm(&p.intake.learner, now)
+		p.intake.connectAt = p.intake.learner.Firm(now)
 	}
 }
 

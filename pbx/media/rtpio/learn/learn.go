@@ -49,6 +49,10 @@ const takeover = 3
 // peer until nobody waits any more for a better one, as long as it speaks.
 const Steady = 5 * time.Second
 
+// Quiet is how long a source may say nothing until all must be heard again: it
+// may have moved, or is to be displaced.
+const Quiet = time.Second
+
 // stale is when an unfinished candidate is forgotten.
 const stale = int64(2 * time.Second)
 
@@ -183,16 +187,19 @@ func Usable(a netip.AddrPort) bool {
 // Lock believes in a source that was learnt before.
 func (l *Learner) Lock(from netip.AddrPort) { l.locked, l.rank = from, max(l.judge(from), unknown) }
 
-// Firm is how long the source that was believed last must go on until all others
-// may be shut out, in nanoseconds: nothing where nobody could displace it, for
-// ever for one that has nothing but its packets to speak for it.
-func (l *Learner) Firm() int64 {
+// Never is a time that does not come.
+const Never = math.MaxInt64
+
+// Firm says when all others may be shut out, if the source that is believed now
+// goes on until then: at once where nobody could displace it, Never for one that
+// has nothing but its packets to speak for it.
+func (l *Learner) Firm(now int64) int64 {
 	switch l.rank {
 	case exact:
-		return 0
+		return now
 	case host:
-		return int64(Steady)
+		return now + int64(Steady)
 	case refused, unknown:
 	}
-	return math.MaxInt64
+	return Never
 }

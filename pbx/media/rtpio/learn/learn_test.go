@@ -1,7 +1,6 @@
 package learn
 
 import (
-	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -126,14 +125,14 @@ func TestLearnUnderSpray(t *testing.T) {
 func TestFirm(t *testing.T) {
 	s := media.Stream{Remote: sdp, Signalling: natted.Addr()}
 	for from, want := range map[netip.AddrPort]int64{
-		sdp: 0, sdpPort: int64(Steady), natted: int64(Steady), attacker: math.MaxInt64, {}: math.MaxInt64,
+		sdp: 7, sdpPort: 7 + int64(Steady), natted: 7 + int64(Steady), attacker: Never, {}: Never,
 	} {
 		l := New(&s)
 		if from.IsValid() {
 			l.Lock(from)
 		}
-		if got := l.Firm(); got != want {
-			t.Errorf("%v: firm after %d ns, want %d", from, got, want)
+		if got := l.Firm(7); got != want {
+			t.Errorf("%v: firm at %d, want %d", from, got, want)
 		}
 	}
 }
