@@ -2,6 +2,8 @@ package call
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
@@ -85,6 +87,13 @@ func (e *Engine) takeUp(s State) {
 
 // Recorded forgets a call that is over: its record is safe.
 func (e *Engine) Recorded(id pbx.CallID) { e.states.Delete(string(id)) }
+
+// HelpIsNear reports whether somebody waits for an answer at an emergency number.
+func (e *Engine) HelpIsNear() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(slices.Collect(maps.Values(e.calls)), func(r *run) bool { return r.emergency && !r.durable.Load() })
+}
 
 // HandOver leaves the calls to another process: those that the journal holds
 // stop where they are, without a word to their phones; those that nobody has

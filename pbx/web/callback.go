@@ -69,6 +69,11 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 
 // accept queues a verified body once.
 func (s *Server) accept(w http.ResponseWriter, body []byte) {
+	if s.left() { // whoever holds it for us asks again
+		s.observe("leaving")
+		refuseCallback(w, "another process takes over")
+		return
+	}
 	sum := sha256.Sum256(body)
 	if !s.seen.first(sum, s.opts.Now()) {
 		s.observe("duplicate")
@@ -85,9 +90,13 @@ func (s *Server) accept(w http.ResponseWriter, body []byte) {
 		s.seen.forget(sum) // should it come again, it is welcome
 		s.presses.forget(sum)
 		s.observe("overflow")
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "too many callbacks wait", http.StatusServiceUnavailable)
+		refuseCallback(w, "too many callbacks wait")
 	}
+}
+
+func refuseCallback(w http.ResponseWriter, why string) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, why, http.StatusServiceUnavailable)
 }
 
 func (s *Server) observe(outcome string) {
@@ -102,11 +111,18 @@ func (s *Server) deliver(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.leaving:
+			return
 		case p := <-s.callbacks:
+			if s.left() { // the next process serves it
+				return
+			}
 			if s.opts.Deliver != nil {
 				s.opts.Deliver(ctx, p.body)
 			}
-			s.presses.done(p, s.opts.Now())
+			if ctx.Err() == nil {
+				s.presses.done(p, s.opts.Now())
+			}
 		}
 	}
 }

@@ -74,6 +74,28 @@ func (p *presses) done(c press, now time.Time) {
 
 func (p *presses) forget(sum [sha256.Size]byte) { p.table.Delete(hex.EncodeToString(sum[:])) }
 
+// Leave ends the serving of callbacks, so that none meets calls that are
+// another process's already: those that come are answered 503, and those that
+// wait are left in the journal. It returns when those under way are served, or
+// ctx ends.
+func (s *Server) Leave(ctx context.Context) {
+	s.leave.Do(func() { close(s.leaving) })
+	select {
+	case <-s.served:
+	case <-ctx.Done():
+	}
+}
+
+// left reports whether Leave was called.
+func (s *Server) left() bool {
+	select {
+	case <-s.leaving:
+		return true
+	default:
+		return false
+	}
+}
+
 // deliverLeft hands the callbacks of an earlier process to the workers. What is
 // too old by now is answered so by who serves it.
 func (s *Server) deliverLeft(ctx context.Context) {
@@ -81,6 +103,8 @@ func (s *Server) deliverLeft(ctx context.Context) {
 		select {
 		case s.callbacks <- p:
 		case <-ctx.Done():
+			return
+		case <-s.leaving:
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -90,5 +91,78 @@ func TestCallbacksOutliveTheProcess(t *testing.T) {
 	newBench(t, with(j))
 	if left := j.All(web.KindPress); len(left) != 0 {
 		t.Errorf("%d callbacks are kept for ever", len(left))
+	}
+}
+
+// Who hands over takes no callback any more, lets those under way end, and
+// leaves what waits and what was not finished to the next process.
+func TestLeavingServesNothingTwiceAndLosesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j := openJournal(t, path)
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	b := newBench(t, func(o *web.Options) {
+		o.Journal = j
+		o.Deliver = func(context.Context, []byte) {
+			begun <- struct{}{}
+			<-goOn
+		}
+	})
+	send := func(n int) int {
+		body := fmt.Sprintf(`{"type":"message","n":%d}`, n)
+		return post(b.server.Handler(), body, works.Sign(botSecret, []byte(body)), botID).Code
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.server.Run(ctx) }()
+	const workers = 16
+	for n := range workers + 1 { // one more than can be served at once
+		if code := send(n); code != http.StatusOK {
+			t.Fatalf("status %d", code)
+		}
+	}
+	for range workers {
+		<-begun
+	}
+	left := make(chan struct{})
+	go func() {
+		b.server.Leave(t.Context())
+		close(left)
+	}()
+	for send(0) != http.StatusServiceUnavailable { // Leave has begun
+		continue
+	}
+	for range workers - 1 {
+		goOn <- struct{}{}
+	}
+	select {
+	case <-left:
+		t.Error("it does not wait for what is under way")
+	default:
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.server.Leave(impatient) // returns all the same
+	stop()                    // the last one is cut off
+	close(goOn)
+	<-left
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j = openJournal(t, path)
+	next := newBench(t, func(o *web.Options) { o.Journal = j })
+	next.run(t)
+	for range 2 { // the one that waited and the one that was cut off
+		select {
+		case <-next.bodies:
+		case <-time.After(20 * time.Second):
+			t.Fatal("a callback is lost")
+		}
+	}
+	post(next.server.Handler(), "{}", works.Sign(botSecret, []byte("{}")), botID)
+	if got := <-next.bodies; string(got) != "{}" {
+		t.Errorf("%s was served and is served again", got)
 	}
 }

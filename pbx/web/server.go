@@ -27,6 +27,9 @@ type Server struct {
 
 	callbacks chan press
 	presses   *presses
+	leaving   chan struct{} // closed by Leave
+	leave     sync.Once
+	served    chan struct{} // closed when Run has ended
 	seen      *replayFilter
 	denied    *limiter // wrong bearer tokens and signatures, by source
 	signIns   *limiter // sign-ins, by source
@@ -57,6 +60,8 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		opts:      o,
 		callbacks: make(chan press, callbackQueue),
+		leaving:   make(chan struct{}),
+		served:    make(chan struct{}),
 		seen:      newReplayFilter(maxSeen, replayWindow),
 		denied:    newLimiter(10, 30*time.Second, o.Now),
 		signIns:   newLimiter(20, 3*time.Second, o.Now),
@@ -140,6 +145,7 @@ func userKey(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 // has left first, then waits for those under way. Callbacks that still wait are
 // in the journal for the next process.
 func (s *Server) Run(ctx context.Context) error {
+	defer close(s.served)
 	var workers sync.WaitGroup
 	workers.Go(func() { s.deliverLeft(ctx) })
 	for range callbackWorkers {

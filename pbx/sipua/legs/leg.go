@@ -43,6 +43,7 @@ type sipLeg struct {
 	// Owned by the goroutine.
 	lis     leg.Listener
 	release func() // gives the trunk's call slot back
+	counted bool   // it has one
 	dlg     *dialog.Dialog
 	sdp     sdp.Session
 	hop     edge.Hop // where requests inside the dialog go

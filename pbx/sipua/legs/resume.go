@@ -115,12 +115,13 @@ func (t *Table) takeUp(r *vault.Record, lis leg.Listener) *sipLeg {
 	l.lis, l.trunk, l.phone, l.held, l.began = lis, r.Trunk, r.Phone, r.Held, r.Timer
 	l.dlg, l.sdp = &r.Dialog, r.Session
 	l.dlg.LocalSeq += seqJump
-	if r.Answer == nil {
-		l.dlg.Offer = dialog.Offer{}
-		l.sdp.Withdraw()
-	}
 	l.goTo(r.Hop)
 	err := l.restoreMedia(r)
+	if r.Answer == nil || l.change.moved { // in that case an ACK would still go to where we were
+		r.Answer, l.dlg.Offer = nil, dialog.Offer{}
+		l.sdp.Withdraw()
+		l.sdp.Local = l.port.Local()
+	}
 	if !t.add(l) {
 		l.port.Close()
 		return nil
@@ -161,7 +162,7 @@ func (l *sipLeg) resumed(r *vault.Record, portErr error) {
 	}
 	now := l.t.cfg.Now()
 	l.runTimer(max(0, now.Sub(l.began)))
-	if r.Answer != nil && !l.change.moved { // an ACK would still go to where we were
+	if r.Answer != nil {
 		l.awaitACK(r.Answer, now)
 	}
 	l.save()

@@ -243,6 +243,55 @@ func TestALegThatFollowsWaitsForNoACK(t *testing.T) {
 	})
 }
 
+// The same if the answer was an offer, which nobody will answer any more.
+func TestALegThatFollowsForgetsItsLateOffer(t *testing.T) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
+		w.phone().invite("")
+		w.told("incoming")
+		l := w.calls.in.Leg
+		l.Answer()
+		w.expect("200 ")
+		w.die(store)
+		w.own = netip.MustParseAddr("192.0.2.77")
+		w.takeUp(l.ID())
+		w.reply(w.expect("INVITE "), 200, "", phoneSDP)
+		w.expect("ACK ")
+	})
+}
+
+// A leg that asks its peer twice, since the ACK did not come, takes one of its
+// trunk's places.
+func TestALegTakenUpCountsOnce(t *testing.T) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
+		w.doc.Trunks[0].MaxCalls = 3
+		if _, err := w.trunks.Apply(w.doc.Trunks); err != nil {
+			t.Fatal(err)
+		}
+		w.fromTrunk()
+		p := w.phone()
+		p.invite(phoneSDP)
+		w.told("incoming")
+		l := w.calls.in.Leg
+		l.Answer()
+		p.learn(w.expect("200 "))
+		w.die(store) // the old leg keeps its place: the trunks are the same here
+		w.takeUp(l.ID())
+		for range 2 {
+			var m sent
+			for m = w.next(); m.response() != nil; m = w.next() {
+				continue
+			}
+			w.reply(m, 200, "", "")
+		}
+		p.do("BYE", "")
+		w.expect("200 ")
+		w.told("over")
+		if _, ok := w.trunks.Acquire("carrier"); !ok || w.trunks.Full("carrier") {
+			t.Error("a place of the trunk is lost")
+		}
+	})
+}
+
 // A port that is taken is replaced by another one.
 func TestALegGetsAnotherPort(t *testing.T) {
 	inVault(t, func(w *memnet, store *memjournal.Journal) {

@@ -16,9 +16,6 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
-// minute is how often a ringing phone repeats its 18x.
-const minute = time.Minute
-
 // onResponse is told each response of a transaction and, with a nil response,
 // that it ended without a final one. It runs in the leg's goroutine.
 type onResponse func(res *sip.Response, err error)

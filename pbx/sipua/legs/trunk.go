@@ -12,14 +12,14 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua/message"
 )
 
-// acquire takes one of the trunk's call slots; legs of phones need none.
+// acquire takes one of the trunk's call slots, once; legs of phones need none.
 func (l *sipLeg) acquire(name string) bool {
-	if name == "" {
+	if name == "" || l.counted {
 		return true
 	}
 	release, ok := l.t.cfg.Trunks.Acquire(name)
 	if ok {
-		l.release = release
+		l.release, l.counted = release, true
 	}
 	return ok
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha512"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -255,7 +256,7 @@ func (l *sipLeg) send18x(res *sip.Response, reliable bool) {
 // everyMinute repeats the last 18x so that no proxy on the way gives up
 // (RFC 3261 §13.3.1.1).
 func (l *sipLeg) everyMinute() {
-	l.uas.minute.Set(minute, func() {
+	l.uas.minute.Set(time.Minute, func() {
 		if l.uas.last != nil && !l.uas.waits && l.uas.last.GetHeader("RSeq") == nil {
 			_ = l.uas.in.Respond(l.uas.last) // as in send18x
 		}
