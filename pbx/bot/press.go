@@ -42,28 +42,30 @@ func (t token) claim() claim {
 	return c
 }
 
-// Deliver takes the body of a callback whose signature was verified.
-func (b *Bot) Deliver(ctx context.Context, body []byte) {
+// Deliver takes the body of a callback whose signature was verified. It returns
+// the error of ctx if that ended before a press was decided: then nothing has
+// happened, and nobody was told anything.
+func (b *Bot) Deliver(ctx context.Context, body []byte) error {
 	ev, err := works.DecodeCallback(body)
 	if err != nil {
 		if n, ok := b.forged.allow(b.opts.Now()); ok {
 			b.opts.Log.WarnContext(ctx, "a signed callback could not be read", "error", err, "callbacks", n)
 		}
-		return
+		return nil
 	}
-	b.Press(ctx, ev)
+	return b.Press(ctx, ev)
 }
 
 // Press serves one callback: a press is done once and answered, a line is
 // answered with help, everything else is ignored. It returns when the engine
-// has accepted or refused the command.
-func (b *Bot) Press(ctx context.Context, ev works.Event) {
+// has accepted or refused the command, or an error as Deliver does.
+func (b *Bot) Press(ctx context.Context, ev works.Event) error {
 	if ev.UserID == "" || ev.Type != works.EventMessage && ev.Type != works.EventPostback {
-		return
+		return nil
 	}
 	if !strings.HasPrefix(ev.Postback, tokenPrefix) {
 		b.help(ev)
-		return
+		return nil
 	}
 	t, err := b.sealer.open(ev.Postback)
 	if err != nil {
@@ -72,19 +74,28 @@ func (b *Bot) Press(ctx context.Context, ev works.Event) {
 		if n, ok := b.forged.allow(b.opts.Now()); ok {
 			b.opts.Log.WarnContext(ctx, "a press with a token that is not ours was ignored", "user", ev.UserID, "presses", n)
 		}
-		return
+		return nil
 	}
 	outcome, answer := b.serve(ctx, t, ev)
+	if outcome == interrupted {
+		return ctx.Err()
+	}
 	b.observe(t.Action.String(), outcome)
 	b.opts.Log.InfoContext(ctx, "button pressed", "call", t.Call, "action", t.Action.String(), "extension", t.Extension, "outcome", outcome)
 	b.answer(ev.UserID, t.Extension, answer)
+	return nil
 }
+
+// interrupted is the outcome of a press that was not decided in time.
+const interrupted = "interrupted"
 
 // serve decides a press and does it. It returns the outcome for metrics and
 // the sentence for the presser.
 func (b *Bot) serve(ctx context.Context, t token, ev works.Event) (string, works.Words) {
 	d, now := b.dir.Load(), b.opts.Now()
 	switch ours, err := b.authorised(ctx, d, t, ev.UserID); {
+	case err != nil && ctx.Err() != nil:
+		return interrupted, works.Words{}
 	case err != nil:
 		b.opts.Log.WarnContext(ctx, "a presser's user ID could not be compared with the extension's user", "extension", t.Extension, "error", err)
 		return "unverified", say(d.lang, "press.unverified")

@@ -358,8 +358,23 @@ func TestHelp(t *testing.T) {
 func TestDeliver(t *testing.T) {
 	r := newRig(t)
 	tokens := r.sendCard(t, ringing("c", "101", time.Now()))
-	r.Deliver(t.Context(), []byte(`{"type":"message","source":{"userId":"`+haneul+`"},"content":{"type":"text","text":"수신 전화 당겨 받기","postback":"`+tokens[Desk]+`"}}`))
-	r.Deliver(t.Context(), []byte(`{"type":`))
+	body := []byte(`{"type":"message","source":{"userId":"` + haneul + `"},"content":{"type":"text","text":"수신 전화 당겨 받기","postback":"` + tokens[Desk] + `"}}`)
+	// The process ends while the directory is asked who pressed.
+	ending, end := context.WithCancel(t.Context())
+	known := r.resolved
+	r.resolved = func(string) (string, error) {
+		end()
+		return "", errors.New("interrupted")
+	}
+	if err := r.Deliver(ending, body); err == nil || len(r.engine.pulls) != 0 || len(r.out.take()) != 0 {
+		t.Errorf("a press that was not decided: %v, pulls %v", err, r.engine.pulls)
+	}
+	r.resolved = known
+	for _, b := range [][]byte{body, []byte(`{"type":`)} {
+		if err := r.Deliver(t.Context(), b); err != nil {
+			t.Error(err)
+		}
+	}
 	if len(r.engine.pulls) != 1 || len(r.out.take()) != 1 {
 		t.Errorf("pulls %v", r.engine.pulls)
 	}

@@ -78,10 +78,11 @@ func zone(d *conf.Document) *time.Location {
 }
 
 // press serves one verified callback.
-func (s *Server) press(ctx context.Context, body []byte) {
+func (s *Server) press(ctx context.Context, body []byte) error {
 	arrived := time.Now()
-	s.bot.Deliver(ctx, body)
+	err := s.bot.Deliver(ctx, body)
 	s.metrics.Press(time.Since(arrived))
+	return err
 }
 
 // registrations lists the registered phones of every extension.

@@ -117,10 +117,7 @@ func (s *Server) deliver(ctx context.Context) {
 			if s.left() { // the next process serves it
 				return
 			}
-			if s.opts.Deliver != nil {
-				s.opts.Deliver(ctx, p.body)
-			}
-			if ctx.Err() == nil {
+			if s.opts.Deliver == nil || s.opts.Deliver(ctx, p.body) == nil {
 				s.presses.done(p, s.opts.Now())
 			}
 		}

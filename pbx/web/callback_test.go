@@ -122,7 +122,10 @@ func TestCallbackOverflow(t *testing.T) {
 			BotID: botID, Verify: func(body []byte, s string) bool { return works.VerifyCallback(botSecret, body, s) },
 		}},
 		Hooks:   web.Hooks{Callback: func(s string) { counts[s]++ }},
-		Deliver: func(ctx context.Context, _ []byte) { <-ctx.Done() },
+		Deliver: func(ctx context.Context, _ []byte) error {
+			<-ctx.Done()
+			return ctx.Err()
+		},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s, err := web.New(o)

@@ -86,8 +86,9 @@ type Options struct {
 	// Registrations lists the registered phones; nil = not offered.
 	Registrations func(ctx context.Context) ([]pbx.Contact, error)
 	// Deliver takes the raw body of a verified callback that is no
-	// duplicate. It may take its time; ctx ends with Run.
-	Deliver func(ctx context.Context, body []byte)
+	// duplicate. It may take its time; ctx ends with Run. An error says that
+	// the callback was not served: the next process does it.
+	Deliver func(ctx context.Context, body []byte) error
 	// Healthy and Ready answer /healthz and /readyz; the error's text is
 	// shown to whoever asks. nil = always well.
 	Healthy, Ready func() error

@@ -237,7 +237,10 @@ func newBench(t *testing.T, change ...func(*web.Options)) *bench {
 	}
 	o := web.Options{
 		Config: b.config, CDRs: b.store, Control: b.control, Log: slog.New(slog.NewTextHandler(b.log, nil)),
-		Deliver: func(_ context.Context, body []byte) { b.bodies <- body },
+		Deliver: func(_ context.Context, body []byte) error {
+			b.bodies <- body
+			return nil
+		},
 		Ready:   func() error { return errors.New("the trunk kt is down") },
 	}
 	for _, f := range change {

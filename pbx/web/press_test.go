@@ -102,9 +102,14 @@ func TestLeavingServesNothingTwiceAndLosesNothing(t *testing.T) {
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	b := newBench(t, func(o *web.Options) {
 		o.Journal = j
-		o.Deliver = func(context.Context, []byte) {
+		o.Deliver = func(ctx context.Context, _ []byte) error {
 			begun <- struct{}{}
-			<-goOn
+			select {
+			case <-goOn:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 	})
 	send := func(n int) int {
@@ -143,7 +148,6 @@ func TestLeavingServesNothingTwiceAndLosesNothing(t *testing.T) {
 	cancel()
 	b.server.Leave(impatient) // returns all the same
 	stop()                    // the last one is cut off
-	close(goOn)
 	<-left
 	if err := <-ended; err != nil {
 		t.Error(err)
