@@ -317,6 +317,31 @@ func TestHandOverEndsWhatRings(t *testing.T) {
 	})
 }
 
+// Whoever hands over can see that help is on its way.
+func TestHelpIsNear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("101", "102")
+		r := &rig{T: t, w: w, doc: document()}
+		r.e = New(Config{Document: func() *conf.Document { return r.doc }, Dialer: w, Sink: w, Sounds: sounds{}, Journal: &memjournal.Journal{}})
+		defer r.e.Close()
+		r.outside("025550101")
+		synctest.Wait()
+		if r.e.HelpIsNear() {
+			t.Error("a call to a phone is taken for one to an emergency number")
+		}
+		r.extension("104", "119")
+		synctest.Wait()
+		if !r.e.HelpIsNear() {
+			t.Error("a call to 119 is not noticed")
+		}
+		r.answers(w.to(t, "119"))
+		synctest.Wait()
+		if r.e.HelpIsNear() {
+			t.Error("119 has answered")
+		}
+	})
+}
+
 // A journal that fails costs nothing but what it is for, and is tried again.
 func TestAFailingJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -123,12 +123,15 @@ func (h *holder) goesForGood() bool {
 }
 
 // end refuses new calls for good and waits for the goroutine.
-func (h *holder) end() {
+func (h *holder) end() { h.endWith(h.edge.Drain) }
+
+// endWith is end with another way to tell the SIP side.
+func (h *holder) endWith(refuse func()) {
 	h.mu.Lock()
 	h.final = true
 	h.replace()
 	h.calls.Hold(false)
-	h.edge.Drain()
+	refuse()
 	h.mu.Unlock()
 	h.wg.Wait()
 }

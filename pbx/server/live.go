@@ -12,6 +12,15 @@ import (
 	"github.com/dipcast/dipcast/pbx/journal"
 )
 
+const (
+	// helpPatience is how long a hand-over waits for the answer to an emergency
+	// call; the pod's grace period is longer.
+	helpPatience = 45 * time.Second
+	helpLooks    = 50 * time.Millisecond
+	// pressPatience is how long it waits for presses under way.
+	pressPatience = time.Second
+)
+
 // lockPatience is how long a start waits for the process before to be gone.
 const lockPatience = 10 * time.Second
 
@@ -46,11 +55,32 @@ func (s *Server) takeUp() {
 // the legs write last is how their ports have stopped.
 func (s *Server) handOver() {
 	s.log.Info("another process takes over", "calls", s.engine.Active())
-	s.hold.end()
+	s.awaitHelp()
+	served, cancel := context.WithTimeout(context.Background(), pressPatience)
+	defer cancel()
+	s.web.Leave(served)
+	s.hold.endWith(s.agent.Leave)
 	s.engine.HandOver()
 	s.opts.Keeper.HandOver()
 	s.pool.Leave() // at once: what comes now waits for the next process
 	s.agent.HandOver()
+}
+
+// awaitHelp waits until no emergency call rings that a hand-over would end.
+// Everything goes on as ever meanwhile.
+func (s *Server) awaitHelp() {
+	limit := time.NewTimer(helpPatience)
+	defer limit.Stop()
+	look := time.NewTicker(helpLooks)
+	defer look.Stop()
+	for s.engine.HelpIsNear() {
+		select {
+		case <-look.C:
+		case <-limit.C:
+			s.log.Warn("an emergency call is cut by the hand-over: nobody has answered it", "waited", helpPatience)
+			return
+		}
+	}
 }
 
 // leaveCalls ends the engine. A server that never ran has ended nobody's call:

@@ -323,11 +323,14 @@ func (a *Agent) TakeUp(id pbx.LegID, l leg.Listener) (leg.Leg, bool) { return a.
 // EndRest hangs up the legs of an earlier process that no call has taken up.
 func (a *Agent) EndRest() { a.legs.EndRest() }
 
+// Leave lets calls that would begin wait for the process that takes over.
+func (a *Agent) Leave() { a.edge.Leave() }
+
 // HandOver leaves the answered legs to another process, without a word to
 // their peers, and makes Run return. The sockets are closed; the trunks' and
 // phones' registrations stay.
 func (a *Agent) HandOver() {
-	a.edge.End()
+	a.edge.Leave()
 	a.legs.HandOver()
 	a.trunks.Leave()
 }

@@ -121,7 +121,7 @@ func TestCallbackOverflow(t *testing.T) {
 		Config: web.Config{Tenant: "a/a", SessionKey: bytes.Repeat([]byte("k"), 32), Callback: web.Callback{
 			BotID: botID, Verify: func(body []byte, s string) bool { return works.VerifyCallback(botSecret, body, s) },
 		}},
-		Hooks:   web.Hooks{Callback: func(s string) { counts[s]++ }},
+		Hooks: web.Hooks{Callback: func(s string) { counts[s]++ }},
 		Deliver: func(ctx context.Context, _ []byte) error {
 			<-ctx.Done()
 			return ctx.Err()

@@ -241,7 +241,7 @@ func newBench(t *testing.T, change ...func(*web.Options)) *bench {
 			b.bodies <- body
 			return nil
 		},
-		Ready:   func() error { return errors.New("the trunk kt is down") },
+		Ready: func() error { return errors.New("the trunk kt is down") },
 	}
 	for _, f := range change {
 		f(&o)

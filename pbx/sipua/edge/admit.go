@@ -262,6 +262,9 @@ const retryAfter = "10"
 
 // invite gives a call attempt its transaction.
 func (e *Edge) invite(idx *index, m *gate.Message, f *gate.Flow, id Identity) {
+	if e.leaving.Load() && f.Transport == "UDP" {
+		return
+	}
 	emergency := id.Trunk == "" && idx.emergencyCall(m)
 	if e.ending.Load() || e.draining.Load() && !emergency {
 		e.answer(m, f, 503, "Service Unavailable (no new calls)", gate.Header{Name: "Retry-After", Value: retryAfter})

@@ -436,6 +436,24 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestCallsWaitForTheNextProcess: while another process takes over, a call that
+// comes over UDP is not answered, so that its sender asks the next one.
+func TestCallsWaitForTheNextProcess(t *testing.T) {
+	b := newBed(t, nil)
+	b.trunk("127.0.0.3")
+	b.serve(func(*sip.Request, sip.ServerTransaction) { t.Error("a call begins") })
+	b.Leave()
+	trunk, stream := b.dial(t, "udp", "127.0.0.3"), b.dial(t, "tcp", "127.0.0.3")
+	trunk.send(trunk.text(inviteFrom("sip:1@carrier.example", "sip:101@"+domain)))
+	// What is answered after it proves that the call was seen.
+	if res := trunk.ask(trunk.text(msg{method: "OPTIONS"})); res.Status != 200 || !strings.Contains(res.Get("cseq"), "OPTIONS") {
+		t.Errorf("the carrier is answered %q", res.Text())
+	}
+	if res := stream.ask(stream.text(inviteFrom("sip:1@carrier.example", "sip:101@"+domain))); res.Status != 503 {
+		t.Errorf("over a connection that ends: %q", res.Text())
+	}
+}
+
 func TestConnectionsAreBounded(t *testing.T) {
 	b := newBed(t, func(c *edge.Config) { c.Gate.Streams = gate.StreamLimits{PerSource: 3, Total: 5} })
 	proven := b.dial(t, "tcp", "127.0.0.1")

@@ -95,6 +95,7 @@ type Edge struct {
 	earlier  sync.Map    // branches of INVITEs that an earlier process has sent
 	draining atomic.Bool // only emergency calls may begin
 	ending   atomic.Bool // no call may begin
+	leaving  atomic.Bool // another process takes over: calls wait for it
 	closing  atomic.Bool
 	index    atomic.Pointer[index]
 	sockets  []socket
@@ -183,6 +184,14 @@ func (e *Edge) Resume() { e.draining.Store(false) }
 func (e *Edge) End() {
 	e.ending.Store(true)
 	e.draining.Store(true)
+}
+
+// Leave makes requests that would begin a call wait for the next process: over
+// UDP nobody answers them, and the sender tries again within a second. A
+// connection ends with this process, so that over one they are refused.
+func (e *Edge) Leave() {
+	e.leaving.Store(true)
+	e.ending.Store(true)
 }
 
 // Close closes the sockets, ends every transaction and waits for all
