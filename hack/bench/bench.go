@@ -71,7 +71,7 @@ func (b *bench) parts(ctx context.Context, only string) error {
 		fmt.Fprintf(os.Stderr, "%s: %.0f s\n", part.name, time.Since(began).Seconds())
 	}
 	if !done {
-		return fmt.Errorf("no part %q: memory, signalling, media, cards, plane or talk", only)
+		return fmt.Errorf("no part %q: memory, signalling, media, cards, plane, conference or talk", only)
 	}
 	return nil
 }
@@ -93,6 +93,7 @@ func (b *bench) all() []part {
 		{"cards", []string{"", "cards"}, usual, b.latency},
 		{"plane", []string{"plane"}, company{extensions: 2 * slices.Max(b.plan.relays)}, b.plane},
 		{"recorded", []string{"plane"}, company{extensions: 2 * recordedCalls, recorded: true}, b.recorded},
+		{"conference", []string{"plane", "conference"}, usual, b.conferences},
 		{"talk", []string{"talk"}, company{extensions: 2 * slices.Max(b.plan.talks)}, b.talk},
 	}
 }

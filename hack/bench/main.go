@@ -34,14 +34,22 @@ func quick() plan {
 func main() {
 	bin := flag.String("bin", "bin/dipcast", "the program to measure")
 	short := flag.Bool("quick", false, "under a minute, less exact")
-	only := flag.String("only", "", "measure one part alone: memory, signalling, media, cards, plane or talk (the last two are not in the whole)")
+	only := flag.String("only", "", "measure one part alone: memory, signalling, media, cards, plane, conference or talk (the last three are not in the whole)")
 	attach := flag.String("profile", "", "only this load (register, calls, rtp), with the process ID printed for a profiler")
 	forward := flag.Int("forward", 0, "be the bare forwarder of that many calls (the benchmark starts itself)")
+	room := flag.Int("room", 0, "be a room whose members are at that port (likewise)")
+	wide := flag.Int("wide", 0, "so many of the room's members speak G.722")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *forward > 0 {
 		if err := forwarder(ctx, *forward, os.Stdout); err != nil {
+			fatal(err)
+		}
+		return
+	}
+	if *room > 0 {
+		if err := hold(ctx, *room, *wide, os.Stdout); err != nil {
 			fatal(err)
 		}
 		return
