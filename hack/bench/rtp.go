@@ -33,8 +33,8 @@ type stream struct {
 	buf      []byte
 	out      outgoing
 	seq      uint16
-	sent     uint32 // since everything was warm
-	received uint32 // of those, written by the reader alone
+	sent     uint32   // since everything was warm
+	received uint32   // of those, written by the reader alone
 	audio    [][]byte // what is said, for those who listen to it; nil: who sent it and when
 }
 

@@ -1,6 +1,7 @@
 package rtpio
 
 import (
+	"log/slog"
 	"strconv"
 
 	"github.com/dipcast/dipcast/pbx/media"
@@ -25,8 +26,8 @@ func (g gathering) Join(m media.Port) {
 	if p.closed.Load() || g.seatOf(p) != nil {
 		return
 	}
-	p.sit(g.Room.Join(&line{port: p, source: p.pool.nextSource()}))
 	p.receive()
+	p.sit(g.Room.Join(&line{port: p, source: p.pool.nextSource()}))
 }
 
 // Leave implements media.Room.
@@ -62,6 +63,9 @@ func (g gathering) seatOf(p *Port) *room.Seat {
 func (p *Port) sit(s *room.Seat) {
 	if old := p.seat.Swap(s); old != nil {
 		old.Leave()
+	}
+	if err := p.poller.Calm(p.rtp, s != nil); err != nil {
+		p.pool.log.Warn("an rtp socket is looked at more often than needed, or less", slog.Any("local", p.local), slog.Any("error", err))
 	}
 }
 

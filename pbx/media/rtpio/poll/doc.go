@@ -6,7 +6,13 @@
 // goroutine asks epoll which of them have something, reads one packet of each
 // and hands it over before it reads the next. While many packets come it naps
 // between two looks, so that each look gathers what came in the meantime;
-// while few come it blocks, and wakes up for nothing else.
+// while few come it is parked, and wakes up for nothing else.
+//
+// It is parked by the runtime, which watches the epoll set as it would a file. A
+// thread that blocks in the kernel with the runtime's knowledge costs more: the
+// runtime looks after it every 20 µs as long as others have something to do.
+//
+// Sockets whose packets may wait (Calm) are looked at a hundred times a second.
 //
 //	sockets ─► epoll ─► Poller.run ─► Reader.Read ─► Socket.Send
 //	              ▲          │

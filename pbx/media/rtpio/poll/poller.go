@@ -1,12 +1,13 @@
 package poll
 
 import (
-	"errors"
 	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,10 +48,13 @@ type Config struct {
 type Poller struct {
 	clock    func() int64
 	epoll    int
-	wake     int // an eventfd
+	file     *os.File        // the epoll set, as the runtime's poller waits for it
+	waiter   syscall.RawConn // of file
+	wake     int             // an eventfd
 	in       *inbox
 	looks    uint64
 	lateness Meter
+	calm     calm
 	done     sync.WaitGroup
 
 	// sockets by descriptor. The poller reads it; it changes under mu.
@@ -63,20 +67,49 @@ type Poller struct {
 
 // New starts a poller. Errors: no descriptors left.
 func New(cfg Config) (*Poller, error) {
-	p := &Poller{clock: cfg.Clock, in: newInbox(cfg.Size)}
+	p := &Poller{clock: cfg.Clock, in: newInbox(cfg.Size), epoll: -1, wake: -1}
 	p.sockets.Store(&[]atomic.Pointer[Socket]{})
-	var err error
-	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	if p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(p.epoll))
-	}
-	if err := p.watch(p.wake); err != nil {
-		return nil, errors.Join(err, unix.Close(p.wake), unix.Close(p.epoll))
+	p.calm.epoll, p.calm.events = -1, make([]unix.EpollEvent, batch)
+	if err := p.open(); err != nil {
+		p.close()
+		return nil, err
 	}
 	p.done.Go(p.run)
 	return p, nil
+}
+
+func (p *Poller) open() (err error) {
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if err := unix.SetNonblock(p.epoll, true); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	p.file = os.NewFile(uintptr(p.epoll), "epoll")
+	if p.waiter, err = p.file.SyscallConn(); err != nil {
+		return err
+	}
+	if p.calm.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	return p.watch(p.wake)
+}
+
+// close closes what open has opened.
+func (p *Poller) close() {
+	if p.file != nil {
+		_ = p.file.Close()
+	} else if p.epoll >= 0 {
+		_ = unix.Close(p.epoll)
+	}
+	for _, fd := range []int{p.calm.epoll, p.wake} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
 }
 
 func (p *Poller) watch(fd int) error {
@@ -106,9 +139,7 @@ func (p *Poller) Remove(s *Socket) {
 	if s.reader.Load() == nil {
 		return
 	}
-	// Copies of the descriptor in other processes keep it in the epoll set
-	// when it is closed here.
-	_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, s.fd, nil)
+	p.forget(s)
 	p.put(s.fd, nil)
 }
 
@@ -159,7 +190,7 @@ func (p *Poller) Close() {
 	p.mu.Unlock()
 	p.done.Wait()
 	if first {
-		_, _ = unix.Close(p.wake), unix.Close(p.epoll)
+		p.close()
 	}
 }
 
@@ -170,14 +201,19 @@ func (p *Poller) Lateness() time.Duration { return p.lateness.Max(p.clock()) }
 func (p *Poller) run() {
 	events := make([]unix.EpollEvent, batch)
 	var packets, since int64
-	busy := false
+	busy, n := false, 0
+	some := func(epoll uintptr) bool {
+		n = ready(int(epoll), events)
+		return n > 0
+	}
 	for {
-		n, err := unix.EpollWait(p.epoll, events, -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			n = 0 // cannot be: the arguments are right
-		}
+		n = 0
+		err := p.waiter.Read(some)
 		now := p.clock()
-		if p.look(events[:max(n, 0)], now) {
+		if err != nil { // the deadline
+			p.lookCalmly(now)
+		}
+		if p.look(events[:n], now) {
 			return
 		}
 		packets += int64(n)
@@ -189,6 +225,16 @@ func (p *Poller) run() {
 			p.nap(now)
 		}
 	}
+}
+
+// ready asks an epoll set what it has.
+func ready(epoll int, events []unix.EpollEvent) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll),
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0) //nolint:gosec // the kernel takes addresses
+	if errno != 0 {
+		return 0 // cannot be: the arguments are right
+	}
+	return int(n)
 }
 
 // nap sleeps until a nap after a look, or not at all if that took as long.

@@ -16,6 +16,7 @@ type Socket struct {
 	local  netip.AddrPort
 	reader atomic.Pointer[Reader] // once a poller has it
 	read   uint64                 // the poller's look that read it last
+	calm   bool                   // see Poller.Calm; under the poller's mu
 	peer   atomic.Pointer[Addr]   // that it is connected to
 
 	wild    bool       // bound to every address
