@@ -86,6 +86,9 @@ func (p *Poller) open() (err error) {
 		return os.NewSyscallError("fcntl", err)
 	}
 	p.file = os.NewFile(uintptr(p.epoll), "epoll")
+	if err := p.file.SetReadDeadline(time.Time{}); err != nil { // the runtime cannot wait for it
+		return err
+	}
 	if p.waiter, err = p.file.SyscallConn(); err != nil {
 		return err
 	}
