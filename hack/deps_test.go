@@ -47,7 +47,7 @@ func rules() []rule {
 	return []rule{
 		{
 			reason: "the nouns and the contracts stand at the bottom, so that everybody can share them",
-			who:    own("pbx", "pbx/conf", "pbx/works", "pbx/works/number", "pbx/text", "pbx/mailbox", "pbx/journal", "pbx/keeper", "pbx/load", "controllers/hostport", "api/..."),
+			who:    own("pbx", "pbx/conf", "pbx/works", "pbx/works/number", "pbx/text", "pbx/mailbox", "pbx/journal", "pbx/keeper", "pbx/load", "pbx/capped", "controllers/hostport", "api/..."),
 			what:   ours,
 		},
 		{
@@ -63,8 +63,8 @@ func rules() []rule {
 			who:    own("pbx/...", "cmd/pbx/..."), what: append(own("api/...", "controllers/..."), kubernetes...),
 		},
 		{
-			reason: "the operator takes the contract and the NAVER WORKS client from the PBX world, nothing else",
-			who:    own("api/...", "controllers/...", "cmd/operator/..."), what: own("pbx/..."), allow: own("pbx/conf", "pbx/works", "pbx/works/botsetup"),
+			reason: "the operator takes the contract, the NAVER WORKS client and the capped listener from the PBX world, nothing else",
+			who:    own("api/...", "controllers/...", "cmd/operator/..."), what: own("pbx/..."), allow: own("pbx/conf", "pbx/works", "pbx/works/botsetup", "pbx/capped"),
 		},
 		{
 			reason: "only the SIP side and the phone speak SIP",

@@ -1,11 +1,13 @@
 package receiver
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/dipcast/dipcast/pbx/works"
 )
@@ -34,11 +36,10 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "no company has this host", http.StatusNotFound)
 		return
 	}
-	p, ok := r.read(w, req)
+	p, ok := r.read(w, req, host)
 	if !ok {
 		return
 	}
-	p.host = host
 	if prove(p, tenants, req.Header) {
 		r.take(w, req, p)
 		return
@@ -48,14 +49,8 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // read takes a request apart.
-func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (*press, bool) {
-	select {
-	case r.reading <- struct{}{}:
-		defer func() { <-r.reading }()
-	case <-req.Context().Done():
-		return nil, false
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
+func (r *Receiver) read(w http.ResponseWriter, req *http.Request, host string) (*press, bool) {
+	body, err := r.body(w, req, host)
 	if err != nil {
 		r.metrics.count(outcomeRefused)
 		var tooLarge *http.MaxBytesError
@@ -66,7 +61,7 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (*press, bool)
 		}
 		return nil, false
 	}
-	p := &press{body: body, header: http.Header{}, at: r.opts.Now()}
+	p := &press{host: host, body: body, header: http.Header{}, at: r.opts.Now()}
 	for name, values := range req.Header {
 		if passedOn(name) {
 			p.header[name] = values
@@ -76,6 +71,26 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (*press, bool)
 		p.header.Set("X-Forwarded-For", strings.Join(append(p.header.Values("X-Forwarded-For"), from), ", "))
 	}
 	return p, true
+}
+
+// body reads the body of a request when there is a place for it. Who sends it
+// slowly does not keep the place.
+func (r *Receiver) body(w http.ResponseWriter, req *http.Request, host string) ([]byte, error) {
+	leave, ok := r.desk.enter(req.Context(), host)
+	if !ok {
+		return nil, context.Cause(req.Context())
+	}
+	defer leave()
+	deadline := http.NewResponseController(w).SetReadDeadline
+	if err := deadline(time.Now().Add(readFor)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
+	if err != nil {
+		return nil, err
+	}
+	_ = deadline(time.Time{}) // the answer may take longer; the server sets the next one
+	return body, nil
 }
 
 // prove looks for the bot whose secret has signed a press.

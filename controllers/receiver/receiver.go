@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dipcast/dipcast/controllers/desired"
+	"github.com/dipcast/dipcast/pbx/capped"
 	"github.com/dipcast/dipcast/pbx/conf"
 )
 
@@ -33,6 +34,8 @@ const (
 	tryFor = 2 * time.Second
 	// tellFor bounds the message to a presser.
 	tellFor = 10 * time.Second
+	// readFor bounds the reading of one body, which is a kilobyte or two.
+	readFor = 2 * time.Second
 	// lingerFor is how long connections are still taken after the process was
 	// told to end: ingresses learn of it a moment later.
 	lingerFor = 5 * time.Second
@@ -45,7 +48,10 @@ const (
 // Bounds of what one replica keeps in memory.
 const (
 	maxBody      = 1 << 20 // as the PBX's own
+	connections  = 1024    // open at a time
+	perSource    = 64      // of one source that is no proxy
 	maxReading   = 256     // bodies that are read at a time
+	hostShare    = 32      // of these, of one host
 	maxStrangers = 32      // requests that nothing proves, on their way to a PBX
 	maxPresses   = 4096    // held, of all tenants
 	maxBytes     = 32 << 20
@@ -98,8 +104,9 @@ type Receiver struct {
 	opts    Options
 	metrics *metrics
 	hold    *hold
-	// reading and strangers hold one for each request of theirs.
-	reading, strangers chan struct{}
+	desk    *desk
+	// strangers holds one for each request of theirs.
+	strangers chan struct{}
 
 	listening atomic.Bool
 	running   sync.WaitGroup // Start
@@ -108,7 +115,7 @@ type Receiver struct {
 // New returns a receiver that Start sets to work.
 func New(o Options) (*Receiver, error) {
 	r := &Receiver{
-		opts: o, reading: make(chan struct{}, maxReading), strangers: make(chan struct{}, maxStrangers),
+		opts: o, desk: newDesk(maxReading, hostShare), strangers: make(chan struct{}, maxStrangers),
 	}
 	r.hold = newHold(r.deliver)
 	var err error
@@ -144,7 +151,7 @@ func (r *Receiver) Start(ctx context.Context) error {
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(capped.Listen(listener, connections, perSource, proxy)) }()
 	r.listening.Store(true)
 	select {
 	case err := <-served:

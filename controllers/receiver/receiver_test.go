@@ -1,6 +1,7 @@
 package receiver_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	host   = "acme.pbx.example.com"
+	other  = "charlie.pbx.example.com"
 	botID  = "2000001"
 	secret = "the-bot-secret"
 	mark   = "mark-of-acme"
@@ -91,7 +93,7 @@ func newStage(t *testing.T) *stage {
 	r, err := receiver.New(receiver.Options{
 		Listen: func(context.Context) (net.Listener, error) { return s.listener, nil },
 		Find: func(_ context.Context, h string) ([]receiver.Tenant, error) {
-			if h != host {
+			if h != host && h != other {
 				return nil, nil
 			}
 			bot := receiver.Bot{Name: types.NamespacedName{Namespace: "acme", Name: "bot"}, ID: botID, Secret: secret}
@@ -411,6 +413,80 @@ func TestTheEndWaitsForWhatIsHeld(t *testing.T) {
 		s.Wait()
 		if got := s.pbx.had(); !slices.Equal(got, []string{pressed("u1", "a"), pressed("u1", "b")}) {
 			t.Errorf("delivered %s", got)
+		}
+	})
+}
+
+// dawdler is a body that begins and does not come to an end.
+type dawdler struct{ ctx context.Context }
+
+func (d dawdler) Read([]byte) (int, error) {
+	<-d.ctx.Done()
+	return 0, d.ctx.Err()
+}
+
+// Whoever knows the host of one company cannot stop the callbacks of others.
+func TestSlowBodiesStopNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.pbx.set(200)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 300 {
+			wg.Go(func() {
+				r := signed(t, "").WithContext(ctx)
+				r.Body = io.NopCloser(dawdler{ctx})
+				s.send(r)
+			})
+		}
+		synctest.Wait()
+		soon, stop := context.WithTimeout(ctx, time.Second)
+		defer stop()
+		r := signed(t, pressed("u1", "a")).WithContext(soon)
+		r.Host = other
+		if w := s.send(r); w.Code != http.StatusOK || len(s.pbx.had()) != 1 {
+			t.Errorf("a press of another company: %d, %d reached its PBX", w.Code, len(s.pbx.had()))
+		}
+		cancel()
+		wg.Wait()
+		if w := s.send(signed(t, pressed("u1", "b"))); w.Code != http.StatusOK || len(s.pbx.had()) != 2 {
+			t.Errorf("afterwards: %d, %d reached the PBX", w.Code, len(s.pbx.had()))
+		}
+	})
+}
+
+// A connection has an end when its body does not come, and a source has so many.
+func TestConnectionsThatSaySoLittleEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Start(ctx) }()
+		began := time.Now()
+		conns := make([]net.Conn, 65)
+		for i := range conns {
+			conn, err := s.listener.dial(ctx, "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns[i] = conn
+		}
+		if n, err := conns[64].Read(make([]byte, 1)); err == nil || time.Since(began) > 0 {
+			t.Errorf("one connection too many reads %d, %v after %s", n, err, time.Since(began))
+		}
+		if _, err := io.WriteString(conns[0], "POST "+receiver.Path+" HTTP/1.1\r\nHost: "+host+"\r\nContent-Length: 99\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(conns[0]).ReadString('\n')
+		if err != nil || !strings.Contains(line, " 400 ") || time.Since(began) != 2*time.Second {
+			t.Errorf("a slow body: %q, %v after %s", line, err, time.Since(began))
+		}
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

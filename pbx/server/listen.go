@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -137,4 +138,20 @@ func serveHTTP(ctx context.Context, l net.Listener, s *http.Server) error {
 		return err
 	}
 	return nil
+}
+
+// What the HTTP listener takes: in total, and from one source that is no proxy.
+const (
+	httpConnections = 1024
+	httpPerSource   = 64
+)
+
+// proxy reports whether an address is a reverse proxy that the document names,
+// or on this machine.
+func (s *Server) proxy(a netip.Addr) bool {
+	if a.IsLoopback() {
+		return true
+	}
+	proxies, err := networks("web.trustedProxies", s.document().Web.TrustedProxies)
+	return err == nil && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }

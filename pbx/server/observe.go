@@ -46,11 +46,11 @@ func (s *Server) observe() {
 		return float64(s.agent.Counters().Streams.Load())
 	})
 	s.metrics.Gauge("http_connections", "Open HTTP connections of console, REST and callbacks.", func() float64 {
-		open, _ := s.http.counts()
+		open, _ := s.http.Counts()
 		return float64(open)
 	})
 	s.metrics.Counter("http_connections_turned_total", "HTTP connections closed at once, over the cap.", nil, func() float64 {
-		_, turned := s.http.counts()
+		_, turned := s.http.Counts()
 		return float64(turned)
 	})
 	s.metrics.Gauge("sip_transactions", "Live SIP transactions of both kinds.", func() float64 {

@@ -18,6 +18,7 @@ import (
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/bot"
 	"github.com/dipcast/dipcast/pbx/call"
+	"github.com/dipcast/dipcast/pbx/capped"
 	"github.com/dipcast/dipcast/pbx/cdr"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/journal"
@@ -85,7 +86,7 @@ type Server struct {
 	works    *worksLink
 	bot      *bot.Bot
 	web      *web.Server
-	http     *capped
+	http     *capped.Listener
 	admin    []net.Listener
 	hold     *holder
 	database watchedDatabase
@@ -296,7 +297,7 @@ func (s *Server) openWeb(ctx context.Context, bind, advertise []netip.Addr) (err
 	if err != nil {
 		return err
 	}
-	s.http = newCapped(public, httpConnections, httpPerSource, s.proxy)
+	s.http = capped.Listen(public, httpConnections, httpPerSource, s.proxy)
 	s.onClose(func() { s.closeListener(s.http) })
 	admin, err := listen(ports.Admin)
 	if err != nil {

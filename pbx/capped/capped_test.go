@@ -1,4 +1,4 @@
-package server
+package capped
 
 import (
 	"bufio"
@@ -31,7 +31,7 @@ func TestHTTPConnectionsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	proxy := netip.MustParseAddr("127.0.0.9")
-	c := newCapped(l, 5, 2, func(a netip.Addr) bool { return a == proxy })
+	c := Listen(l, 5, 2, func(a netip.Addr) bool { return a == proxy })
 	s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok")
 	})}
@@ -70,12 +70,12 @@ func TestHTTPConnectionsAreBounded(t *testing.T) {
 			t.Errorf("%s is served: %v", step.source, ok)
 		}
 	}
-	if open, turned := c.counts(); open != 5 || turned != 2 {
+	if open, turned := c.Counts(); open != 5 || turned != 2 {
 		t.Errorf("%d are open and %d were turned away", open, turned)
 	}
 	_ = first.Close()
 	limit := time.After(20 * time.Second)
-	for open := 5; open == 5; open, _ = c.counts() {
+	for open := 5; open == 5; open, _ = c.Counts() {
 		select {
 		case <-limit:
 			t.Fatal("the place is not given back")
