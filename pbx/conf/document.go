@@ -33,8 +33,11 @@ type Document struct {
 	Trunks     []Trunk     `json:"trunks"`     // by name, ascending
 	Flows      []Flow      `json:"flows"`      // by name, ascending
 	Bot        *Bot        `json:"bot,omitempty"`
+	// SIPTLS serves SIP over TLS and over secure WebSocket; nil = neither.
+	SIPTLS *SIPTLS `json:"sipTLS,omitempty"`
 	// TrustedCAs are PEM certificates that are trusted beside the system's for
-	// connections to NAVER WORKS, for networks with an inspecting proxy.
+	// connections to NAVER WORKS, for networks with an inspecting proxy, and for
+	// those to trunks over TLS.
 	TrustedCAs string `json:"trustedCAs,omitempty"`
 }
 
@@ -83,6 +86,16 @@ type Ports struct {
 	// in use, the rest rest before reuse.
 	RTPFrom int `json:"rtpFrom"`
 	RTPTo   int `json:"rtpTo"`
+}
+
+// SIPTLS is the certificate of SIP over TLS and over secure WebSocket, and who
+// may use the latter.
+type SIPTLS struct {
+	Certificate string `json:"certificate"` // PEM, the PBX's own first, then its issuers'
+	PrivateKey  Secret `json:"privateKey"`  // PEM
+	// Origins are web pages, beside the console, from which browsers may connect
+	// as phones, e.g. "https://phone.example.com".
+	Origins []string `json:"origins,omitempty"`
 }
 
 // Numbering is how people of this tenant dial.
@@ -221,8 +234,8 @@ type Trunk struct {
 // TrunkHost is one address of a trunk.
 type TrunkHost struct {
 	Host      string `json:"host"`      // name or IP address
-	Port      int    `json:"port"`      // 0 = SRV, then 5060
-	Transport string `json:"transport"` // UDP, TCP
+	Port      int    `json:"port"`      // 0 = SRV, then 5060, or 5061 with TLS
+	Transport string `json:"transport"` // UDP, TCP, TLS
 	Weight    int    `json:"weight,omitempty"`
 }
 

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"bytes"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -130,6 +131,7 @@ func (d *Document) Validate() error {
 	c.network(&d.Network, d.Limits.ConcurrentCalls)
 	c.policies(d)
 	c.web(d)
+	c.sipTLS(d.SIPTLS)
 	owners := map[string]string{}
 	c.extensions(d, owners)
 	c.groups(d, owners)
@@ -268,6 +270,21 @@ func (c *checker) web(d *Document) {
 	if dsn := d.Database.PostgresDSN.Reveal(); dsn != "" {
 		if u, err := url.Parse(dsn); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 			c.wrong("database.postgresDSN", nil, "must be a URL like postgres://user@host/database")
+		}
+	}
+}
+
+// sipTLS accepts nothing or a certificate with its key. Neither is repeated.
+func (c *checker) sipTLS(t *SIPTLS) {
+	if t == nil {
+		return
+	}
+	if _, err := tls.X509KeyPair([]byte(t.Certificate), []byte(t.PrivateKey.Reveal())); err != nil {
+		c.wrong("sipTLS.certificate", nil, "must be certificates in PEM form with the private key of the first: "+err.Error())
+	}
+	for i, o := range t.Origins {
+		if u, err := url.Parse(o); err != nil || u.Scheme != "https" || u.Host == "" || o != "https://"+u.Host {
+			c.wrong(fmt.Sprintf("sipTLS.origins[%d]", i), o, "must be https://HOST without a path")
 		}
 	}
 }

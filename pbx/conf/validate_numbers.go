@@ -143,7 +143,7 @@ func (c *checker) hosts(path string, t *Trunk) {
 			c.wrong(at+".host", h.Host, "must be a name or an IP address")
 		}
 		c.between(at+".port", h.Port, 0, 65535)
-		c.oneOf(at+".transport", h.Transport, "UDP", "TCP")
+		c.oneOf(at+".transport", h.Transport, "UDP", "TCP", "TLS")
 	}
 }
 

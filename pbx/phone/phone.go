@@ -3,6 +3,8 @@ package phone
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,9 +30,15 @@ type Config struct {
 	Domain string
 	// Server is the registrar and proxy, "host:port" ("host" alone means port
 	// 5060). Empty: calls go straight to the address that is dialled.
-	Server    string
-	Transport string // "UDP" (default) or "TCP"
-	Listen    string // "127.0.0.1:0" (default), "[::1]:0"
+	Server string
+	// Transport is "UDP" (default), "TCP", "TLS" or "WSS". Over the last two the
+	// phone listens nowhere: it needs a Server, and is reached over its own
+	// connection (RFC 5626, RFC 7118).
+	Transport string
+	// Roots are whom the server's certificate, which must be for Domain, may be
+	// from; nil = the system's.
+	Roots  *x509.CertPool
+	Listen string // "127.0.0.1:0" (default), "[::1]:0"
 	// Codecs in order of preference, "PCMA" and "PCMU"; empty = both.
 	Codecs []string
 	// Digest forces an algorithm, "MD5" or "SHA-256"; empty = the strongest offered.
@@ -77,6 +85,7 @@ type Phone struct {
 	laws      []codec.Law
 	transport string
 	addr      netip.AddrPort // where we listen, our Contact
+	host      string         // of Contact and Via, if we listen nowhere
 	server    netip.AddrPort // zero = none
 	domain    string
 
@@ -111,7 +120,8 @@ func New(cfg Config) (*Phone, error) {
 		return nil, err
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.tp = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(p.log),
+	secure := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.Roots, ServerName: cmp.Or(cfg.Domain, hostOf(p.server))}
+	p.tp = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), secure, sip.WithTransportLayerLogger(p.log),
 		sip.WithTransportLayerReadFilter(p.filter))
 	p.tx = sip.NewTransactionLayer(p.tp, sip.WithTransactionLayerLogger(p.log),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}))
@@ -133,8 +143,14 @@ func hostOf(a netip.AddrPort) string {
 
 func (p *Phone) check() error {
 	p.transport = strings.ToUpper(cmp.Or(p.cfg.Transport, "UDP"))
-	if p.transport != "UDP" && p.transport != "TCP" {
-		return fmt.Errorf("transport %q: must be UDP or TCP", p.cfg.Transport)
+	switch p.transport {
+	case "UDP", "TCP":
+	case "TLS", "WSS":
+		if p.cfg.Server == "" {
+			return fmt.Errorf("transport %q: needs a server", p.cfg.Transport)
+		}
+	default:
+		return fmt.Errorf("transport %q: must be UDP, TCP, TLS or WSS", p.cfg.Transport)
 	}
 	if d := p.cfg.Digest; d != "" && !digest.Known(d) {
 		return fmt.Errorf("digest %q: must be %s or %s", d, digest.MD5, digest.SHA256)
@@ -175,6 +191,9 @@ func resolve(server string) (netip.AddrPort, error) {
 
 func (p *Phone) listen() error {
 	want := cmp.Or(p.cfg.Listen, "127.0.0.1:0")
+	if p.secure() {
+		return p.listenNowhere(want)
+	}
 	var lc net.ListenConfig
 	if p.transport == "UDP" {
 		c, err := lc.ListenPacket(p.ctx, "udp", want)
@@ -289,7 +308,9 @@ func (p *Phone) vanish() {
 	// filter any more; those that had passed it get time to find the socket.
 	<-time.After(settle)
 	p.tx.Close()
-	_ = p.closer.Close()
+	if p.closer != nil {
+		_ = p.closer.Close()
+	}
 	_ = p.tp.Close()
 	p.reader.Wait()
 }

@@ -20,6 +20,7 @@ type binding struct {
 	seq     uint32
 	stop    context.CancelFunc // ends the refreshing, nil = none
 	granted time.Duration
+	pings   bool // keep-alives are sent
 }
 
 // StatusError is a refusal by the other side.
@@ -42,6 +43,7 @@ func (p *Phone) Register(ctx context.Context, expires time.Duration) error {
 		return err
 	}
 	p.notify(Event{Kind: EventRegistered, Text: fmt.Sprintf("as %s@%s for %s", p.cfg.User, p.domain, granted)})
+	p.keepAlive()
 	if !p.cfg.NoRefresh {
 		p.refresh(expires, granted)
 	}

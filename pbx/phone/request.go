@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -36,7 +37,7 @@ func (p *Phone) build(d *draft, seq uint32) *sip.Request {
 	req := sip.NewRequest(d.method, d.uri)
 	via := &sip.ViaHeader{
 		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: p.transport,
-		Host: uriHost(p.addr.Addr()), Port: int(p.addr.Port()),
+		Host: p.contactHost(), Port: int(p.addr.Port()),
 	}
 	via.Params.Add("branch", sip.GenerateBranchN(16))
 	via.Params.Add("rport", "")
@@ -80,9 +81,13 @@ func (p *Phone) address(req *sip.Request, to netip.AddrPort) {
 }
 
 func (p *Phone) contact() sip.Uri {
-	u := sip.Uri{Scheme: "sip", User: p.cfg.User, Host: uriHost(p.addr.Addr()), Port: int(p.addr.Port())}
-	if p.transport != "UDP" {
-		u.UriParams.Add("transport", "tcp")
+	u := sip.Uri{Scheme: "sip", User: p.cfg.User, Host: p.contactHost(), Port: int(p.addr.Port())}
+	switch p.transport {
+	case "UDP":
+	case "WSS":
+		u.UriParams.Add("transport", "ws")
+	default:
+		u.UriParams.Add("transport", strings.ToLower(p.transport))
 	}
 	return u
 }

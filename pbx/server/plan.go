@@ -14,6 +14,7 @@ type Part string
 // The parts, in the order in which they are updated.
 const (
 	PartListeners Part = "listeners" // SIP, RTP and HTTP sockets
+	PartSIPTLS    Part = "sipTLS"    // the certificate, and who may use it
 	PartDatabase  Part = "database"
 	PartTrunks    Part = "trunks"
 	PartRouting   Part = "routing" // extensions, groups, flows, numbering, limits
@@ -46,6 +47,7 @@ func PlanFor(running, wanted *conf.Document, node string) (Plan, error) {
 	}
 	plan := Plan{
 		PartListeners: differs(Restart, sockets(running.Network, node), sockets(wanted.Network, node)),
+		PartSIPTLS:    differs(Update, running.SIPTLS, wanted.SIPTLS),
 		PartDatabase:  differs(Restart, running.Database, wanted.Database),
 		PartTrunks:    differs(Update, running.Trunks, wanted.Trunks),
 		PartRouting:   differs(Update, routing(running), routing(wanted)),
@@ -53,7 +55,7 @@ func PlanFor(running, wanted *conf.Document, node string) (Plan, error) {
 		PartWeb:       differs(Update, running.Web, wanted.Web),
 	}
 	if running.TrustedCAs != wanted.TrustedCAs {
-		plan[PartWeb] = Update
+		plan[PartWeb], plan[PartTrunks] = Update, Update
 	}
 	if running.Tenant.Domain != wanted.Tenant.Domain || (running.Bot == nil) != (wanted.Bot == nil) {
 		plan[PartWeb] = Update
@@ -99,7 +101,7 @@ func botPart(d *conf.Document) any {
 
 // parts lists the parts in order.
 func parts() []Part {
-	return []Part{PartListeners, PartDatabase, PartTrunks, PartRouting, PartBot, PartWeb}
+	return []Part{PartListeners, PartSIPTLS, PartDatabase, PartTrunks, PartRouting, PartBot, PartWeb}
 }
 
 // Restarts lists the parts that keep their old state until the process is

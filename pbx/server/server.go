@@ -191,8 +191,10 @@ func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err e
 	s.guard = nodeguard.NewClient(func() (uint16, []netip.Prefix) {
 		return s.SIPAddr().Port(), s.agent.Trunks().Networks()
 	}, s.log)
+	ports := s.document().Network.Ports
 	s.agent, err = sipua.New(sipua.Config{
-		Document: s.document(), Advertise: advertise, Bind: bind, Port: s.document().Network.Ports.SIP,
+		Document: s.document(), Advertise: advertise, Bind: bind,
+		Ports:  sipua.Ports{SIP: ports.SIP, TLS: ports.SIPS, WSS: ports.WSS},
 		Keeper: s.opts.Keeper, Media: s.pool, Journal: s.journal, Log: s.log, Banned: s.guard.Ban,
 	})
 	if err != nil {
@@ -376,6 +378,10 @@ func (s *Server) CDRs() pbx.CDRStore { return s.store }
 
 // SIPAddr is where SIP is served over UDP and TCP.
 func (s *Server) SIPAddr() netip.AddrPort { return s.agent.SIPAddr("UDP") }
+
+// SecureAddr is where SIP is served over "TLS" or "WSS"; not valid without a
+// certificate.
+func (s *Server) SecureAddr(transport string) netip.AddrPort { return s.agent.SIPAddr(transport) }
 
 // HTTPAddr is where console, REST and callbacks are served.
 func (s *Server) HTTPAddr() string { return s.http.Addr().String() }

@@ -40,8 +40,8 @@ type Config struct {
 	// Bind are the addresses to listen on, UDP and TCP; empty means every
 	// address of both families.
 	Bind []netip.Addr
-	// Port is the SIP port; 0 asks the kernel for a free one.
-	Port int
+	// Ports are those of SIP; that of 0 is chosen by the kernel.
+	Ports Ports
 	// Media makes the ports of legs.
 	Media media.Allocator
 	// Keeper holds the sockets while the process restarts; nil = nobody does.
@@ -70,6 +70,9 @@ type Config struct {
 	Now     func() time.Time // nil = time.Now
 	Rand    io.Reader        // nil = crypto/rand
 }
+
+// Ports are those of SIP and of SIP over TLS and WebSocket.
+type Ports = edge.Ports
 
 // Agent is the SIP side of one tenant. Its methods may be called from any
 // goroutine.
@@ -123,7 +126,7 @@ func New(cfg Config) (*Agent, error) {
 		a.Close()
 		return nil, err
 	}
-	if err := a.edge.Listen(ctx, cfg.Bind, cfg.Port); err != nil {
+	if err := a.edge.Listen(ctx, cfg.Bind, cfg.Ports); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -252,19 +255,21 @@ func (a *Agent) Close() {
 }
 
 // SIPAddr returns the first address that is listened on; transport is "UDP"
-// or "TCP", which share address and port.
-func (a *Agent) SIPAddr(transport string) netip.AddrPort {
-	if transport != "UDP" && transport != "TCP" {
-		return netip.AddrPort{}
-	}
-	return a.edge.Addr()
-}
+// or "TCP", which share address and port, "TLS" or "WSS". It is not valid while
+// a transport is not served.
+func (a *Agent) SIPAddr(transport string) netip.AddrPort { return a.edge.Addr(transport) }
 
 // Apply puts a new document in force; calls keep the one they began with.
-// Registrations of extensions that no longer exist end.
+// Registrations of extensions that no longer exist end. An error of the
+// listeners leaves the old one in force.
 func (a *Agent) Apply(doc *conf.Document) error {
 	if doc == nil {
 		return errors.New("sipua: no document")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := a.edge.Apply(ctx, doc); err != nil {
+		return fmt.Errorf("sipua: %w", err)
 	}
 	a.doc.Store(doc)
 	exists := make(map[string]bool, len(doc.Extensions))
@@ -335,12 +340,21 @@ func (a *Agent) HandOver() {
 	a.trunks.Leave()
 }
 
-// reach returns where a phone is found whose connection has ended: at its host
-// by its new one, or where its binding says that it listens.
-func (a *Agent) reach(extension string, was edge.Hop) (edge.Hop, bool) {
-	for _, c := range a.Contacts(extension) {
-		if strings.EqualFold(c.Transport, was.Transport) && c.Source.Addr().Unmap() == was.Addr.Addr().Unmap() {
-			return edge.Hop{Transport: was.Transport, Addr: c.Source}, true
+// reach returns where a phone is found whose connection may have ended: there
+// still, or by the registration of the same phone; of one that does not name
+// itself, by one that came from the same host in the same way.
+func (a *Agent) reach(phone edge.Identity, was edge.Hop) (edge.Hop, bool) {
+	if a.edge.Connected(was) {
+		return was, true
+	}
+	for _, c := range a.Contacts(phone.Extension) {
+		to := edge.Hop{Transport: c.Transport, Addr: c.Source}
+		same := c.InstanceID == phone.Instance
+		if phone.Instance == "" || c.InstanceID == "" {
+			same = strings.EqualFold(c.Transport, was.Transport) && c.Source.Addr().Unmap() == was.Addr.Addr().Unmap()
+		}
+		if same && to != was {
+			return to, true
 		}
 	}
 	return edge.Hop{}, false

@@ -162,7 +162,7 @@ func TestNewRefuses(t *testing.T) {
 	for name, cfg := range map[string]sipua.Config{
 		"no document":           {Advertise: loopback},
 		"no advertised address": {Document: document()},
-		"port is taken":         {Document: document(), Advertise: loopback, Bind: loopback, Port: int(taken.SIPAddr("UDP").Port())},
+		"port is taken":         {Document: document(), Advertise: loopback, Bind: loopback, Ports: sipua.Ports{SIP: int(taken.SIPAddr("UDP").Port())}},
 	} {
 		if a, err := sipua.New(cfg); err == nil {
 			a.Close()

@@ -30,6 +30,8 @@ type Host struct {
 	// could not be resolved yet.
 	Addrs  []netip.AddrPort
 	Health Health
+	// Fault is why TLS with it failed; empty if it did not.
+	Fault string
 }
 
 // host is the owner's state of one host.
@@ -37,6 +39,7 @@ type host struct {
 	conf     conf.TrunkHost
 	addrs    []netip.AddrPort
 	health   Health
+	fault    string
 	silent   int // OPTIONS in a row without an answer
 	probeAt  time.Time
 	lookupAt time.Time // zero: the host is an address and never looked up

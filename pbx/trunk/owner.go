@@ -67,6 +67,9 @@ func newOwner(cfg *Config, t conf.Trunk, moved func()) *owner {
 		st := host{conf: h, health: Unknown, probeAt: now, lookupAt: now}
 		if a, err := netip.ParseAddr(h.Host); err == nil {
 			port := uint16(5060)
+			if h.Transport == "TLS" {
+				port = 5061
+			}
 			if h.Port > 0 && h.Port <= 0xffff {
 				port = uint16(h.Port)
 			}
@@ -222,6 +225,7 @@ func (o *owner) probe(i int) {
 		return func() {
 			h.probing = false
 			h.answered(err == nil)
+			h.fault = faultOf(err)
 			pause := o.cfg.OptionsEvery
 			if err != nil && h.health != Down {
 				pause /= 6 // the second question decides: ask it soon
@@ -294,7 +298,7 @@ func (o *owner) worker(limit time.Duration, ask func(context.Context) func()) {
 func (o *owner) snapshot() *state {
 	st := &state{reg: o.reg, wants: o.trunk.Register, hosts: make([]Host, len(o.hosts))}
 	for i, h := range o.hosts {
-		st.hosts[i] = Host{TrunkHost: h.conf, Addrs: h.addrs, Health: h.health}
+		st.hosts[i] = Host{TrunkHost: h.conf, Addrs: h.addrs, Health: h.health, Fault: h.fault}
 	}
 	return st
 }

@@ -53,7 +53,7 @@ func (s *state) text(now time.Time) string {
 	case len(s.hosts) == 0:
 		return "the trunk has no host"
 	case best == Down:
-		return "no host answers"
+		return s.silence()
 	case s.wants && s.reg.text != "":
 		return s.reg.text
 	case s.wants && s.reg.registered(now):
@@ -65,4 +65,14 @@ func (s *state) text(now time.Time) string {
 	default:
 		return "a host answers OPTIONS"
 	}
+}
+
+// silence is why no host answers, as far as one of them lets it be known.
+func (s *state) silence() string {
+	for _, h := range s.hosts {
+		if h.Fault != "" {
+			return "no host answers over TLS: " + h.Host + ": " + h.Fault
+		}
+	}
+	return "no host answers"
 }

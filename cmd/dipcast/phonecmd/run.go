@@ -3,6 +3,7 @@ package phonecmd
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -67,6 +68,7 @@ type options struct {
 	codecs   string
 	script   string
 	inline   string
+	ca       string
 }
 
 // Run is `dipcast phone`; it returns the exit code.
@@ -117,7 +119,8 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.cfg.DisplayName, "name", "", "display `NAME`")
 	fs.StringVar(&o.cfg.Server, "server", "", "registrar and proxy, `HOST:PORT`; empty: direct calls")
 	fs.StringVar(&o.cfg.Domain, "domain", "", "SIP domain, if it is not the server's host")
-	fs.StringVar(&o.cfg.Transport, "transport", "UDP", "UDP or TCP")
+	fs.StringVar(&o.cfg.Transport, "transport", "UDP", "UDP, TCP, TLS or WSS")
+	fs.StringVar(&o.ca, "ca", "", "with TLS and WSS: `FILE` with the certificates that are trusted (default: the system's)")
 	fs.StringVar(&o.cfg.Listen, "listen", "", "local `ADDRESS:PORT` (default: a free port of the address that reaches the server)")
 	fs.StringVar(&o.codecs, "codec", "PCMA,PCMU", "codecs in order of preference")
 	fs.StringVar(&o.cfg.Digest, "digest", "", "answer only challenges with this algorithm: MD5 or SHA-256")
@@ -147,6 +150,16 @@ func (o *options) complete() error {
 		o.cfg.Codecs = append(o.cfg.Codecs, strings.ToUpper(strings.TrimSpace(c)))
 	}
 	var err error
+	if o.ca != "" {
+		text, err := os.ReadFile(o.ca)
+		if err != nil {
+			return fmt.Errorf("--ca: %w", err)
+		}
+		o.cfg.Roots = x509.NewCertPool()
+		if !o.cfg.Roots.AppendCertsFromPEM(text) {
+			return fmt.Errorf("--ca %s: there is no certificate in PEM form in it", o.ca)
+		}
+	}
 	if o.cfg.Listen == "" {
 		if o.cfg.Listen, err = sourceFor(o.cfg.Server); err != nil {
 			return err

@@ -25,7 +25,10 @@ type Baresip struct {
 	User, Password string
 	Domain         string // of the address of record; empty = Server's host
 	Server         string // registrar "host:port"; empty = no registration, direct calls
-	Transport      string // "udp" (default) or "tcp"
+	Transport      string // "udp" (default), "tcp" or "tls"
+	// Authority is a PEM file: the server's certificate must be of it. Needed
+	// with "tls".
+	Authority string
 	Codec          string // "PCMA" (default), "PCMU", "G722" or "opus"
 	Encryption     string // "srtp-mand": SRTP with keys in SDP, or no call; empty = none
 	Tone           string // WAV file (8 kHz) that is said
@@ -95,6 +98,9 @@ func (b Baresip) write(dir string, ports []int) error {
 		fmt.Sprintf("ctrl_tcp_listen 127.0.0.1:%d", ports[1]),
 		"snd_path " + dir, "net_interface " + own,
 		"audio_source aufile," + b.Tone,
+	}
+	if b.Authority != "" {
+		lines = append(lines, "sip_verify_server yes", "sip_cafile "+b.Authority)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return err

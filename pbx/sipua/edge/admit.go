@@ -31,14 +31,14 @@ func (e *Edge) Response(m *gate.Message, _ *gate.Flow) {
 }
 
 // Closed implements gate.Handler: a phone behind a connection that has ended
-// is not reached any more, unless it said where it listens and was not behind
-// a NAT.
+// is not reached any more, unless it said where it listens, for TCP, and was
+// not behind a NAT.
 func (e *Edge) Closed(f *gate.Flow) {
 	if e.closing.Load() || !f.Proven() {
 		return // the phones come back to the next process; strangers have no bindings
 	}
 	e.cfg.Registrar.Gone(func(c pbx.Contact) bool {
-		return c.Transport == "TCP" && c.Source == f.Remote && !direct(&c)
+		return c.Transport == f.Transport && c.Source == f.Remote && (f.Transport != "TCP" || !direct(&c))
 	})
 }
 
@@ -158,12 +158,26 @@ func (e *Edge) phone(idx *index, m *gate.Message, f *gate.Flow) {
 	case m.Method == "REGISTER":
 		e.register(ext, m, f)
 	case m.Method == "INVITE":
-		e.invite(idx, m, f, Identity{Extension: ext.Number, Source: f.Remote, Transport: f.Transport})
+		e.invite(idx, m, f, Identity{Extension: ext.Number, Instance: e.instance(ext.Number, f), Source: f.Remote, Transport: f.Transport})
 	case m.Method == "SUBSCRIBE" || m.Method == "PUBLISH":
 		e.answer(m, f, 489, "Bad Event")
 	default:
 		e.answer(m, f, 405, "Method Not Allowed", gate.Header{Name: "Allow", Value: allow})
 	}
+}
+
+// instance is how the phone behind a connection names itself in its
+// registration, so that it is found again over another one.
+func (e *Edge) instance(extension string, f *gate.Flow) string {
+	if f.Transport == "UDP" {
+		return ""
+	}
+	for _, c := range e.cfg.Registrar.Contacts(extension) {
+		if c.Transport == f.Transport && c.Source == f.Remote {
+			return c.InstanceID
+		}
+	}
+	return ""
 }
 
 // prove checks the digest and returns the extension, or nil after the request

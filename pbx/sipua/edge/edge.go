@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -30,14 +32,23 @@ type Identity struct {
 	Extension string // proven by digest
 	Trunk     string // proven by address
 	Source    netip.AddrPort
-	Transport string // "UDP", "TCP"
+	Transport string // "UDP", "TCP", "TLS", "WSS"
+	// Instance names the phone among those of its extension (RFC 5626 §4.1);
+	// empty if it does not say, or if it has no connection that could end.
+	Instance string
 }
 
 // Hop is the next place a request goes to.
 type Hop struct {
-	Transport string // "UDP", "TCP"
+	Transport string // "UDP", "TCP", "TLS", "WSS"
 	Addr      netip.AddrPort
+	// Name is whom the certificate of a trunk's host must be for; empty for
+	// phones, to which we open no TLS connection.
+	Name string `json:"Name,omitempty"`
 }
+
+// Stream reports whether the hop is reached over a connection.
+func (h Hop) Stream() bool { return h.Transport != "UDP" }
 
 // Config is what an Edge needs from outside.
 type Config struct {
@@ -99,6 +110,7 @@ type Edge struct {
 	closing  atomic.Bool
 	index    atomic.Pointer[index]
 	sockets  []socket
+	secure   secure
 }
 
 // index is the document as admission looks things up in it.
@@ -106,6 +118,10 @@ type index struct {
 	doc        *conf.Document
 	extensions map[string]*conf.Extension
 	emergency  map[string]bool
+	// certificate is ours; nil without one. roots are whom we trust to name
+	// trunks; nil = the system's.
+	certificate *tls.Certificate
+	roots       *x509.CertPool
 }
 
 // nonceLife is how long a nonce is good; nonces is how many used ones are
@@ -155,6 +171,7 @@ func New(cfg Config) (*Edge, error) {
 	g.Methods = strings.Split(allow, ", ")
 	g.Extensions = []string{"100rel", "timer", "path", "outbound"}
 	e.gate = gate.New(g)
+	e.newSecure()
 	return e, nil
 }
 
@@ -199,6 +216,7 @@ func (e *Edge) Leave() {
 func (e *Edge) Close() {
 	e.closing.Store(true)
 	e.gate.Close()
+	e.secure.close()
 	for i := range e.sockets {
 		e.sockets[i].close() // also those that were never served
 	}
@@ -226,6 +244,7 @@ func (e *Edge) look() *index {
 		i.emergency[number] = true
 		i.emergency[doc.Numbering.OutsidePrefix+number] = true
 	}
+	i.trust(doc, e.cfg.Log)
 	e.index.Store(i)
 	return i
 }

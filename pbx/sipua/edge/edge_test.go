@@ -164,13 +164,13 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 	}
 	b.Edge = e
 	bind := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}
-	if err := e.Listen(t.Context(), bind, 0); err != nil {
+	if err := e.Listen(t.Context(), bind, edge.Ports{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Serve(); err != nil {
 		t.Fatal(err)
 	}
-	b.addr = e.Addr()
+	b.addr = e.Addr("UDP")
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { b.reg.Run(ctx) })

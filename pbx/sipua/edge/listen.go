@@ -11,16 +11,21 @@ import (
 	"github.com/dipcast/dipcast/pbx/keeper"
 )
 
-// socket is one UDP socket and the TCP listener beside it.
+// socket is one UDP socket and the TCP listener beside it, or a listener alone.
 type socket struct {
 	addr netip.AddrPort // as bound
-	udp  *net.UDPConn
+	udp  *net.UDPConn   // nil for TLS and WebSocket
 	tcp  net.Listener
 	kept keeper.Keeper
+	kind string
 }
 
-// kind is what a keeper's names of these sockets begin with.
-const kind = "sip"
+// What a keeper's names of these sockets begin with.
+const (
+	kindPlain = "sip"
+	kindTLS   = "sips"
+	kindWSS   = "wss"
+)
 
 // portTries is how often a free port is looked for that both UDP and TCP, on
 // every address, can have.
@@ -30,21 +35,39 @@ const portTries = 20
 // calls is not lost while the process waits for a processor.
 const readBuffer = 4 << 20
 
-// Listen opens UDP and TCP on every address, all on the same port; port 0
-// asks the kernel for one. No address means all of both families.
-func (e *Edge) Listen(ctx context.Context, addrs []netip.Addr, port int) error {
+// Ports are those to listen on; 0 asks the kernel for a free one.
+type Ports struct {
+	SIP int // UDP and TCP
+	TLS int
+	WSS int
+}
+
+// Listen opens UDP and TCP on every address, all on the same port, and likewise
+// TLS and WebSocket if the document has a certificate. No address means all of
+// both families.
+func (e *Edge) Listen(ctx context.Context, addrs []netip.Addr, ports Ports) (err error) {
+	e.secure.bind, e.secure.ports = addrs, ports
+	if e.sockets, err = e.listen(ctx, addrs, ports.SIP, listenPlain); err != nil {
+		return err
+	}
+	return e.Apply(ctx, e.cfg.Document())
+}
+
+// opener opens one socket.
+type opener func(context.Context, keeper.Keeper, netip.AddrPort) (socket, error)
+
+func (e *Edge) listen(ctx context.Context, addrs []netip.Addr, port int, open opener) (out []socket, err error) {
 	all := len(addrs) == 0
 	if all {
 		addrs = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 	}
-	var err error
 	for range portTries {
-		e.sockets, err = e.listenAll(ctx, addrs, port, all)
+		out, err = e.listenAll(ctx, addrs, port, all, open)
 		if err == nil || port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 	}
-	return err
+	return out, err
 }
 
 // Serve begins to read what Listen has opened.
@@ -57,24 +80,32 @@ func (e *Edge) Serve() error {
 			return err
 		}
 	}
-	return nil
+	return e.serveSecure()
 }
 
-// Addr returns the first address that is listened on; port and address are
-// the same for UDP and TCP.
-func (e *Edge) Addr() netip.AddrPort {
-	if len(e.sockets) == 0 {
+// Addr returns the first address that is listened on for that transport: UDP
+// and TCP have the same one; not valid for one that is not served.
+func (e *Edge) Addr(transport string) netip.AddrPort {
+	sockets := e.sockets
+	switch transport {
+	case "UDP", "TCP":
+	case "TLS", "WSS":
+		sockets = e.secure.of(transport)
+	default:
+		sockets = nil
+	}
+	if len(sockets) == 0 {
 		return netip.AddrPort{}
 	}
-	return e.sockets[0].addr
+	return sockets[0].addr
 }
 
 // listenAll opens everything or nothing. A machine without IPv6 may lack it
 // if nobody asked for it by address.
-func (e *Edge) listenAll(ctx context.Context, addrs []netip.Addr, port int, optional6 bool) ([]socket, error) {
+func (e *Edge) listenAll(ctx context.Context, addrs []netip.Addr, port int, optional6 bool, open opener) ([]socket, error) {
 	var out []socket
 	for _, a := range addrs {
-		s, err := listenOne(ctx, e.cfg.Keeper, netip.AddrPortFrom(a, uint16(port)))
+		s, err := open(ctx, e.cfg.Keeper, netip.AddrPortFrom(a, uint16(port)))
 		if err != nil && optional6 && a.Is6() && len(out) > 0 && !errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}
@@ -91,14 +122,16 @@ func (e *Edge) listenAll(ctx context.Context, addrs []netip.Addr, port int, opti
 }
 
 func (s *socket) close() {
-	s.kept.Drop(keeper.Name(kind, s.udp.LocalAddr()))
-	s.kept.Drop(keeper.Name(kind, s.tcp.Addr()))
-	_ = s.udp.Close() // may be closed already
+	if s.udp != nil {
+		s.kept.Drop(keeper.Name(s.kind, s.udp.LocalAddr()))
+		_ = s.udp.Close() // may be closed already
+	}
+	s.kept.Drop(keeper.Name(s.kind, s.tcp.Addr()))
 	_ = s.tcp.Close() // may be closed already
 }
 
-func listenOne(ctx context.Context, k keeper.Keeper, addr netip.AddrPort) (socket, error) {
-	udp, err := keeper.ListenUDP(ctx, k, kind, addr)
+func listenPlain(ctx context.Context, k keeper.Keeper, addr netip.AddrPort) (socket, error) {
+	udp, err := keeper.ListenUDP(ctx, k, kindPlain, addr)
 	if err != nil {
 		return socket{}, fmt.Errorf("SIP port %d on %s: %w", addr.Port(), addr.Addr(), err)
 	}
@@ -108,13 +141,30 @@ func listenOne(ctx context.Context, k keeper.Keeper, addr netip.AddrPort) (socke
 		_ = udp.Close() // was never served
 		return socket{}, fmt.Errorf("SIP port %d on %s: %w", addr.Port(), addr.Addr(), err)
 	}
-	tcp, err := keeper.ListenTCP(ctx, k, kind, bound)
+	tcp, err := keeper.ListenTCP(ctx, k, kindPlain, bound)
 	if err != nil {
-		k.Drop(keeper.Name(kind, udp.LocalAddr()))
+		k.Drop(keeper.Name(kindPlain, udp.LocalAddr()))
 		_ = udp.Close() // was never served
 		return socket{}, fmt.Errorf("SIP port %d on %s over TCP: %w", bound.Port(), addr.Addr(), err)
 	}
-	return socket{addr: bound, udp: udp, tcp: tcp, kept: k}, nil
+	return socket{addr: bound, udp: udp, tcp: tcp, kept: k, kind: kindPlain}, nil
+}
+
+// listenOnly opens listeners of that kind, for the transport that the error
+// names.
+func listenOnly(kind, transport string) opener {
+	return func(ctx context.Context, k keeper.Keeper, addr netip.AddrPort) (socket, error) {
+		l, err := keeper.ListenTCP(ctx, k, kind, addr)
+		if err != nil {
+			return socket{}, fmt.Errorf("SIP over %s, port %d on %s: %w", transport, addr.Port(), addr.Addr(), err)
+		}
+		bound, err := netip.ParseAddrPort(l.Addr().String())
+		if err != nil {
+			_ = l.Close() // was never served
+			return socket{}, fmt.Errorf("SIP over %s, port %d on %s: %w", transport, addr.Port(), addr.Addr(), err)
+		}
+		return socket{addr: bound, tcp: l, kept: k, kind: kind}, nil
+	}
 }
 
 // socketFor returns the UDP socket that reaches an address: of its family,

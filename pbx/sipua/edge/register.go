@@ -59,13 +59,12 @@ func (e *Edge) register(ext *conf.Extension, m *gate.Message, f *gate.Flow) {
 	})
 }
 
-// forget removes an extension's bindings whose TCP connection has ended and
-// reports whether there were any. They are kept as long as there is room, since
+// forget removes an extension's bindings whose connection has ended and reports whether there were any. They are kept as long as there is room, since
 // the phone may still listen; but one that starts anew, each time from another
 // port, must not shut itself out.
 func (e *Edge) forget(extension string) bool {
 	dead := func(c pbx.Contact) bool {
-		return c.Extension == extension && c.Transport == "TCP" && e.gate.OpenStream(c.Source) == nil
+		return c.Extension == extension && c.Transport != "UDP" && e.gate.Open(c.Transport, c.Source) == nil
 	}
 	if !slices.ContainsFunc(e.cfg.Registrar.Contacts(extension), dead) {
 		return false

@@ -28,11 +28,16 @@ const maxHops = 16
 // Resolve returns the hops of a SIP URI in order of trial (RFC 3263 §4);
 // transport is what the caller prefers, empty if it does not care.
 func (e *Edge) Resolve(ctx context.Context, uri *sip.Uri, transport string) ([]Hop, error) {
-	if uri.Scheme != "" && uri.Scheme != "sip" {
-		return nil, fmt.Errorf("URI scheme %q is not served: use sip", uri.Scheme)
+	switch uri.Scheme {
+	case "", "sip", "sips":
+	default:
+		return nil, fmt.Errorf("URI scheme %q is not served: use sip or sips", uri.Scheme)
 	}
 	if t, ok := uri.UriParams.Get("transport"); ok {
 		transport = t
+	}
+	if uri.Scheme == "sips" {
+		transport = "TLS" // RFC 3261 §26.2.2
 	}
 	host := uri.Host
 	if maddr, ok := uri.UriParams.Get("maddr"); ok && maddr != "" {
@@ -43,24 +48,34 @@ func (e *Edge) Resolve(ctx context.Context, uri *sip.Uri, transport string) ([]H
 
 // Locate returns the hops of a trunk's host in order of trial.
 func (e *Edge) Locate(ctx context.Context, h conf.TrunkHost) ([]Hop, error) {
-	return e.locate(ctx, h.Host, h.Port, strings.ToUpper(h.Transport))
+	hops, err := e.locate(ctx, h.Host, h.Port, strings.ToUpper(h.Transport))
+	for i := range hops {
+		if hops[i].Transport == "TLS" {
+			hops[i].Name = h.Host // not the one that SRV leads to (RFC 5922 §4)
+		}
+	}
+	return hops, err
 }
 
 func (e *Edge) locate(ctx context.Context, host string, port int, transport string) ([]Hop, error) {
 	transports := []string{"UDP", "TCP"}
 	switch transport {
 	case "":
-	case "UDP", "TCP":
+	case "UDP", "TCP", "TLS":
 		transports = []string{transport}
 	default:
-		return nil, fmt.Errorf("transport %q of host %q is not served: use UDP or TCP", transport, host)
+		return nil, fmt.Errorf("transport %q of host %q is not served: use UDP, TCP or TLS", transport, host)
 	}
 	plain := port
-	if plain == 0 {
+	switch {
+	case plain != 0:
+	case transport == "TLS":
+		plain = 5061
+	default:
 		plain = 5060
 	}
 	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return []Hop{{transports[0], netip.AddrPortFrom(a.Unmap(), uint16(plain))}}, nil
+		return []Hop{{Transport: transports[0], Addr: netip.AddrPortFrom(a.Unmap(), uint16(plain))}}, nil
 	}
 	if port == 0 {
 		for _, t := range transports {
@@ -74,7 +89,11 @@ func (e *Edge) locate(ctx context.Context, host string, port int, transport stri
 
 // service follows SRV records; no records are no error.
 func (e *Edge) service(ctx context.Context, host, transport string) []Hop {
-	_, records, err := e.cfg.Resolver.LookupSRV(ctx, "sip", strings.ToLower(transport), host)
+	service, proto := "sip", strings.ToLower(transport)
+	if transport == "TLS" {
+		service, proto = "sips", "tcp"
+	}
+	_, records, err := e.cfg.Resolver.LookupSRV(ctx, service, proto, host)
 	if err != nil {
 		return nil
 	}
@@ -106,7 +125,7 @@ func (e *Edge) hosts(ctx context.Context, host string, port int, transport strin
 	})
 	var out []Hop
 	for _, a := range addrs[:min(len(addrs), maxHops)] {
-		out = append(out, Hop{transport, netip.AddrPortFrom(a.Unmap(), uint16(port))})
+		out = append(out, Hop{Transport: transport, Addr: netip.AddrPortFrom(a.Unmap(), uint16(port))})
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("look up %q: the name has no address", host)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -71,7 +72,7 @@ func (e *Edge) Cancel(invite *sip.Request, to Hop, reason string) error {
 	}
 	ctx, done := e.context()
 	defer done()
-	f, err := e.flow(ctx, Hop{Transport: via.Transport, Addr: to.Addr})
+	f, err := e.flow(ctx, Hop{Transport: via.Transport, Addr: to.Addr, Name: to.Name})
 	if err != nil {
 		return err
 	}
@@ -118,8 +119,8 @@ func (e *Edge) Repeat(text string, to Hop) error {
 	return f.Send([]byte(text))
 }
 
-// flow returns the way to a hop: the UDP socket of its family, the TCP
-// connection that is open, or a new one.
+// flow returns the way to a hop: the UDP socket of its family, the connection
+// that is open, or a new one.
 func (e *Edge) flow(ctx context.Context, to Hop) (*gate.Flow, error) {
 	addr := netip.AddrPortFrom(to.Addr.Addr().Unmap(), to.Addr.Port())
 	if !addr.IsValid() || addr.Port() == 0 {
@@ -134,8 +135,10 @@ func (e *Edge) flow(ctx context.Context, to Hop) (*gate.Flow, error) {
 			return nil, fmt.Errorf("no socket reaches %s: add an address of its family to bind", addr)
 		}
 		return gate.UDPFlow(s.udp, addr), nil
+	case "TLS", "WSS":
+		return e.secureFlow(ctx, to, addr)
 	}
-	return nil, fmt.Errorf("transport %q is not served: use UDP or TCP", to.Transport)
+	return nil, fmt.Errorf("transport %q is not served: use UDP, TCP or TLS", to.Transport)
 }
 
 // addVia puts our Via on top, as the peer behind the flow must see us.
@@ -144,7 +147,7 @@ func (e *Edge) addVia(req *sip.Request, f *gate.Flow) error {
 	if err != nil {
 		return err
 	}
-	own := e.own(f.Remote.Addr())
+	own := e.own(f.Transport, f.Remote.Addr())
 	via := &sip.ViaHeader{
 		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: f.Transport,
 		Host: own.Addr().String(), Port: int(own.Port()), Params: sip.HeaderParams{{K: "branch", V: branch}, {K: "rport"}},
@@ -161,13 +164,16 @@ func (e *Edge) addVia(req *sip.Request, f *gate.Flow) error {
 	return nil
 }
 
-// own returns our address and port as a peer must see them.
-func (e *Edge) own(peer netip.Addr) netip.AddrPort {
+// own returns our address and port for a transport as a peer must see them.
+func (e *Edge) own(transport string, peer netip.Addr) netip.AddrPort {
 	peer = peer.Unmap()
 	var port uint16
 	addr := peer
 	if s := e.socketFor(peer); s != nil {
 		port, addr = s.addr.Port(), s.addr.Addr()
+	}
+	if secured := e.secured(transport); secured != 0 {
+		port = secured
 	}
 	for _, a := range e.cfg.Advertise {
 		if a.Unmap().Is4() == peer.Is4() {
@@ -179,15 +185,25 @@ func (e *Edge) own(peer netip.Addr) netip.AddrPort {
 
 // Contact returns our Contact address for requests to that hop.
 func (e *Edge) Contact(to Hop) sip.Uri {
-	own := e.own(to.Addr.Addr())
+	own := e.own(to.Transport, to.Addr.Addr())
 	u := sip.Uri{Scheme: "sip", Host: own.Addr().String(), Port: int(own.Port())}
 	if own.Addr().Is6() {
 		u.Host = "[" + u.Host + "]"
 	}
-	if to.Transport == "TCP" {
-		u.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
-	}
+	u.UriParams = transportParam(to.Transport)
 	return u
+}
+
+// transportParam is how a URI says that it is reached over a transport (RFC
+// 3261 §19.1.1, RFC 7118 §5.2.1).
+func transportParam(transport string) sip.HeaderParams {
+	switch transport {
+	case "TCP", "TLS":
+		return sip.HeaderParams{{K: "transport", V: strings.ToLower(transport)}}
+	case "WSS":
+		return sip.HeaderParams{{K: "transport", V: "ws"}}
+	}
+	return nil
 }
 
 // Place returns where requests to a contact go: where its REGISTER came from,
@@ -202,7 +218,7 @@ func (e *Edge) Place(c *pbx.Contact) netip.AddrPort {
 	a := c.Source.Addr()
 	local := a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast()
 	switch {
-	case c.Transport == "TCP" && e.gate.OpenStream(c.Source) == nil, c.Transport == "UDP" && local:
+	case c.Transport == "TCP" && e.gate.Open("TCP", c.Source) == nil, c.Transport == "UDP" && local:
 	default:
 		return c.Source
 	}

@@ -66,7 +66,10 @@ func TestResolve(t *testing.T) {
 		{"sip:carrier.example", "TCP", "TCP 192.0.2.9:5060"},
 		{"sip:stream.example", "", "TCP 192.0.2.1:5074, TCP [2001:db8::1]:5074"},
 		{"sip:nowhere.example", "", ""},
-		{"sips:192.0.2.7", "", ""},
+		{"sips:192.0.2.7", "", "TLS 192.0.2.7:5061"},
+		{"sip:secure.example;transport=tls", "UDP", "TLS 192.0.2.1:5091, TLS [2001:db8::1]:5091"},
+		{"sip:carrier.example;transport=tls", "", "TLS 192.0.2.9:5061"},
+		{"sip:192.0.2.7;transport=wss", "", ""},
 		{"sip:192.0.2.7;transport=sctp", "", ""},
 	} {
 		var u sip.Uri

@@ -198,10 +198,7 @@ func (e *Edge) trunkRequest(method sip.RequestMethod, user, domain string, h con
 	if err != nil {
 		return nil, err
 	}
-	recipient := sip.Uri{Scheme: "sip", Host: bracket(h.Host), Port: h.Port}
-	if to.Transport == "TCP" {
-		recipient.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
-	}
+	recipient := sip.Uri{Scheme: "sip", Host: bracket(h.Host), Port: h.Port, UriParams: transportParam(to.Transport)}
 	req := sip.NewRequest(method, recipient)
 	aor := sip.Uri{Scheme: "sip", User: user, Host: bracket(domain)}
 	req.AppendHeader(&sip.FromHeader{Address: aor, Params: sip.HeaderParams{{K: "tag", V: tag}}})

@@ -33,7 +33,7 @@ func Next(ctx context.Context, r Resolver, next string, was edge.Hop) (edge.Hop,
 	if t, ok := uri.UriParams.Get("transport"); ok {
 		transport = strings.ToUpper(t)
 	}
-	if transport != "UDP" && transport != "TCP" {
+	if transport != "UDP" && transport != "TCP" && transport != "TLS" {
 		return edge.Hop{}, false
 	}
 	hops, err := r.Resolve(ctx, &uri, transport)
@@ -41,6 +41,9 @@ func Next(ctx context.Context, r Resolver, next string, was edge.Hop) (edge.Hop,
 		return edge.Hop{}, false
 	}
 	h, source := hops[0], was.Addr.Addr()
+	if h.Transport == "TLS" {
+		h.Name = was.Name // the trunk's, whatever the peer calls itself
+	}
 	if h.Addr.Addr().Is4() != source.Is4() || !message.Narrow(source) && message.Narrow(h.Addr.Addr()) {
 		return edge.Hop{}, false
 	}
@@ -93,12 +96,18 @@ func hopsOf(ctx context.Context, r Resolver, h trunk.Host, uri *sip.Uri) ([]edge
 	if transport == "" {
 		transport = "UDP"
 	}
-	if len(h.Addrs) == 0 {
-		return r.Resolve(ctx, uri, transport)
-	}
 	var out []edge.Hop
+	var err error
+	if len(h.Addrs) == 0 {
+		out, err = r.Resolve(ctx, uri, transport)
+	}
 	for _, a := range h.Addrs {
 		out = append(out, edge.Hop{Transport: transport, Addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())})
 	}
-	return out, nil
+	for i := range out {
+		if transport == "TLS" {
+			out[i].Name = h.Host
+		}
+	}
+	return out, err
 }

@@ -8,7 +8,7 @@ import (
 // Flow is the way between one of our sockets and one peer. Its methods may be
 // called from any goroutine.
 type Flow struct {
-	Transport string // "UDP" or "TCP"
+	Transport string // "UDP", "TCP", "TLS" or "WSS"
 	Local     netip.AddrPort
 	Remote    netip.AddrPort
 
@@ -17,7 +17,7 @@ type Flow struct {
 }
 
 // Send writes one message to the peer, or leaves it to be written in order if
-// it is a TCP connection; one whose peer does not read is closed after a time.
+// it is a connection; one whose peer does not read is closed after a time.
 // It never blocks for long.
 func (f *Flow) Send(b []byte) error {
 	if f.stream != nil {
@@ -47,16 +47,16 @@ func (f *Flow) For(m *Message) *Flow {
 	return &out
 }
 
-// Prove marks a TCP connection as that of a peer that has shown who it is: it
-// may stay open idle and does not count against its source's share.
+// Prove marks a connection as that of a peer that has shown who it is: it may
+// stay open idle and does not count against its source's share.
 func (f *Flow) Prove() {
 	if f.stream != nil {
 		f.stream.prove()
 	}
 }
 
-// Proven reports whether the flow is a TCP connection whose peer has shown who
-// it is.
+// Proven reports whether the flow is a connection whose peer has shown who it
+// is.
 func (f *Flow) Proven() bool { return f.stream != nil && f.stream.trust.Load() }
 
 // Alive reports whether the flow still can carry messages; a UDP flow always

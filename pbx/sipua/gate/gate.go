@@ -21,7 +21,7 @@ type Handler interface {
 	Request(m *Message, f *Flow)
 	// Response takes a response whose topmost Via is ours.
 	Response(m *Message, f *Flow)
-	// Closed is told that a TCP connection has ended.
+	// Closed is told that a connection has ended.
 	Closed(f *Flow)
 }
 
@@ -62,8 +62,9 @@ type Counters struct {
 	Bans       atomic.Uint64 // bans that began
 	Failures   atomic.Uint64 // wrong digests
 	Overloaded atomic.Uint64 // answered with 503 for lack of room
-	Streams    atomic.Int64  // open TCP connections
-	Turned     atomic.Uint64 // TCP connections closed for want of room
+	Streams    atomic.Int64  // open connections
+	Turned     atomic.Uint64 // connections closed for want of room
+	Handshakes atomic.Uint64 // of TLS and WebSocket, that failed
 	PanicsHeld atomic.Uint64 // messages whose handling panicked
 }
 
@@ -75,12 +76,13 @@ func (c *Counters) Unproven() int64 { return int64(c.Strangers.Load()) - int64(c
 type Gate struct {
 	Counters Counters
 
-	cfg     Config
-	rules   rules
-	buckets *buckets
-	bans    *Bans
-	tags    tagger
-	streams streams
+	cfg        Config
+	rules      rules
+	buckets    *buckets
+	bans       *Bans
+	tags       tagger
+	streams    streams
+	handshakes *buckets // with one source: everybody
 
 	mu     sync.Mutex
 	closed bool
@@ -107,6 +109,7 @@ func New(cfg Config) *Gate {
 		tags:    tagger{maphash.MakeSeed()},
 	}
 	g.streams.init(cfg.Streams)
+	g.handshakes = newBuckets(g.streams.limits.Begun, 2*g.streams.limits.Begun, 1)
 	return g
 }
 

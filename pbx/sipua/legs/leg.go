@@ -33,6 +33,7 @@ type sipLeg struct {
 	merge    mergeKey // zero for outgoing legs
 	trunk    string   // empty for a phone
 	phone    string   // the phone's extension
+	instance string   // the phone among those of its extension, if it says
 	doc      *conf.Document
 	box      *mailbox.Box
 	port     media.Port

@@ -19,7 +19,8 @@ const (
 	// it need not be written with each request (RFC 3261 §12.2.2 allows gaps).
 	seqJump = 10_000
 	// When a leg that was taken up asks its peer whether it is there still, or
-	// tells it our new address; the moments are spread. Who was reached over TCP
+	// tells it our new address; the moments are spread. Who was reached over a
+	// connection
 	// gets time to come back before.
 	probeFrom, probeWithin = time.Second, 4 * time.Second
 	moveFrom, moveWithin   = 300 * time.Millisecond, 700 * time.Millisecond
@@ -38,7 +39,7 @@ func (l *sipLeg) save() {
 	}
 	l.later.Stop()
 	r := vault.Record{
-		ID: l.id, Trunk: l.trunk, Phone: l.phone, Dialog: *l.dlg, Session: l.sdp, Hop: l.hop,
+		ID: l.id, Trunk: l.trunk, Phone: l.phone, Instance: l.instance, Dialog: *l.dlg, Session: l.sdp, Hop: l.hop,
 		Contact: l.contact(), Held: l.held, Timer: l.began, Port: l.port.Save(),
 	}
 	if l.ok != nil {
@@ -112,7 +113,7 @@ func (t *Table) EndRest() {
 
 func (t *Table) takeUp(r *vault.Record, lis leg.Listener) *sipLeg {
 	l := t.newLeg(r.ID, r.Dialog.CallID, r.Dialog.Local.Tag)
-	l.lis, l.trunk, l.phone, l.held, l.began = lis, r.Trunk, r.Phone, r.Held, r.Timer
+	l.lis, l.trunk, l.phone, l.instance, l.held, l.began = lis, r.Trunk, r.Phone, r.Instance, r.Held, r.Timer
 	l.dlg, l.sdp = &r.Dialog, r.Session
 	l.dlg.LocalSeq += seqJump
 	l.goTo(r.Hop)
@@ -169,7 +170,7 @@ func (l *sipLeg) resumed(r *vault.Record, portErr error) {
 	switch {
 	case l.change.moved:
 		l.retry.Set(moveFrom+time.Duration(l.t.cfg.Pick(int(moveWithin))), l.probe)
-	case l.hop.Transport == "TCP":
+	case l.hop.Stream():
 		l.retry.Set(probeStream, l.probe)
 	default:
 		l.retry.Set(probeFrom+time.Duration(l.t.cfg.Pick(int(probeWithin))), l.probe)
@@ -183,15 +184,8 @@ func (l *sipLeg) probe() {
 		return
 	}
 	l.acquire(l.trunk) // full or not: it talks already
-	if l.hop.Transport == "TCP" && l.trunk == "" {
-		if l.t.cfg.Reach == nil {
-			return
-		}
-		to, ok := l.t.cfg.Reach(l.phone, l.hop)
-		if !ok {
-			return
-		}
-		l.goTo(to)
+	if !l.reach() {
+		return
 	}
 	l.change.refresh, l.change.tries = true, 0
 	l.kick()

@@ -344,9 +344,9 @@ func TestAPhoneOverTCPIsFoundAgain(t *testing.T) {
 		w.nothing(2 * time.Minute) // nowhere: its audio will tell
 		w.die(w.legs.cfg.Journal.(*memjournal.Journal))
 		now := netip.MustParseAddrPort("198.51.100.7:40123")
-		w.legs.cfg.Reach = func(extension string, was edge.Hop) (edge.Hop, bool) {
-			if extension != "101" || was.Transport != "TCP" {
-				t.Errorf("asked for %s at %v", extension, was)
+		w.legs.cfg.Reach = func(phone edge.Identity, was edge.Hop) (edge.Hop, bool) {
+			if phone.Extension != "101" || was.Transport != "TCP" {
+				t.Errorf("asked for %s at %v", phone.Extension, was)
 			}
 			return edge.Hop{Transport: "TCP", Addr: now}, true
 		}

@@ -70,6 +70,7 @@ func (l *sipLeg) request(d *dialog.Dialog, method string, fill func(*sip.Request
 }
 
 func (l *sipLeg) requestWith(d *dialog.Dialog, method string, fill func(*sip.Request), done func(*sip.Response), auth sip.Header) {
+	l.reach() // or fails
 	to := l.hop
 	req, err := message.NewRequest(d, d.Request(method), l.t.cfg.Sender.Contact(to))
 	if err != nil {
@@ -166,7 +167,23 @@ func (l *sipLeg) goTo(h edge.Hop) {
 		l.hop = h
 		l.saveSoon()
 	}
-	l.owner.Store(&edge.Identity{Extension: l.phone, Trunk: l.trunk, Source: h.Addr, Transport: h.Transport})
+	l.owner.Store(&edge.Identity{Extension: l.phone, Instance: l.instance, Trunk: l.trunk, Source: h.Addr, Transport: h.Transport})
+}
+
+// reach goes to where a phone is now whose connection has ended; false: it is
+// nowhere.
+func (l *sipLeg) reach() bool {
+	if l.trunk != "" || !l.hop.Stream() {
+		return true
+	}
+	if l.t.cfg.Reach == nil {
+		return false
+	}
+	to, ok := l.t.cfg.Reach(*l.owner.Load(), l.hop)
+	if ok && to != l.hop {
+		l.goTo(to)
+	}
+	return ok
 }
 
 // sendDigit sends one key press: as RFC 4733 events, or as INFO if the peer

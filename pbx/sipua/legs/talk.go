@@ -304,6 +304,7 @@ func (l *sipLeg) sendReinvite(fill func(*sip.Request), party *pbx.Party) {
 		body = l.sdp.Offer()
 	}
 	var ack *sip.Request
+	l.reach()
 	to := l.hop
 	l.request(l.dlg, "INVITE", func(req *sip.Request) {
 		message.SetSDP(req, body)

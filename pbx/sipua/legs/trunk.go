@@ -5,7 +5,6 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
-	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/leg"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/exchange"
@@ -71,7 +70,7 @@ func (l *sipLeg) invitation(p exchange.Place) message.Invitation {
 	i := message.Invitation{Dial: l.uac.d, Domain: l.doc.Tenant.Domain, URI: p.URI}
 	if l.trunk != "" {
 		tr, _ := l.t.cfg.Trunks.Trunk(l.trunk)
-		i.Trunk, i.Host, i.Own = &tr, p.Host.Host, l.contactAddr(p.To)
+		i.Trunk, i.Host, i.Own = &tr, p.Host.Host, message.HostOf(l.t.cfg.Sender.Contact(p.To))
 	}
 	return i
 }
@@ -79,20 +78,10 @@ func (l *sipLeg) invitation(p exchange.Place) message.Invitation {
 // incoming is what the receiver is told of an INVITE: who sent it, as far as
 // admission proved it, and the called number as it came.
 func (l *sipLeg) incoming(req *sip.Request, id edge.Identity) leg.Incoming {
-	in := leg.Incoming{Leg: l, Codec: l.sdp.Stream.Codec.Name, MaxForwards: message.MaxForwards(req)}
-	if id.Extension != "" {
-		in.From = pbx.Party{Number: id.Extension, Extension: id.Extension}
-		for i := range l.doc.Extensions {
-			if e := &l.doc.Extensions[i]; e.Number == id.Extension {
-				in.From.Name = e.DisplayName
-				break
-			}
-		}
-		in.Dialled = message.Called(req, "")
-	} else {
-		in.From = message.Caller(req, id.Trunk)
-		tr, _ := l.t.cfg.Trunks.Trunk(id.Trunk)
-		in.Dialled = message.Called(req, tr.CalledFrom)
+	tr, _ := l.t.cfg.Trunks.Trunk(id.Trunk)
+	in := leg.Incoming{
+		Leg: l, Codec: l.sdp.Stream.Codec.Name, MaxForwards: message.MaxForwards(req),
+		From: message.From(req, l.doc, id.Extension, id.Trunk), Dialled: message.Called(req, tr.CalledFrom),
 	}
 	in.Emergency = l.doc.Numbering.IsEmergency(in.Dialled)
 	return in

@@ -1,7 +1,6 @@
 package legs
 
 import (
-	"net/netip"
 	"strings"
 	"time"
 
@@ -56,7 +55,7 @@ type fork struct {
 func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 	l := t.newLeg(d.Leg, t.cfg.NewID(), t.cfg.NewID())
 	l.lis = lis
-	l.trunk, l.phone = d.Target.Trunk, d.Target.Contact.Extension
+	l.trunk, l.phone, l.instance = d.Target.Trunk, d.Target.Contact.Extension, d.Target.Contact.InstanceID
 	l.uac = &uacState{d: d, forks: map[string]*fork{}}
 	l.uac.next.Box, l.uac.give.Box = l.box, l.box
 	peer := d.Target.Contact.Source.Addr()
@@ -421,13 +420,4 @@ func (l *sipLeg) sendByeTo(d *dialog.Dialog, to edge.Hop, c pbx.Cause) {
 	l.hop = to
 	l.sendBye(d, c)
 	l.hop = own
-}
-
-// contactAddr is the address of our own Contact towards a hop.
-func (l *sipLeg) contactAddr(to edge.Hop) string {
-	c := l.t.cfg.Sender.Contact(to)
-	if a, err := netip.ParseAddr(strings.Trim(c.Host, "[]")); err == nil {
-		return message.Bracketed(a)
-	}
-	return c.Host
 }

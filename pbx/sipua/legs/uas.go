@@ -66,7 +66,7 @@ func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Ident
 		return
 	}
 	l := t.newLeg(pbx.LegID(t.cfg.NewID()), callID.Value(), tag)
-	l.merge, l.trunk, l.phone = key, id.Trunk, id.Extension
+	l.merge, l.trunk, l.phone, l.instance = key, id.Trunk, id.Extension, id.Instance
 	l.goTo(edge.Hop{Transport: id.Transport, Addr: id.Source})
 	in := exchange.NewIncoming(req, tx)
 	l.uas = &uasState{in: in}

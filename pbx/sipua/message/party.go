@@ -8,6 +8,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 )
 
@@ -74,6 +75,22 @@ func Asserted(p pbx.Party, domain string) []sip.Header {
 // Anonymous is the From of a withheld number (RFC 3323 §4.1.1.3).
 func Anonymous(tag string) dialog.Party {
 	return dialog.Party{Display: "Anonymous", URI: "sip:anonymous@anonymous.invalid", Tag: tag}
+}
+
+// From is who sent an INVITE, as far as admission proved it: an extension of the
+// document, or whoever a trunk names.
+func From(req *sip.Request, doc *conf.Document, extension, trunk string) pbx.Party {
+	if extension == "" {
+		return Caller(req, trunk)
+	}
+	p := pbx.Party{Number: extension, Extension: extension}
+	for i := range doc.Extensions {
+		if e := &doc.Extensions[i]; e.Number == extension {
+			p.Name = e.DisplayName
+			break
+		}
+	}
+	return p
 }
 
 // Caller is whom the INVITE of a trunk names as the caller; empty number and

@@ -17,6 +17,9 @@ func NewRequest(d *dialog.Dialog, r dialog.Request, contact sip.Uri) (*sip.Reque
 	if sip.ParseUri(r.URI, &uri) != nil || sip.ParseUri(d.Local.URI, &local) != nil || sip.ParseUri(d.Remote.URI, &remote) != nil {
 		return nil, ErrBadTarget
 	}
+	if uri.Scheme == "sips" {
+		contact.Scheme = "sips" // RFC 3261 §8.1.1.8
+	}
 	req := sip.NewRequest(sip.RequestMethod(r.Method), uri)
 	for _, route := range r.Routes {
 		req.AppendHeader(sip.NewHeader("Route", route))

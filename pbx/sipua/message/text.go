@@ -41,6 +41,14 @@ func CauseOf(res *sip.Response) pbx.Cause {
 	return ReadReason(res, c)
 }
 
+// HostOf is the host of a URI, an address as it stands in one.
+func HostOf(u sip.Uri) string {
+	if a, err := netip.ParseAddr(strings.Trim(u.Host, "[]")); err == nil {
+		return Bracketed(a)
+	}
+	return u.Host
+}
+
 // Narrow reports whether an address is of no use outside of its own network.
 func Narrow(a netip.Addr) bool {
 	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast()

@@ -33,17 +33,19 @@ const (
 
 // Record is one answered leg.
 type Record struct {
-	ID      pbx.LegID       `json:"id"`
-	Trunk   string          `json:"trunk,omitempty"` // empty for a phone
-	Phone   string          `json:"phone,omitempty"` // the phone's extension
-	Dialog  dialog.Dialog   `json:"dialog"`
-	Session sdp.Session     `json:"session"`
-	Hop     edge.Hop        `json:"hop"`     // where requests inside the dialog go
-	Contact string          `json:"contact"` // of ours, as the peer knows it
-	Held    bool            `json:"held,omitempty"`
-	Timer   time.Time       `json:"timer,omitzero"` // when the session's interval began
-	Port    media.PortState `json:"port"`
-	Answer  *Answer         `json:"answer,omitempty"`
+	ID    pbx.LegID `json:"id"`
+	Trunk string    `json:"trunk,omitempty"` // empty for a phone
+	Phone string    `json:"phone,omitempty"` // the phone's extension
+	// Instance names the phone among those of its extension.
+	Instance string          `json:"instance,omitempty"`
+	Dialog   dialog.Dialog   `json:"dialog"`
+	Session  sdp.Session     `json:"session"`
+	Hop      edge.Hop        `json:"hop"`     // where requests inside the dialog go
+	Contact  string          `json:"contact"` // of ours, as the peer knows it
+	Held     bool            `json:"held,omitempty"`
+	Timer    time.Time       `json:"timer,omitzero"` // when the session's interval began
+	Port     media.PortState `json:"port"`
+	Answer   *Answer         `json:"answer,omitempty"`
 }
 
 // Answer is our 2xx to an INVITE, whose ACK has not come yet.
