@@ -119,9 +119,10 @@ func (o *operator) prune(ctx context.Context, s *scene, receivers *desired.Recei
 func (o *operator) nodeOf(s *scene) desired.Node {
 	n := desired.Node{Name: s.tenant.Status.NodeName}
 	if s.pod != nil && s.pod.Spec.NodeName != "" && s.pod.DeletionTimestamp == nil {
-		n.Name, n.SIP = s.pod.Spec.NodeName, podPorts(s.pod)
+		n.Name, n.SIP, n.SIPS = s.pod.Spec.NodeName, podPorts(s.pod), int(desired.DeclaredPort(s.pod, desired.PortSIPS))
 	} else if s.tenant.Status.PreviousPorts != nil {
-		n.SIP = fleet.Ports(s.tenant.Status.PreviousPorts).SIP
+		previous := fleet.Ports(s.tenant.Status.PreviousPorts)
+		n.SIP, n.SIPS = previous.SIP, previous.SIPS
 	}
 	if n.Name == "" {
 		return desired.Node{}

@@ -80,7 +80,8 @@ type PBXTenantSpec struct {
 	// +kubebuilder:default={}
 	// +optional
 	Recording Recording `json:"recording,omitempty"`
-	// SIPTLS gives the certificate of SIP over TLS. Default: no SIP over TLS.
+	// SIPTLS gives the certificate of SIP over TLS and over secure WebSocket,
+	// for the domain. Default: neither is served.
 	// +optional
 	SIPTLS *SIPTLS `json:"sipTLS,omitempty"`
 	// Web is the console, the REST interface and the callback.
@@ -211,7 +212,7 @@ type Recording struct {
 	EncryptionKeyRef *LocalRef `json:"encryptionKeyRef,omitempty"`
 }
 
-// SIPTLS gives the certificate of SIP over TLS.
+// SIPTLS gives a certificate.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.issuerRef) != has(self.secretRef)",message="exactly one of issuerRef and secretRef must be set: name the issuer, or the Secret with tls.crt and tls.key"
 type SIPTLS struct {
@@ -253,6 +254,28 @@ type Web struct {
 	// +listType=set
 	// +optional
 	Administrators []string `json:"administrators,omitempty"`
+	// PhoneOrigins are web pages, beside the console, from which browsers may
+	// connect as phones over secure WebSocket: https://HOST. Default: none. At
+	// most 20.
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=300
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^https://[a-z0-9.-]+(:[0-9]+)?$')",message="must be https://HOST in small letters without a path, e.g. https://phone.example.com"
+	// +listType=set
+	// +optional
+	PhoneOrigins []string `json:"phoneOrigins,omitempty"`
+}
+
+// SIPTLSSecret is the name of the Secret with the certificate of SIP over TLS: the
+// one that is named, or the one that cert-manager makes; empty: none is wanted.
+func (t *PBXTenant) SIPTLSSecret() string {
+	switch s := t.Spec.SIPTLS; {
+	case s == nil:
+		return ""
+	case s.SecretRef != nil:
+		return s.SecretRef.Name
+	default:
+		return t.Name + "-sip-tls"
+	}
 }
 
 // GatewayRef names a Gateway of gateway.networking.k8s.io.

@@ -122,12 +122,15 @@ type TrunkHost struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="isIP(self) || self.matches('^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*[.]?$')",message="must be a host name or an IP address without a port, e.g. sip.carrier.example"
 	Host string `json:"host"`
-	// Port; 0 (default) follows SRV records, then 5060. At most 65535.
+	// Port; 0 (default) follows SRV records, then 5060, or 5061 with TLS. At
+	// most 65535.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=65535
 	// +optional
 	Port int32 `json:"port,omitempty"`
-	// Transport is UDP (default), TCP or TLS.
+	// Transport is UDP (default), TCP or TLS. With TLS the carrier's certificate
+	// must be for Host, of an authority that the system or the installation's
+	// trusted CAs know.
 	// +kubebuilder:default=UDP
 	// +optional
 	Transport TrunkTransport `json:"transport,omitempty"`

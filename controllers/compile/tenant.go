@@ -48,10 +48,7 @@ func (c *compiler) tenant() {
 	c.web(o)
 	c.webTLS(o)
 	c.database(o)
-	if t.Spec.SIPTLS != nil {
-		c.warn(o, "spec.sipTLS", "", v1alpha1.ReasonNotServed,
-			"SIP over TLS is not served yet: phones and trunks reach the PBX over UDP and TCP, unencrypted")
-	}
+	c.sipTLS(o)
 }
 
 func (c *compiler) locale(o Object) {

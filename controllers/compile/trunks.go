@@ -49,13 +49,9 @@ func (c *compiler) hosts(o Object, t *v1alpha1.SIPTrunk, out *conf.Trunk) {
 				"must be a host name or an IP address without a port, e.g. sip.carrier.example")
 		}
 		if h.Port < 0 || h.Port > 65535 {
-			c.errorf(o, path+".port", strconv.Itoa(int(h.Port)), v1alpha1.ReasonInvalid, "must be 1 to 65535, or 0 for SRV records and then 5060")
+			c.errorf(o, path+".port", strconv.Itoa(int(h.Port)), v1alpha1.ReasonInvalid, "must be 1 to 65535, or 0 for SRV records and then 5060 (TLS: 5061)")
 		}
 		transport := cmp.Or(h.Transport, v1alpha1.TransportUDP)
-		if transport == v1alpha1.TransportTLS {
-			c.errorf(o, path+".transport", string(transport), v1alpha1.ReasonNotServed,
-				"TLS to carriers is not served yet and calls would go in the clear: set UDP or TCP to accept that")
-		}
 		key := h.Host + " " + strconv.Itoa(int(h.Port)) + " " + string(transport)
 		if seen[key] {
 			c.errorf(o, path, h.Host, v1alpha1.ReasonDuplicate, "is named twice: remove one of the two")

@@ -41,8 +41,9 @@ type Input struct {
 type Node struct {
 	Name      string
 	Addresses []string // that are advertised there, IPv4 and/or IPv6
-	// SIP is the port that the pod on it listens on; 0: that of Input.Ports.
-	SIP int
+	// SIP and SIPS are the ports that the pod on it listens on; 0: those of
+	// Input.Ports.
+	SIP, SIPS int
 }
 
 // APIs are the optional APIs that the cluster has.

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -13,18 +14,15 @@ const recordTTL = 60
 // dnsEndpoint asks external-dns for what leads phones to the node and port of
 // the PBX:
 //
-//	DOMAIN            NAPTR  → _sip._udp.DOMAIN, _sip._tcp.DOMAIN
-//	_sip._udp.DOMAIN  SRV    → PORT, sip.DOMAIN (also _tcp)
+//	DOMAIN            NAPTR  → _sip._udp.DOMAIN, _sip._tcp.DOMAIN, _sips._tcp.DOMAIN
+//	_sip._udp.DOMAIN  SRV    → PORT, sip.DOMAIN (also _tcp, and _sips._tcp with a certificate)
 //	sip.DOMAIN        A/AAAA → the node's advertised addresses
 //
 // The address of DOMAIN itself is the console's and leads to the Ingress or
 // the Gateway; external-dns takes it from there.
 func dnsEndpoint(in Input) *unstructured.Unstructured {
 	t := in.Tenant
-	port := in.Node.SIP
-	if port == 0 {
-		port = in.Ports.SIP
-	}
+	port := cmp.Or(in.Node.SIP, in.Ports.SIP)
 	v4, v6 := families(in.Node.Addresses)
 	if !in.APIs.ExternalDNS || port == 0 || len(v4)+len(v6) == 0 {
 		return nil
@@ -45,9 +43,14 @@ func dnsEndpoint(in Input) *unstructured.Unstructured {
 	srv := fmt.Sprintf("10 10 %d %s.", port, host)
 	add(udp, "SRV", srv)
 	add(tcp, "SRV", srv)
-	add(domain, "NAPTR",
-		fmt.Sprintf(`10 10 "S" "SIP+D2U" "" %s.`, udp),
-		fmt.Sprintf(`20 10 "S" "SIP+D2T" "" %s.`, tcp))
+	naptr := list{fmt.Sprintf(`10 10 "S" "SIP+D2U" "" %s.`, udp), fmt.Sprintf(`20 10 "S" "SIP+D2T" "" %s.`, tcp)}
+	if t.Spec.SIPTLS != nil {
+		tls := "_sips._tcp." + domain
+		add(tls, "SRV", fmt.Sprintf("10 10 %d %s.", cmp.Or(in.Node.SIPS, in.Ports.SIPS), host))
+		// After the others: phones that prefer TLS look for it by name.
+		naptr = append(naptr, fmt.Sprintf(`30 10 "S" "SIPS+D2T" "" %s.`, tls))
+	}
+	add(domain, "NAPTR", naptr...)
 	return foreign(t, DNSEndpointKind(), WebName(t.Name), ComponentPBX, object{"endpoints": records})
 }
 

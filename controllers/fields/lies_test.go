@@ -137,8 +137,17 @@ func tenantLies() []lie {
 			says: []string{"spec.recording.encryptionKeyRef.name nosuch", "not served yet"}, about: []string{"spec.recording.encryptionKeyRef.name"},
 		},
 		{
-			kind: kind, name: "SIP over TLS not served", set: m{"spec.sipTLS": m{"secretRef": m{"name": "nosuch"}}}, status: warning,
-			says: []string{"spec.sipTLS", "not served yet"}, about: []string{"spec.sipTLS.secretRef.name"},
+			kind: kind, name: "certificate of SIP missing", set: m{"spec.sipTLS": m{"secretRef": m{"name": "nosuch"}}}, status: warning,
+			says: []string{"spec.sipTLS.secretRef.name nosuch", "create it with the keys tls.crt and tls.key"}, about: []string{"spec.sipTLS.secretRef.name"},
+		},
+		{
+			kind: kind, on: kind, name: "certificate of SIP broken", set: m{"spec.sipTLS": m{"secretRef": m{"name": "broken"}}},
+			secrets: map[string]map[string]string{"broken": {"tls.crt": "x", "tls.key": "y"}},
+			says:    []string{"spec.sipTLS.secretRef.name broken", "is no certificate with its private key"},
+		},
+		{
+			kind: kind, name: "browser phones without a certificate", set: m{"spec.web.phoneOrigins": []any{"https://phone.example.com"}}, status: warning,
+			says: []string{"spec.web.phoneOrigins", "set spec.sipTLS"},
 		},
 		{
 			kind: kind, name: "SIP issuer without cert-manager", set: m{"spec.sipTLS": m{"issuerRef": m{"name": "nosuch"}}}, condition: v1alpha1.ConditionExposed,
@@ -276,7 +285,6 @@ func trunkLies() []lie {
 			says: []string{"spec.tenantRef.name nosuch", "create it or name another one"},
 		},
 		one("host twice", "spec.hosts[1]", m{"host": "127.0.0.2", "port": int64(5070)}, "remove one of the two"),
-		one("transport not served", "spec.hosts[0].transport", "TLS", "set UDP or TCP"),
 		{
 			kind: kind, name: "no such Secret", set: m{"spec.auth": m{"register": true, "secretRef": m{"name": "nosuch"}}},
 			says: []string{"spec.auth.secretRef.name nosuch", "create it with the key username"}, about: []string{"spec.auth.secretRef.name"},

@@ -81,6 +81,7 @@ func tenantRules() []broken {
 			"spec.web.gatewayRef.namespace", "spec.web.gatewayRef.sectionName"),
 		each(kind, "spec.displayName", "two\nlines", "a\x00b"),
 		each(kind, "spec.web.administrators[0]", "haneul @acme.example", "haneul\t"),
+		each(kind, "spec.web.phoneOrigins[0]", "phone.example.com", "http://phone.example.com", "https://phone.example.com/", "https://Phone.example.com", "*"),
 		each(kind, "spec.domain", "Acme.example", "acme", "acme..example", "-a.example", "acme.example.", "acme.123", "https://acme.example", "에이크미.example"),
 		each(kind, "spec.numbering.areaCode", "2", "00", "010", "07", ""),
 		each(kind, "spec.numbering.outsidePrefix", "x", "#", "*9"),

@@ -170,6 +170,9 @@ func SecretRefs(o client.Object) []string {
 		if x.Spec.Web.TLS != nil {
 			add(x.Spec.Web.TLS.SecretRef)
 		}
+		if name := x.SIPTLSSecret(); name != "" {
+			out = append(out, name)
+		}
 	case *v1alpha1.ExtensionPlan:
 		for i := range x.Spec.Extensions {
 			add(x.Spec.Extensions[i].SecretRef)

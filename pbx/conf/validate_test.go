@@ -144,6 +144,12 @@ func TestValidateNamesFieldAndCure(t *testing.T) {
 		}, "trustedCAs[1]: must be a certificate"},
 		{func(d *conf.Document) { d.TrustedCAs = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" }, "trustedCAs[0]: is no X.509 certificate"},
 		{func(d *conf.Document) { d.TrustedCAs += secret }, "trustedCAs[1]: must be a certificate"},
+		{func(d *conf.Document) {
+			d.SIPTLS = &conf.SIPTLS{Certificate: d.TrustedCAs, PrivateKey: secret}
+		}, "sipTLS.certificate: must be certificates in PEM form with the private key of the first"},
+		{func(d *conf.Document) {
+			d.SIPTLS = &conf.SIPTLS{Origins: []string{"https://phone.example.com/x"}}
+		}, `sipTLS.origins[0] "https://phone.example.com/x": must be https://HOST without a path`},
 		{func(d *conf.Document) { d.Web.Administrators[0] = "" }, "web.administrators[0]: must not be empty"},
 		{func(d *conf.Document) { d.Web.SessionKey = secret }, "web.sessionKey: must have at least 32 bytes"},
 		{func(d *conf.Document) { d.Database.PostgresDSN = secret }, "database.postgresDSN: must be a URL"},
@@ -172,7 +178,7 @@ func TestValidateNamesFieldAndCureOfRouting(t *testing.T) {
 		{func(d *conf.Document) { d.Trunks[0].Hosts = nil }, "trunks[0].hosts: must name a host"},
 		{func(d *conf.Document) { d.Trunks[0].Hosts[0].Host = "a;b" }, `trunks[0].hosts[0].host "a;b": must be a name or an IP address`},
 		{func(d *conf.Document) { d.Trunks[0].Hosts[1].Port = -1 }, "trunks[0].hosts[1].port -1: must be 0 to 65535"},
-		{func(d *conf.Document) { d.Trunks[0].Hosts[0].Transport = "TLS" }, `trunks[0].hosts[0].transport "TLS": must be one of UDP, TCP`},
+		{func(d *conf.Document) { d.Trunks[0].Hosts[0].Transport = "SCTP" }, `trunks[0].hosts[0].transport "SCTP": must be one of UDP, TCP, TLS`},
 		{func(d *conf.Document) { d.Trunks[0].Username = "" }, "trunks[0].username: register needs username and password"},
 		{func(d *conf.Document) { d.Trunks[0].AllowedCIDRs[0] = "10.0.0.1" }, `trunks[0].allowedCIDRs[0] "10.0.0.1": must be a network`},
 		{func(d *conf.Document) { d.Trunks[0].Numbers[1] = "025550100" }, `trunks[0].numbers[1] "025550100": is the same as trunks[0].numbers[0]`},

@@ -28,11 +28,11 @@ type Baresip struct {
 	Transport      string // "udp" (default), "tcp" or "tls"
 	// Authority is a PEM file: the server's certificate must be of it. Needed
 	// with "tls".
-	Authority string
-	Codec          string // "PCMA" (default), "PCMU", "G722" or "opus"
-	Encryption     string // "srtp-mand": SRTP with keys in SDP, or no call; empty = none
-	Tone           string // WAV file (8 kHz) that is said
-	AutoAnswer     bool
+	Authority  string
+	Codec      string // "PCMA" (default), "PCMU", "G722" or "opus"
+	Encryption string // "srtp-mand": SRTP with keys in SDP, or no call; empty = none
+	Tone       string // WAV file (8 kHz) that is said
+	AutoAnswer bool
 	// Address is the phone's own; empty = 127.0.0.1. Its control socket stays
 	// there.
 	Address string

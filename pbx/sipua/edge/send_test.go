@@ -50,7 +50,8 @@ func TestResolve(t *testing.T) {
 					{Target: "one.example.", Port: 5071, Priority: 10, Weight: 0},
 					{Target: "gone.example.", Port: 5073, Priority: 5, Weight: 9},
 				},
-				"_sip._tcp.stream.example": {{Target: "one.example.", Port: 5074}},
+				"_sip._tcp.stream.example":  {{Target: "one.example.", Port: 5074}},
+				"_sips._tcp.secure.example": {{Target: "one.example.", Port: 5091}},
 			},
 			hosts: map[string][]string{
 				"one.example": {"2001:db8::1", "192.0.2.1"}, "two.example": {"192.0.2.2"}, "carrier.example": {"192.0.2.9"},
