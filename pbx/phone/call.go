@@ -12,6 +12,8 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx/phone/audio"
+
+	"github.com/dipcast/dipcast/pbx/phone/session"
 )
 
 // State is what is known of a call at one moment.
@@ -67,10 +69,10 @@ type Call struct {
 	sdpID     uint64
 	sdpNow    uint64
 	flow      audio.Flow
-	peer      body // the peer's last description
-	offering  bool // our own re-INVITE or UPDATE is on its way
-	cancelled bool // Hangup before the answer
-	answering bool // a 2xx to the INVITE is about to be sent
+	peer      session.Remote // the peer's last description
+	offering  bool           // our own re-INVITE or UPDATE is on its way
+	cancelled bool           // Hangup before the answer
+	answering bool           // a 2xx to the INVITE is about to be sent
 }
 
 // dialog is RFC 3261 §12's state.

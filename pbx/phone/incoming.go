@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx/phone/session"
 )
 
 var errNothingInCommon = errors.New("no codec in common")
@@ -202,7 +204,7 @@ func (c *Call) describe(req *sip.Request) ([]byte, error) {
 		defer c.mu.Unlock()
 		return c.offer(), nil
 	}
-	b, err := parseBody(req.Body())
+	b, err := session.Parse(req.Body())
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx/media/dtmf"
+
+	"github.com/dipcast/dipcast/pbx/phone/session"
 )
 
 // handle serves a request inside the dialog.
@@ -40,7 +42,7 @@ func (c *Call) handle(req *sip.Request, tx *sip.ServerTx) {
 // acknowledged takes the ACK of a 2xx; it carries the answer if our 2xx
 // carried the offer.
 func (c *Call) acknowledged(req *sip.Request) {
-	b, err := parseBody(req.Body())
+	b, err := session.Parse(req.Body())
 	c.mu.Lock()
 	turned := err == nil && c.apply(b, false)
 	if c.acked != nil {

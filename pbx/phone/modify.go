@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx/phone/session"
 )
 
 // Hold puts the peer on hold with a re-INVITE (sendonly); nothing is said or
@@ -112,7 +114,7 @@ func (c *Call) offerOnce(ctx context.Context, method sip.RequestMethod) (*sip.Re
 	if method == sip.INVITE {
 		c.write(c.ackFor(req, nil))
 	}
-	b, err := parseBody(res.Body())
+	b, err := session.Parse(res.Body())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}

@@ -3,48 +3,49 @@ package phone
 import (
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/phone/audio"
+	"github.com/dipcast/dipcast/pbx/phone/session"
 )
 
 // offer returns our description as an offer; the lock is held.
 func (c *Call) offer() []byte {
 	c.sdpNow++
-	l := local{
-		addr: c.audio.Local(), id: c.sdpID, version: c.sdpNow, laws: c.phone.laws,
-		sends: true, hears: !c.state.Holding,
+	l := session.Local{
+		Addr: c.audio.Local(), ID: c.sdpID, Version: c.sdpNow, Laws: c.phone.laws,
+		Sends: true, Hears: !c.state.Holding,
 	}
 	if !c.phone.cfg.NoDTMF {
-		l.dtmf = codec.PayloadTelephoneEvent
+		l.DTMF = codec.PayloadTelephoneEvent
 	}
-	return l.text()
+	return l.Text()
 }
 
 // answerTo returns our description as the answer to the peer's offer; the lock
 // is held. Errors: nothing in common.
-func (c *Call) answerTo(offer body) ([]byte, error) {
-	law, ok := offer.common(c.phone.laws)
+func (c *Call) answerTo(offer session.Remote) ([]byte, error) {
+	law, ok := offer.Common(c.phone.laws)
 	if !ok {
 		return nil, errNothingInCommon
 	}
 	c.sdpNow++
-	l := local{
-		addr: c.audio.Local(), id: c.sdpID, version: c.sdpNow, laws: []codec.Law{law}, dtmf: offer.dtmf,
-		sends: offer.hears, hears: offer.sends && !c.state.Holding, others: offer.streams, at: offer.audio,
+	l := session.Local{
+		Addr: c.audio.Local(), ID: c.sdpID, Version: c.sdpNow, Laws: []codec.Law{law}, DTMF: offer.DTMF,
+		Sends: offer.Hears, Hears: offer.Sends && !c.state.Holding, Others: offer.Streams, At: offer.Audio,
 	}
 	if c.phone.cfg.NoDTMF {
-		l.dtmf = 0
+		l.DTMF = 0
 	}
-	return l.text(), nil
+	return l.Text(), nil
 }
 
 // apply takes the peer's description; the lock is held. It reports whether the
 // peer's hold began or ended, which only an offer of the peer can tell.
-func (c *Call) apply(b body, offered bool) (turned bool) {
-	law, ok := b.common(c.phone.laws)
+func (c *Call) apply(b session.Remote, offered bool) (turned bool) {
+	law, ok := b.Common(c.phone.laws)
 	if !ok {
 		return false
 	}
 	c.peer = b
-	c.flow = audio.Flow{Remote: b.remote, RTCP: b.rtcp, Law: law, DTMF: b.dtmf, Send: b.hears && !c.state.Holding, Receive: b.sends}
+	c.flow = audio.Flow{Remote: b.Addr, RTCP: b.RTCP, Law: law, DTMF: b.DTMF, Send: b.Hears && !c.state.Holding, Receive: b.Sends}
 	if c.phone.cfg.NoDTMF {
 		c.flow.DTMF = 0
 	}
@@ -52,7 +53,7 @@ func (c *Call) apply(b body, offered bool) (turned bool) {
 	// A peer that puts us on hold says sendonly or inactive.
 	held := c.state.Held
 	if offered {
-		held = !b.hears
+		held = !b.Hears
 	}
 	turned = held != c.state.Held
 	c.set(func(s *State) { s.Held, s.Codec = held, law.String() })

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx/phone/session"
 )
 
 // DialOptions are the unusual wishes of a call; the zero value is a plain one.
@@ -188,7 +190,7 @@ func (c *Call) provisional(res *sip.Response) {
 	if res.StatusCode == sip.StatusTrying {
 		return
 	}
-	b, bodyErr := parseBody(res.Body())
+	b, bodyErr := session.Parse(res.Body())
 	c.mu.Lock()
 	c.learn(res)
 	wasRinging, wasEarly := c.state.Ringing, c.state.Early
@@ -257,7 +259,7 @@ func (c *Call) sendPrack(res *sip.Response, rseq int) {
 // accepted takes the 2xx: it acknowledges it, each time that it comes, and
 // opens the audio. A call that was cancelled meanwhile is ended with BYE.
 func (c *Call) accepted(tx *sip.ClientTx, res *sip.Response, req *sip.Request) {
-	b, bodyErr := parseBody(res.Body())
+	b, bodyErr := session.Parse(res.Body())
 	c.mu.Lock()
 	c.learn(res)
 	var answer []byte

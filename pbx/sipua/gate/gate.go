@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/dipcast/dipcast/pbx/sipua/gate/ban"
 )
 
 // Handler decides about messages that are well formed. Its methods are called
@@ -24,6 +26,9 @@ type Handler interface {
 	// Closed is told that a connection has ended.
 	Closed(f *Flow)
 }
+
+// BanLimits say when a source is shut out.
+type BanLimits = ban.Limits
 
 // Config is what a Gate needs from outside.
 type Config struct {
@@ -79,7 +84,7 @@ type Gate struct {
 	cfg        Config
 	rules      rules
 	buckets    *buckets
-	bans       *Bans
+	bans       *ban.List
 	tags       tagger
 	streams    streams
 	handshakes *buckets // with one source: everybody
@@ -105,7 +110,7 @@ func New(cfg Config) *Gate {
 		cfg:     cfg,
 		rules:   rules{methods: cfg.Methods, extensions: cfg.Extensions, ours: cfg.Ours},
 		buckets: newBuckets(cfg.Rate, cfg.Burst, bucketSets),
-		bans:    NewBans(cfg.Bans, cfg.Home),
+		bans:    ban.New(cfg.Bans, cfg.Home),
 		tags:    tagger{maphash.MakeSeed()},
 	}
 	g.streams.init(cfg.Streams)
@@ -146,7 +151,7 @@ func (g *Gate) start(c interface{ Close() error }, f func()) error {
 }
 
 // Bans returns the list of banned sources.
-func (g *Gate) Bans() *Bans { return g.bans }
+func (g *Gate) Bans() *ban.List { return g.bans }
 
 // Tag returns the To tag of responses to m; a retransmission gets the same.
 func (g *Gate) Tag(m *Message) string { return g.tags.tag(m) }

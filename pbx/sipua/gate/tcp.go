@@ -213,7 +213,7 @@ func (st *stream) open() error {
 			return err
 		}
 	} else if c, ok := st.conn.(*tls.Conn); ok {
-		if err := c.Handshake(); err != nil {
+		if err := c.HandshakeContext(context.Background()); err != nil {
 			return err
 		}
 	}

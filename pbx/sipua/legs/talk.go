@@ -50,7 +50,7 @@ const maxTries = 5
 // (RFC 3261 §13.3.1.4).
 func (l *sipLeg) accept(in *exchange.Incoming, body []byte, late, again bool) {
 	res := l.reply(in.Req, 200, body)
-	l.sessionAnswer(in.Req, res)
+	message.AnswerTimer(&l.dlg.Timer, in.Req, res)
 	l.identify(res)
 	l.ok = &accepted{in: in, seq: in.Req.CSeq().SeqNo, late: late, again: again}
 	if l.t.vault.Keeps() {
@@ -78,18 +78,6 @@ func (l *sipLeg) accept(in *exchange.Incoming, body []byte, late, again bool) {
 			l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "no ACK came"})
 		})
 	l.startTimer()
-}
-
-// sessionAnswer settles the session timer in a 2xx of ours.
-func (l *sipLeg) sessionAnswer(req *sip.Request, res *sip.Response) {
-	se := l.dlg.Timer.Answer(message.SessionExpires(req))
-	if se == "" {
-		return
-	}
-	res.AppendHeader(sip.NewHeader("Session-Expires", se))
-	if !l.dlg.Timer.Refresh {
-		res.AppendHeader(sip.NewHeader("Require", "timer"))
-	}
 }
 
 // acked stops the repetition of our 2xx.
@@ -202,7 +190,7 @@ func (l *sipLeg) update(d *dialog.Dialog, in *exchange.Incoming, body []byte) {
 	}
 	res := l.reply(in.Req, 200, answer)
 	if d == l.dlg && d.State == dialog.Confirmed {
-		l.sessionAnswer(in.Req, res)
+		message.AnswerTimer(&l.dlg.Timer, in.Req, res)
 		l.startTimer()
 	}
 	l.save()

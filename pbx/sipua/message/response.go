@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 )
 
 // Response makes a response with the headers of its request (RFC 3261 §8.2.6).
@@ -31,4 +33,16 @@ func Response(req *sip.Request, status int) *sip.Response {
 	}
 	res.SetBody(nil)
 	return res
+}
+
+// AnswerTimer settles the session timer in a 2xx of ours (RFC 4028 §9).
+func AnswerTimer(t *dialog.Timer, req *sip.Request, res *sip.Response) {
+	se := t.Answer(SessionExpires(req))
+	if se == "" {
+		return
+	}
+	res.AppendHeader(sip.NewHeader("Session-Expires", se))
+	if !t.Refresh {
+		res.AppendHeader(sip.NewHeader("Require", "timer"))
+	}
 }

@@ -1,4 +1,4 @@
-package phone
+package session
 
 import (
 	"net/netip"
@@ -36,7 +36,7 @@ func TestParseBody(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			b, err := parseBody([]byte(tc.text))
+			b, err := Parse([]byte(tc.text))
 			if tc.fails {
 				if err == nil {
 					t.Fatalf("accepted: %+v", b)
@@ -46,8 +46,8 @@ func TestParseBody(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			law, _ := b.common([]codec.Law{codec.ULaw, codec.ALaw})
-			if b.remote != netip.MustParseAddrPort(tc.remote) || law != tc.law || b.dtmf != tc.dtmf || b.sends != tc.sends || b.hears != tc.hears {
+			law, _ := b.Common([]codec.Law{codec.ULaw, codec.ALaw})
+			if b.Addr != netip.MustParseAddrPort(tc.remote) || law != tc.law || b.DTMF != tc.dtmf || b.Sends != tc.sends || b.Hears != tc.hears {
 				t.Errorf("got %+v with %s", b, law)
 			}
 		})
@@ -55,20 +55,20 @@ func TestParseBody(t *testing.T) {
 }
 
 func TestAnswerRefusesOtherStreams(t *testing.T) {
-	offer, err := parseBody([]byte(offerHead + "m=video 5000 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 8\r\n"))
+	offer, err := Parse([]byte(offerHead + "m=video 5000 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 8\r\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(local{
-		addr: netip.MustParseAddrPort("192.0.2.2:6000"), laws: []codec.Law{codec.ALaw}, sends: true, hears: true,
-		others: offer.streams, at: offer.audio,
-	}.text())
+	text := string(Local{
+		Addr: netip.MustParseAddrPort("192.0.2.2:6000"), Laws: []codec.Law{codec.ALaw}, Sends: true, Hears: true,
+		Others: offer.Streams, At: offer.Audio,
+	}.Text())
 	video, audio := strings.Index(text, "m=video 0 RTP/AVP 96"), strings.Index(text, "m=audio 6000 RTP/AVP 8")
 	if video < 0 || audio < video {
 		t.Errorf("answer:\n%s", text)
 	}
-	back, err := parseBody([]byte(text))
-	if err != nil || back.remote.Port() != 6000 {
+	back, err := Parse([]byte(text))
+	if err != nil || back.Addr.Port() != 6000 {
 		t.Errorf("the answer reads as %+v, %v", back, err)
 	}
 }
@@ -78,8 +78,8 @@ func FuzzParseBody(f *testing.F) {
 	f.Add([]byte(offerHead + "m=audio 65536 RTP/AVP 8\r\n"))
 	f.Add([]byte("v=0\r\nm=audio"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		b, err := parseBody(text)
-		if err == nil && (b.audio < 0 || b.audio >= len(b.streams)) {
+		b, err := Parse(text)
+		if err == nil && (b.Audio < 0 || b.Audio >= len(b.Streams)) {
 			t.Errorf("accepted without an audio stream: %+v", b)
 		}
 	})

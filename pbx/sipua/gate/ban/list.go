@@ -1,4 +1,4 @@
-package gate
+package ban
 
 import (
 	"container/list"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// BanLimits say when a source is shut out. Zero fields mean the defaults.
-type BanLimits struct {
+// Limits say when a source is shut out. Zero fields mean the defaults.
+type Limits struct {
 	Failures int           // of one user from one source, 20
 	Users    int           // different users that fail from one source, 20
 	Within   time.Duration // in which they must happen, 60 s
@@ -17,7 +17,7 @@ type BanLimits struct {
 	Sources  int           // that are remembered, 16384
 }
 
-func (l BanLimits) withDefaults() BanLimits {
+func (l Limits) withDefaults() Limits {
 	if l.Failures == 0 {
 		l.Failures = 20
 	}
@@ -39,7 +39,7 @@ func (l BanLimits) withDefaults() BanLimits {
 	return l
 }
 
-// Bans counts failed logins. Many phones may share one address behind a NAT,
+// List counts failed logins. Many phones may share one address behind a NAT,
 // so what is banned first is one user from one source. When many different
 // users failed from it the whole source is banned if it is nobody's home, and
 // else narrowed: everything goes on there but that few logins are looked at.
@@ -49,38 +49,38 @@ func (l BanLimits) withDefaults() BanLimits {
 // Only failures that carry a nonce which we issued to that source may be
 // reported: a sender with a forged address never sees the nonce, so nobody can
 // have somebody else banned by datagrams alone.
-type Bans struct {
-	limits BanLimits
+type List struct {
+	limits Limits
 	home   func(netip.Addr) bool
 
 	mu      sync.Mutex
 	sources map[netip.Addr]*list.Element
-	recent  *list.List // of *banSource, least recently failed at the back
+	recent  *list.List // of *entry, least recently failed at the back
 	proven  proven
 }
 
-type banSource struct {
+type entry struct {
 	source netip.Addr
-	users  map[string]*banUser
+	users  map[string]*account
 	until  time.Time // the whole source is banned
 	narrow time.Time // until then it is narrowed
 	next   time.Time // when its next login is looked at
 }
 
-type banUser struct {
+type account struct {
 	failures int
 	since    time.Time
 	until    time.Time
 }
 
-// maxBanUsers bounds the users remembered per source.
-const maxBanUsers = 256
+// maxUsers bounds the users remembered per source.
+const maxUsers = 256
 
-// NewBans returns an empty list. home reports whether phones are registered or
+// New returns an empty list. home reports whether phones are registered or
 // talk at a source; so does the list itself where one logged in lately. nil =
 // not known.
-func NewBans(limits BanLimits, home func(netip.Addr) bool) *Bans {
-	b := &Bans{
+func New(limits Limits, home func(netip.Addr) bool) *List {
+	b := &List{
 		limits: limits.withDefaults(), home: home, sources: make(map[netip.Addr]*list.Element), recent: list.New(),
 	}
 	b.proven.limit = b.limits.Sources
@@ -88,54 +88,54 @@ func NewBans(limits BanLimits, home func(netip.Addr) bool) *Bans {
 }
 
 // For returns how long a ban lasts.
-func (b *Bans) For() time.Duration { return b.limits.For }
+func (b *List) For() time.Duration { return b.limits.For }
 
 // Source reports whether everything from that source is dropped now.
-func (b *Bans) Source(source netip.Addr, now time.Time) bool {
+func (b *List) Source(source netip.Addr, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e, ok := b.sources[source]
-	return ok && now.Before(banOf(e).until)
+	return ok && now.Before(entryOf(e).until)
 }
 
 // User reports whether that user's requests from that source are dropped now.
-func (b *Bans) User(source netip.Addr, user string, now time.Time) bool {
+func (b *List) User(source netip.Addr, user string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e, ok := b.sources[source]
 	if !ok {
 		return false
 	}
-	s := banOf(e)
+	s := entryOf(e)
 	return now.Before(s.until) || s.bans(user, now)
 }
 
 // Watched reports whether logins failed from that source lately. Of others
 // every login is looked at.
-func (b *Bans) Watched(source netip.Addr) bool {
+func (b *List) Watched(source netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.sources[source] != nil
 }
 
 // Narrowed reports whether few logins of that source are looked at now.
-func (b *Bans) Narrowed(source netip.Addr, now time.Time) bool {
+func (b *List) Narrowed(source netip.Addr, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e, ok := b.sources[source]
-	return ok && now.Before(banOf(e).narrow)
+	return ok && now.Before(entryOf(e).narrow)
 }
 
 // Guess reports whether a login may be looked at that nothing speaks for. Of a
 // source that is narrowed it takes the turn of all its logins.
-func (b *Bans) Guess(source netip.Addr, now time.Time) bool {
+func (b *List) Guess(source netip.Addr, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e, ok := b.sources[source]
 	if !ok {
 		return true
 	}
-	s := banOf(e)
+	s := entryOf(e)
 	if now.Before(s.narrow) {
 		if now.Before(s.next) {
 			return false
@@ -147,20 +147,20 @@ func (b *Bans) Guess(source netip.Addr, now time.Time) bool {
 
 // Failed counts one failed login and reports whether it led to a ban, or had
 // the source narrowed.
-func (b *Bans) Failed(source netip.Addr, user string, now time.Time) bool {
+func (b *List) Failed(source netip.Addr, user string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.touch(source)
 	u := s.users[user]
 	if u == nil || now.Sub(u.since) > b.limits.Within {
-		if u == nil && len(s.users) >= maxBanUsers {
+		if u == nil && len(s.users) >= maxUsers {
 			s.forget(now, b.limits.Within)
 		}
-		if u == nil && len(s.users) >= maxBanUsers {
+		if u == nil && len(s.users) >= maxUsers {
 			return false
 		}
 		if u == nil {
-			u = &banUser{}
+			u = &account{}
 			s.users[user] = u
 		}
 		u.failures, u.since = 0, now
@@ -183,51 +183,51 @@ func (b *Bans) Failed(source netip.Addr, user string, now time.Time) bool {
 
 // Succeeded notes a good login; it forgives the user's earlier failures. A ban
 // stays: it is another's who says to be that user.
-func (b *Bans) Succeeded(source netip.Addr, user string, now time.Time) {
+func (b *List) Succeeded(source netip.Addr, user string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.proven.add(source, now)
 	if e, ok := b.sources[source]; ok {
-		if s := banOf(e); !s.bans(user, now) {
+		if s := entryOf(e); !s.bans(user, now) {
 			delete(s.users, user)
 		}
 	}
 }
 
 // Len returns how many sources are remembered.
-func (b *Bans) Len() int {
+func (b *List) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.sources)
 }
 
-func (b *Bans) touch(source netip.Addr) *banSource {
+func (b *List) touch(source netip.Addr) *entry {
 	if e, ok := b.sources[source]; ok {
 		b.recent.MoveToFront(e)
-		return banOf(e)
+		return entryOf(e)
 	}
 	if b.recent.Len() >= b.limits.Sources {
 		last := b.recent.Back()
-		delete(b.sources, banOf(last).source)
+		delete(b.sources, entryOf(last).source)
 		b.recent.Remove(last)
 	}
-	s := &banSource{source: source, users: make(map[string]*banUser)}
+	s := &entry{source: source, users: make(map[string]*account)}
 	b.sources[source] = b.recent.PushFront(s)
 	return s
 }
 
-func banOf(e *list.Element) *banSource {
-	s, _ := e.Value.(*banSource)
+func entryOf(e *list.Element) *entry {
+	s, _ := e.Value.(*entry)
 	return s
 }
 
-func (s *banSource) bans(user string, now time.Time) bool {
+func (s *entry) bans(user string, now time.Time) bool {
 	u := s.users[user]
 	return u != nil && now.Before(u.until)
 }
 
 // failing counts the users that failed lately.
-func (s *banSource) failing(now time.Time, within time.Duration) int {
+func (s *entry) failing(now time.Time, within time.Duration) int {
 	n := 0
 	for _, u := range s.users {
 		if now.Sub(u.since) <= within {
@@ -238,7 +238,7 @@ func (s *banSource) failing(now time.Time, within time.Duration) int {
 }
 
 // forget drops users whose failures are over and who are not banned.
-func (s *banSource) forget(now time.Time, within time.Duration) {
+func (s *entry) forget(now time.Time, within time.Duration) {
 	for name, u := range s.users {
 		if now.Sub(u.since) >= within && !now.Before(u.until) {
 			delete(s.users, name)
