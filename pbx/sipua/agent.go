@@ -171,6 +171,7 @@ func (a *Agent) build() error {
 		Document: a.document, Registrar: a.registrar,
 		Trunk:     func(from netip.Addr) (string, bool) { return a.trunks.Match(from) },
 		Owner:     func(callID, tag string) (edge.Identity, bool) { return a.legs.Owner(callID, tag) },
+		Unseen:    func() bool { return a.trunks.Unseen() },
 		Talks:     func(match func(netip.Addr) bool) bool { return a.legs.Talks(match) },
 		Invite:    a.onInvite,
 		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },
@@ -219,10 +220,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.registrar.Run(writing) })
 	wg.Go(func() { a.rings.Run(writing) })
 	ready := make(chan struct{})
-	a.callAgain(ready) // before a CANCEL of one of them is read
-	err := a.edge.Serve()
+	a.callAgain(ready)                            // before a CANCEL of one of them is read
+	_, err := a.trunks.Apply(a.document().Trunks) // before a packet of theirs is read
 	if err == nil {
-		_, err = a.trunks.Apply(a.document().Trunks)
+		err = a.edge.Serve()
 	}
 	if err == nil {
 		a.untilQuiet(ctx)

@@ -2,6 +2,7 @@ package sipua
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -228,4 +229,70 @@ func (p *trunkPeer) firstOptions() string {
 		p.t.Fatalf("no OPTIONS came: %v\n%s", err, buf[:n])
 	}
 	return string(buf[:n])
+}
+
+// slowNames is a name server that answers when it is told to.
+type slowNames struct{ now chan struct{} }
+
+func (s slowNames) LookupSRV(context.Context, string, string, string) (string, []*net.SRV, error) {
+	return "", nil, errors.New("no such record")
+}
+
+func (s slowNames) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+	select {
+	case <-s.now:
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestACallThatWaitsAtTheStartIsNotRefused: a carrier calls while the PBX is
+// away, and its name is still being looked up when the PBX is back.
+func TestACallThatWaitsAtTheStartIsNotRefused(t *testing.T) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	peer, names := &trunkPeer{t: t, conn: conn}, slowNames{make(chan struct{})}
+	r := taleTeller{leg: make(chan leg.Leg, 1), tales: make(chan string, 64)}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	agent, err := New(Config{
+		Advertise: []netip.Addr{loopback}, Bind: []netip.Addr{loopback}, Media: quietMedia{}, Receiver: r, Resolver: names,
+		Document: &conf.Document{
+			Tenant: conf.Tenant{Domain: "acme.example.com"}, Media: conf.Media{Codecs: []string{"PCMA"}},
+			Limits: conf.Limits{RegistrationsMaximum: 1, ConcurrentCalls: 1},
+			Trunks: []conf.Trunk{{
+				Name:  "carrier",
+				Hosts: []conf.TrunkHost{{Host: "carrier.example", Port: conn.LocalAddr().(*net.UDPAddr).Port, Transport: "UDP"}},
+			}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer.pbx = agent.SIPAddr("UDP")
+	to := "<sip:025550101@acme.example.com>"
+	peer.request("INVITE", to, 1, peer.sdp("sendrecv"))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- agent.Run(ctx) }()
+	peer.request("OPTIONS", to, 2, "")
+	if got := peer.expect("SIP/2.0 "); !strings.HasPrefix(got, "SIP/2.0 200") {
+		t.Errorf("the first answer is\n%s", got)
+	}
+	close(names.now)
+	peer.answer(peer.firstOptions(), "200 OK", "")
+	resolved := time.NewTicker(time.Millisecond)
+	defer resolved.Stop()
+	for agent.Trunks().Unseen() {
+		<-resolved.C
+	}
+	peer.request("INVITE", to, 1, peer.sdp("sendrecv"))
+	r.told(t, "call from 01012345678 over carrier to 025550101")
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // matcher says which trunk a source address belongs to. It is immutable.
 type matcher struct {
 	exact    map[netip.Addr]string
 	networks []network // longest prefix first
+	unseen   time.Time // until when addresses may still come
 }
 
 type network struct {
@@ -22,7 +24,11 @@ type network struct {
 func newMatcher(entries []*entry) *matcher {
 	m := &matcher{exact: make(map[netip.Addr]string)}
 	for _, e := range entries {
-		for _, h := range e.owner.load().hosts {
+		st := e.owner.load()
+		if st.unseen.After(m.unseen) {
+			m.unseen = st.unseen
+		}
+		for _, h := range st.hosts {
 			for _, a := range h.Addrs {
 				addr := a.Addr().Unmap().WithZone("")
 				if _, taken := m.exact[addr]; !taken {

@@ -21,6 +21,10 @@ const (
 	unregisterTimeout = 2 * time.Second
 )
 
+// unseenFor is how long a host that was never resolved is waited for: as long
+// as a caller repeats its INVITE.
+const unseenFor = 32 * time.Second
+
 // owner is the goroutine of one trunk and what it alone may touch.
 type owner struct {
 	cfg   *Config
@@ -39,6 +43,7 @@ type owner struct {
 	workers  sync.WaitGroup
 
 	// Owned by run.
+	began       time.Time
 	hosts       []host
 	names       []string
 	reg         registration
@@ -62,6 +67,7 @@ func newOwner(cfg *Config, t conf.Trunk, moved func()) *owner {
 		o.realm.Store(&t.Realm)
 	}
 	now := cfg.Now()
+	o.began = now
 	o.reg = registration{wanted: firstExpires, next: now}
 	for _, h := range t.Hosts {
 		st := host{conf: h, health: Unknown, probeAt: now, lookupAt: now}
@@ -204,7 +210,11 @@ func (o *owner) lookup(i int) {
 			if err != nil || len(addrs) == 0 {
 				// The addresses known so far stay: a name server that is
 				// down must not take the trunk down.
-				h.lookupAt = o.cfg.Now().Add(o.cfg.LookupEvery / 4)
+				pause := o.cfg.LookupEvery / 4
+				if len(h.addrs) == 0 && o.cfg.Now().Before(o.began.Add(unseenFor)) {
+					pause = time.Second // callers wait for it
+				}
+				h.lookupAt = o.cfg.Now().Add(pause)
 				o.log.Warn("trunk host cannot be resolved", "host", h.conf.Host, "error", err)
 				return
 			}
@@ -298,6 +308,9 @@ func (o *owner) worker(limit time.Duration, ask func(context.Context) func()) {
 func (o *owner) snapshot() *state {
 	st := &state{reg: o.reg, wants: o.trunk.Register, hosts: make([]Host, len(o.hosts))}
 	for i, h := range o.hosts {
+		if len(h.addrs) == 0 {
+			st.unseen = o.began.Add(unseenFor)
+		}
 		st.hosts[i] = Host{TrunkHost: h.conf, Addrs: h.addrs, Health: h.health, Fault: h.fault}
 	}
 	return st

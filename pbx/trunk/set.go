@@ -259,6 +259,10 @@ func (s *Set) Match(source netip.Addr) (trunk string, ok bool) {
 	return s.match.Load().match(source)
 }
 
+// Unseen reports whether Match does not know addresses of a host yet: its name
+// was not resolved since the trunk began, half a minute ago at most.
+func (s *Set) Unseen() bool { return s.cfg.Now().Before(s.match.Load().unseen) }
+
 // Networks returns every network that Match knows, in order.
 func (s *Set) Networks() []netip.Prefix {
 	m := s.match.Load()

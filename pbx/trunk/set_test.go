@@ -390,6 +390,41 @@ func TestMatchFollowsNames(t *testing.T) {
 	})
 }
 
+// TestNamesAreWaitedFor: until a name is resolved, or half a minute has passed,
+// nobody is told that he is no trunk; a name server that comes up is asked soon.
+func TestNamesAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCarrier()
+		s := started(t, c, conf.Trunk{Name: "a", Hosts: hostsOf("192.0.2.1")})
+		check := func(when string, want bool) {
+			t.Helper()
+			if got := s.Unseen(); got != want {
+				t.Errorf("%s: unseen %v", when, got)
+			}
+		}
+		check("an address", false)
+		both := []conf.Trunk{{Name: "a", Hosts: hostsOf("192.0.2.1")}, {Name: "b", Hosts: hostsOf("sip.example", "203.0.113.1")}}
+		apply(t, s, both...)
+		check("a name", true)
+		pass(10 * time.Second)
+		check("the name server is away", true)
+		c.setAddrs("sip.example", "198.51.100.1:5060")
+		pass(time.Second)
+		check("it is resolved", false)
+		if name, ok := s.Match(netip.MustParseAddr("198.51.100.1")); name != "b" || !ok {
+			t.Errorf("it belongs to %q", name)
+		}
+		c.setAddrs("sip.example")
+		pass(10 * time.Minute)
+		check("the name server is away again", false)
+		apply(t, s, conf.Trunk{Name: "c", Hosts: hostsOf("wrong.example")})
+		pass(31 * time.Second)
+		check("a name that is wrong", true)
+		pass(time.Second)
+		check("a name that stays wrong", false)
+	})
+}
+
 func TestMatchDoesNotAllocate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := started(t, newCarrier(), conf.Trunk{Name: "a", Hosts: hostsOf("192.0.2.1"), AllowedCIDRs: []string{"198.51.100.0/24"}})

@@ -7,6 +7,9 @@ type state struct {
 	hosts []Host
 	reg   registration
 	wants bool // the trunk registers
+	// unseen is until when addresses of a host that was never resolved may
+	// still come; zero if there is none.
+	unseen time.Time
 }
 
 // registeredAt returns the index of the host that holds the binding, -1 if

@@ -112,6 +112,7 @@ func (e *Edge) outside(m *gate.Message, f *gate.Flow) {
 		e.options(m, f, isTrunk)
 	case m.Method == "BYE" || m.Method == "PRACK" || m.Method == "UPDATE" || m.Method == "INFO" || m.Method == "NOTIFY":
 		e.answer(m, f, 481, "Call/Transaction Does Not Exist")
+	case !isTrunk && e.nobodys(idx, m) && e.early(f):
 	case e.shed(idx, m, f, fromTrunk):
 	case fromTrunk:
 		e.invite(idx, m, f, Identity{Trunk: trunk, Source: f.Remote, Transport: f.Transport})
@@ -125,6 +126,16 @@ func (e *Edge) outside(m *gate.Message, f *gate.Flow) {
 func (e *Edge) claimsExtension(idx *index, m *gate.Message) bool {
 	from, ok := gate.ParseURI(m.From.URI)
 	return ok && idx.extensions[from.User] != nil && e.isUs(idx.doc, from.Host)
+}
+
+// nobodys reports whether an INVITE neither says to be an extension's nor brings
+// a proof.
+func (e *Edge) nobodys(idx *index, m *gate.Message) bool {
+	if m.Method != "INVITE" || e.claimsExtension(idx, m) {
+		return false
+	}
+	_, ok := e.credentials(idx, m)
+	return !ok
 }
 
 func (e *Edge) isUs(doc *conf.Document, host string) bool {

@@ -40,6 +40,9 @@ func (e *Edge) samePeer(a, b netip.Addr) bool {
 // the same: a phone that changed its network proves it by digest. Of a trunk
 // nobody can prove anything.
 func (e *Edge) moved(owner Identity, m *gate.Message, f *gate.Flow) bool {
+	if owner.Trunk != "" && e.early(f) {
+		return false
+	}
 	if owner.Trunk != "" {
 		e.answer(m, f, 403, "Forbidden (not an address of the trunk)")
 		return false
@@ -51,6 +54,11 @@ func (e *Edge) moved(owner Identity, m *gate.Message, f *gate.Flow) bool {
 	}
 	return ext != nil
 }
+
+// early reports whether a datagram may be of a trunk whose addresses are not all
+// known yet, as after a start. It is not answered: what is refused is lost, and
+// what is not answered comes again.
+func (e *Edge) early(f *gate.Flow) bool { return f.Transport == "UDP" && e.cfg.Unseen() }
 
 // within reports whether a phone's request is one of as many as a dialog may
 // have. Each costs a transaction that trunks and emergency calls must find

@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/gate"
 )
 
 // TestRequestsOfADialogComeFromItsPeer: who knows Call-ID and tags of a call
@@ -51,6 +52,52 @@ func TestRequestsOfADialogComeFromItsPeer(t *testing.T) {
 		if res := p.ask(p.text(ask)); res.Status != want {
 			t.Errorf("BYE of %s from a new network: %d, want %d", user, res.Status, want)
 		}
+	}
+}
+
+// TestATrunkThatIsNotKnownYetIsNotRefused: after a start the names of trunks are
+// still being looked up. What their hosts send meanwhile comes again, and is
+// not answered before it can be.
+func TestATrunkThatIsNotKnownYetIsNotRefused(t *testing.T) {
+	b := newBed(t, nil)
+	b.unseen.Store(true)
+	b.set(func() {
+		b.known["line 7"] = edge.Identity{Trunk: "carrier", Source: netip.MustParseAddrPort("127.0.0.9:5060")}
+	})
+	host, stream := b.dial(t, "udp", "127.0.0.3"), b.dial(t, "tcp", "127.0.0.3")
+	call := inviteFrom("sip:1@carrier.example", "sip:025550101@"+domain)
+	bye := msg{method: "BYE", callID: "line", toTag: "7"}
+	for _, r := range []msg{call, bye} {
+		host.send(host.text(r))
+		if res := host.ask(host.text(msg{method: "OPTIONS"})); res.CSeqMethod != "OPTIONS" {
+			t.Errorf("%s is answered %d", r.method, res.Status)
+		}
+	}
+	proven := inviteFrom("sip:1@carrier.example", "sip:102@"+domain)
+	proven.extra = []string{login(t, host.ask(host.text(msg{method: "REGISTER"})), "MD5", "101", "secret-101", "INVITE", "sip:102@"+domain, 1)}
+	for what, got := range map[string]struct {
+		res  *gate.Message
+		want int
+	}{
+		"a phone's call":              {host.ask(host.text(inviteFrom("sip:101@"+domain, "sip:102@"+domain))), 401},
+		"a proof":                     {host.ask(host.text(proven)), 403},
+		"a call over a connection":    {stream.ask(stream.text(call)), 401},
+		"a BYE over a connection":     {stream.ask(stream.text(bye)), 403},
+		"a registration":              {host.ask(host.text(msg{method: "REGISTER"})), 401},
+		"a BYE that belongs to none":  {host.ask(host.text(msg{method: "BYE", toTag: "7"})), 481},
+		"a BYE outside of any dialog": {host.ask(host.text(msg{method: "BYE"})), 481},
+	} {
+		if got.res.Status != got.want {
+			t.Errorf("%s is answered %d, want %d", what, got.res.Status, got.want)
+		}
+	}
+	b.trunk("127.0.0.3")
+	b.unseen.Store(false)
+	if res := host.ask(host.text(call)); res.Status != 486 {
+		t.Errorf("a call that comes again is answered %d", res.Status)
+	}
+	if res := host.ask(host.text(bye)); res.Status != 200 {
+		t.Errorf("a BYE that comes again is answered %d", res.Status)
 	}
 }
 

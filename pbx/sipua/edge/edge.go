@@ -56,6 +56,8 @@ type Config struct {
 	Registrar *registrar.Registrar
 	// Trunk returns the trunk that an address belongs to.
 	Trunk func(netip.Addr) (name string, ok bool)
+	// Unseen reports whether it will know more addresses in a moment.
+	Unseen func() bool
 	// Owner returns the peer of the live dialog that our tag names: who it
 	// is, and where its requests come from.
 	Owner func(callID, localTag string) (Identity, bool)

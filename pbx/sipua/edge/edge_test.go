@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,8 @@ type bed struct {
 	cfg    edge.Config
 	addr   netip.AddrPort
 	trunks map[netip.Addr]string
+
+	unseen atomic.Bool
 
 	mu      sync.Mutex
 	invites []edge.Identity
@@ -125,6 +128,7 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 			id, ok := b.known[callID+" "+tag]
 			return id, ok
 		},
+		Unseen: func() bool { return b.unseen.Load() },
 		Talks: func(match func(netip.Addr) bool) bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
