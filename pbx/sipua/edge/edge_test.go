@@ -129,16 +129,7 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 			return id, ok
 		},
 		Unseen: func() bool { return b.unseen.Load() },
-		Talks: func(match func(netip.Addr) bool) bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			for _, id := range b.known {
-				if match(id.Source.Addr()) {
-					return true
-				}
-			}
-			return false
-		},
+		Talks:  b.talks,
 		Invite: func(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
 			b.mu.Lock()
 			b.invites = append(b.invites, id)
@@ -184,6 +175,17 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 		wg.Wait()
 	})
 	return b
+}
+
+func (b *bed) talks(match func(netip.Addr) bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range b.known {
+		if match(id.Source.Addr()) {
+			return true
+		}
+	}
+	return false
 }
 
 // set changes what the edge's goroutines read.
