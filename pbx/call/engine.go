@@ -92,7 +92,7 @@ func New(cfg Config) *Engine {
 	}
 	cfg.Timing = cfg.Timing.WithDefaults()
 	return &Engine{
-		cfg: cfg, states: journal.NewTable[State](cfg.Journal, Kind), pool: mailbox.NewPool(), tap: dialplan.NewGuard(cfg.Now),
+		cfg: cfg, states: journal.NewTable[State](cfg.Journal, Kind), pool: mailbox.NewPool(), tap: dialplan.NewGuard(cfg.Now, cfg.Journal),
 		calls: make(map[pbx.CallID]*run), idle: make(chan struct{}),
 	}
 }

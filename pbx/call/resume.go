@@ -33,6 +33,7 @@ func (in restart) apply(m *machine) {
 		case live:
 			m.attach(l, in.Live)
 		default:
+			m.meter(l) // what it has talked counts
 			m.close(l, outcome.Lost(s, l), pbx.Quality{})
 		}
 	}
@@ -56,6 +57,11 @@ func (m *machine) attach(l *Leg, live []pbx.LegID) {
 	if l.Sound != "" {
 		m.do(play{l.ID, l.Sound})
 	}
+	m.meter(l)
+}
+
+// meter goes on to count a leg's minutes.
+func (m *machine) meter(l *Leg) {
 	if l.Metered && !l.Answered.IsZero() {
 		m.do(meter{Leg: l.ID, Running: true, Since: l.Answered})
 	}

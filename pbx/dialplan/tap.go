@@ -21,6 +21,19 @@ type Tap struct {
 	talking map[pbx.LegID]time.Time // since when; at the earliest day
 }
 
+// Count is what a Tap has counted but for the legs that still talk.
+type Count struct {
+	Begun []time.Time   `json:"begun,omitempty"` // attempts of the last minute, oldest first
+	Day   time.Time     `json:"day,omitzero"`    // midnight that Used counts from
+	Used  time.Duration `json:"used,omitempty"`
+}
+
+// Count returns what was counted.
+func (t *Tap) Count() Count { return Count{Begun: t.begun, Day: t.day, Used: t.used} }
+
+// Tap returns a Tap that counts on.
+func (c Count) Tap() Tap { return Tap{begun: c.Begun, day: c.Day, used: c.Used} }
+
 // Admit counts an attempt, or refuses it.
 func (t *Tap) Admit(limits conf.Outbound, now time.Time) *Refusal {
 	t.turn(now)
@@ -29,7 +42,7 @@ func (t *Tap) Admit(limits conf.Outbound, now time.Time) *Refusal {
 		first++
 	}
 	t.begun = t.begun[first:]
-	if limits.MaxCallsPerMinute > 0 && len(t.begun) >= limits.MaxCallsPerMinute {
+	if t.full(limits) {
 		return closed("too many outside calls in one minute")
 	}
 	if limits.DailyMinutes > 0 && t.Used(now) >= time.Duration(limits.DailyMinutes)*time.Minute {
@@ -39,6 +52,11 @@ func (t *Tap) Admit(limits conf.Outbound, now time.Time) *Refusal {
 		t.begun = append(t.begun, now)
 	}
 	return nil
+}
+
+// full reports whether no more attempts are allowed in this minute.
+func (t *Tap) full(limits conf.Outbound) bool {
+	return limits.MaxCallsPerMinute > 0 && len(t.begun) >= limits.MaxCallsPerMinute
 }
 
 // Talking notes that an outside leg was answered at that time; what it talked
@@ -54,13 +72,16 @@ func (t *Tap) Talking(leg pbx.LegID, since, now time.Time) {
 	t.talking[leg] = since
 }
 
-// Over notes that a leg is over; one that never talked costs nothing.
-func (t *Tap) Over(leg pbx.LegID, now time.Time) {
+// Over notes that a leg is over and reports whether it has talked; one that never
+// did costs nothing.
+func (t *Tap) Over(leg pbx.LegID, now time.Time) (talked bool) {
 	t.turn(now)
-	if since, ok := t.talking[leg]; ok {
+	since, talked := t.talking[leg]
+	if talked {
 		t.used += now.Sub(since)
 		delete(t.talking, leg)
 	}
+	return talked
 }
 
 // Used returns how long outside legs have talked today, those that still talk
