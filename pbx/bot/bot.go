@@ -40,11 +40,9 @@ type Bot struct {
 
 	mu     sync.Mutex
 	offers *bounded[offer, struct{}]
-	claims *bounded[claim, struct{}]
-	// callBacks are calls that a press began, to free the button if nobody answers.
-	callBacks *bounded[pbx.CallID, claim]
-	users     *bounded[string, resolved]
-	helped    *bounded[string, time.Time]
+	claims *claims
+	users  *bounded[string, resolved]
+	helped *bounded[string, time.Time]
 
 	forged, lost, unsent logLimit
 }
@@ -81,9 +79,8 @@ func New(o Options) (*Bot, error) {
 	b := &Bot{
 		opts: o, sealer: s,
 		mail: make(chan pbx.Event, mailboxSize), wake: make(chan struct{}, 1),
-		offers: newBounded[offer, struct{}](maxOffers), claims: newBounded[claim, struct{}](maxClaims),
-		callBacks: newBounded[pbx.CallID, claim](maxOffers), users: newBounded[string, resolved](maxUsers),
-		helped: newBounded[string, time.Time](maxUsers),
+		offers: newBounded[offer, struct{}](maxOffers), claims: newClaims(o.Journal, o.Now()),
+		users: newBounded[string, resolved](maxUsers), helped: newBounded[string, time.Time](maxUsers),
 	}
 	b.Apply(o.Config)
 	return b, nil
@@ -135,6 +132,8 @@ func (b *Bot) Run(ctx context.Context) error {
 	var resolver sync.WaitGroup
 	resolver.Go(func() { b.resolveAll(ctx) })
 	defer resolver.Wait()
+	b.rest() // what was told before: the end of calls of an earlier process
+	b.freeLost(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -146,7 +145,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	}
 }
 
-// rest serves what is in the mailbox: the calls that a shutdown ended.
+// rest serves what is in the mailbox: at the end the calls that a shutdown ended.
 func (b *Bot) rest() {
 	for {
 		select {

@@ -1,5 +1,7 @@
 package bot
 
+import "iter"
+
 // bounded is a map that forgets its oldest entry when it is full, so that no
 // input can make it grow. It is not safe for concurrent use.
 type bounded[K comparable, V any] struct {
@@ -40,6 +42,25 @@ func (b *bounded[K, V]) put(k K, v V) {
 	n := &node[K, V]{key: k, value: v, prev: b.root.prev, next: &b.root}
 	n.prev.next, b.root.prev = n, n
 	b.nodes[k] = n
+}
+
+// oldest returns the entry that was put first; ok is false if there is none.
+func (b *bounded[K, V]) oldest() (k K, v V, ok bool) {
+	if len(b.nodes) == 0 {
+		return k, v, false
+	}
+	return b.root.next.key, b.root.next.value, true
+}
+
+// all yields the entries, oldest first; it must not be changed meanwhile.
+func (b *bounded[K, V]) all() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for n := b.root.next; n != &b.root; n = n.next {
+			if !yield(n.key, n.value) {
+				return
+			}
+		}
+	}
 }
 
 func (b *bounded[K, V]) remove(k K) {

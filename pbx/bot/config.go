@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/journal"
 	"github.com/dipcast/dipcast/pbx/text"
 	"github.com/dipcast/dipcast/pbx/works"
 )
@@ -66,9 +67,12 @@ type Options struct {
 	// nil = no look-up.
 	CallerName func(viewer, number string) (name, company string)
 	Hooks      Hooks
-	Log        *slog.Logger     // nil = discard
-	Now        func() time.Time // nil = time.Now
-	Rand       io.Reader        // nil = crypto/rand
+	// Journal keeps the buttons that were pressed beyond the life of the process;
+	// nil: they are good for another press after it.
+	Journal journal.Store
+	Log     *slog.Logger     // nil = discard
+	Now     func() time.Time // nil = time.Now
+	Rand    io.Reader        // nil = crypto/rand
 }
 
 // directory is a Config with its look-ups.

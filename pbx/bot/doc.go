@@ -17,9 +17,10 @@
 // tenant), opaque to whoever sees it, bound to tenant, call, action, extension
 // and user, and impossible to make up. So a button is understood after a
 // restart and days later: the engine says whether the call still lives, and a
-// call back needs nothing but the token. What was pressed already is kept in
-// a bounded table; it is lost with the process, and then only the age limit of
-// a callback and the engine's own state stand against a second effect.
+// call back needs nothing but the token. What was pressed already is kept as
+// hashes, in a bounded table and in the journal, for as long as its button does
+// anything: a press before a crash works no second time after it, and one that
+// the crash cut short is done by the next process.
 //
 // The package knows neither SIP nor HTTP nor the configuration document.
 package bot

@@ -24,24 +24,6 @@ const (
 	helpInterval   = 30 * time.Second
 )
 
-// claim names what may happen once: a pull of one kind per call and person,
-// wherever it is pressed; a call back per button, since the card of a ringing
-// call and that of the missed one are two offers to call back.
-type claim struct {
-	call      pbx.CallID
-	extension string
-	action    Action
-	button    [16]byte // of a call back only
-}
-
-func (t token) claim() claim {
-	c := claim{call: t.Call, extension: t.Extension, action: t.Action}
-	if t.Action == CallBack {
-		c.button = t.ID
-	}
-	return c
-}
-
 // Deliver takes the body of a callback whose signature was verified. It returns
 // the error of ctx if that ended before a press was decided: then nothing has
 // happened, and nobody was told anything.
@@ -108,7 +90,7 @@ func (b *Bot) serve(ctx context.Context, t token, ev works.Event) (string, works
 	if now.Sub(t.Issued) > buttonAge {
 		return refuse(d, pbx.ErrGone)
 	}
-	if !b.take(t.claim()) {
+	if !b.take(t.claim(), pressOf(ev)) {
 		return refuse(d, pbx.Errorf(pbx.CodePressed, "the button was already pressed"))
 	}
 	if err := b.do(ctx, t); err != nil {
@@ -139,7 +121,11 @@ func (b *Bot) do(ctx context.Context, t token) error {
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	if t.Action != CallBack {
-		return b.opts.Control.Pull(ctx, pbx.Pull{Call: t.Call, Extension: t.Extension, To: t.Action.pullTo()})
+		err := b.opts.Control.Pull(ctx, pbx.Pull{Call: t.Call, Extension: t.Extension, To: t.Action.pullTo()})
+		if err == nil {
+			b.done(t.claim(), "")
+		}
+		return err
 	}
 	x := b.dir.Load().byExtension[t.Extension]
 	name, company := b.opts.CallerName(b.userID(x.WorksUser), t.Number)
@@ -152,42 +138,8 @@ func (b *Bot) do(ctx context.Context, t token) error {
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.callBacks.put(id, t.claim())
+	b.done(t.claim(), id)
 	return nil
-}
-
-// callOver frees the button of a call back that came to nothing, so that it
-// can be tried again.
-func (b *Bot) callOver(c pbx.Call) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	k, ok := b.callBacks.get(c.ID)
-	if !ok {
-		return
-	}
-	b.callBacks.remove(c.ID)
-	if c.Answered.IsZero() {
-		b.claims.remove(k)
-	}
-}
-
-// take notes a press; false if it was made before.
-func (b *Bot) take(k claim) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, taken := b.claims.get(k); taken {
-		return false
-	}
-	b.claims.put(k, struct{}{})
-	return true
-}
-
-func (b *Bot) release(k claim) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.claims.remove(k)
 }
 
 // accepted is the sentence for a command that is under way.

@@ -267,7 +267,7 @@ func (s *Server) openBot(context.Context, []netip.Addr, []netip.Addr) (err error
 		Key: s.keys.tokens, Control: s.engine, Messenger: s.works,
 		ResolveUser: s.works.ResolveUser, CallerName: s.works.CallerName,
 		Hooks: bot.Hooks{CardSent: func(_ string, d time.Duration) { s.metrics.Card(d) }, Press: s.metrics.Pressed, Dropped: s.metrics.Dropped},
-		Log:   s.log,
+		Log:   s.log, Journal: s.journal,
 	})
 	if err != nil {
 		return err
