@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/pbxtest/memjournal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -147,10 +148,15 @@ func (s *store) set(broken bool) {
 
 func ended(id string) pbx.Event { return pbx.Event{Type: pbx.EventEnded, Call: call(id)} }
 
+// talked is the end of a call that was answered.
+func talked(id string) pbx.Event {
+	return pbx.Event{Type: pbx.EventEnded, Call: call(id, func(c *pbx.Call) { c.Answered = c.Started })}
+}
+
 func TestRecorderWaitsForAFailingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{broken: true, added: make(chan pbx.CallID, 10)}
-		r := NewRecorder(s, slog.New(slog.DiscardHandler), nil)
+		r := NewRecorder(s, nil, slog.New(slog.DiscardHandler), nil)
 		r.Handle(ended("1"))
 		r.Handle(ended("2"))
 		synctest.Wait()
@@ -172,7 +178,7 @@ func TestRecorderWaitsForAFailingStore(t *testing.T) {
 func TestRecorderIsBoundedAndSaysWhatIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{broken: true}
-		r := newRecorder(s, slog.New(slog.DiscardHandler), nil, 3)
+		r := newRecorder(s, nil, slog.New(slog.DiscardHandler), nil, 3)
 		for i := range 5 {
 			r.Handle(ended(fmt.Sprint(i)))
 		}
@@ -190,7 +196,7 @@ func TestRecorderIsBoundedAndSaysWhatIsLost(t *testing.T) {
 
 func TestRecorderWritesWhatWaitsAtClose(t *testing.T) {
 	s := &store{}
-	r := NewRecorder(s, slog.New(slog.DiscardHandler), nil)
+	r := NewRecorder(s, nil, slog.New(slog.DiscardHandler), nil)
 	for i := range 100 {
 		r.Handle(ended(fmt.Sprint(i)))
 	}
@@ -222,7 +228,7 @@ func (s *batches) AddAll(ctx context.Context, list []pbx.CDR) error {
 func TestRecorderWritesTogetherWhatWaitsTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &batches{store: store{broken: true}}
-		r := newRecorder(s, slog.New(slog.DiscardHandler), nil, 150)
+		r := newRecorder(s, nil, slog.New(slog.DiscardHandler), nil, 150)
 		for i := range 160 {
 			r.Handle(ended(fmt.Sprint(i)))
 		}
@@ -246,7 +252,7 @@ func TestRecorderWritesTogetherWhatWaitsTogether(t *testing.T) {
 func TestCallsThatEndTogetherAreWrittenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &batches{}
-		r := NewRecorder(s, slog.New(slog.DiscardHandler), nil)
+		r := NewRecorder(s, nil, slog.New(slog.DiscardHandler), nil)
 		r.Handle(ended("1"))
 		time.Sleep(gather / 2) //nolint:forbidigo // synctest's clock
 		r.Handle(ended("2"))
@@ -260,9 +266,70 @@ func TestCallsThatEndTogetherAreWrittenTogether(t *testing.T) {
 }
 
 func TestWrittenDropsOnlyWhatIsStillThere(t *testing.T) {
-	r := &Recorder{queue: []pbx.CDR{{ID: "2"}, {ID: "3"}, {ID: "4"}}}
+	r := &Recorder{queue: []waits{{CDR: pbx.CDR{ID: "2"}}, {CDR: pbx.CDR{ID: "3"}}, {CDR: pbx.CDR{ID: "4"}}}}
 	r.written([]pbx.CDR{{ID: "1"}, {ID: "2"}, {ID: "3"}}) // 1 was given up during the write
 	if len(r.queue) != 1 || r.queue[0].ID != "4" {
 		t.Errorf("left %+v, want record 4", r.queue)
 	}
+}
+
+// What a store does not take outlives the process in the journal, once.
+func TestRecordsOfAFailingStoreOutliveTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, kept := &store{broken: true}, &memjournal.Journal{}
+		var safe []pbx.CallID
+		r := newRecorder(s, kept, slog.New(slog.DiscardHandler), func(id pbx.CallID) { safe = append(safe, id) }, 3)
+		r.Handle(talked("1"))
+		if kept.Len() != 0 {
+			t.Error("an answered call is kept twice")
+		}
+		time.Sleep(2 * gather) //nolint:forbidigo // synctest's clock
+		synctest.Wait()
+		if diff := cmp.Diff([]pbx.CallID{"1"}, safe); diff != "" || kept.Len() != 1 {
+			t.Fatalf("a record that is refused is not kept (-want +got):\n%s", diff)
+		}
+		for _, id := range []string{"2", "3", "4"} { // the store is known to fail
+			r.Handle(talked(id))
+		}
+		if kept.Len() != 3 {
+			t.Fatalf("%d records in the journal, want the newest 3", kept.Len())
+		}
+		crashed := kept.Copy()
+		if lost := r.Close(); lost != 1 { // for want of room
+			t.Errorf("lost %d records, want 1", lost)
+		}
+
+		s.set(false)
+		next := NewRecorder(s, crashed, slog.New(slog.DiscardHandler), nil)
+		next.Handle(talked("4")) // told again
+		if next.Handle(ended("5")); crashed.Len() != 4 {
+			t.Error("the record of a call that nobody has answered is in memory alone")
+		}
+		time.Sleep(2 * gather) //nolint:forbidigo // synctest's clock
+		if lost := next.Close(); lost != 0 || crashed.Len() != 0 {
+			t.Errorf("lost %d records, %d are left in the journal", lost, crashed.Len())
+		}
+		if diff := cmp.Diff([]pbx.CallID{"2", "3", "4", "5"}, s.got); diff != "" {
+			t.Errorf("written (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A journal that fails, too, leaves the records in memory.
+func TestRecordsWaitInMemoryIfTheJournalFailsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, kept := &store{broken: true}, &memjournal.Journal{}
+		kept.Fail(errors.New("disk full"))
+		r := NewRecorder(s, kept, slog.New(slog.DiscardHandler), nil)
+		r.Handle(ended("1"))
+		time.Sleep(2 * gather) //nolint:forbidigo // synctest's clock
+		synctest.Wait()
+		if r.Stats().Waiting != 1 || kept.Len() != 0 {
+			t.Errorf("%+v, %d in the journal", r.Stats(), kept.Len())
+		}
+		s.set(false)
+		if lost := r.Close(); lost != 0 || len(s.got) != 1 {
+			t.Errorf("lost %d, written %v", lost, s.got)
+		}
+	})
 }

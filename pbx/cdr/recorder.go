@@ -1,6 +1,7 @@
 package cdr
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -8,11 +9,15 @@ import (
 	"time"
 
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/journal"
 )
 
+// Kind is what records are called in the journal that wait for their store.
+const Kind = "cdr"
+
 const (
-	// waiting is how many records wait in memory for a store that fails;
-	// above it the oldest are given up, counted and logged.
+	// waiting is how many records wait for a store that fails, in memory and in
+	// the journal; above it the oldest are given up, counted and logged.
 	waiting = 10_000
 	// retryAfter is the pause between two trials of a failing store.
 	retryAfter = 2 * time.Second
@@ -32,8 +37,8 @@ type batcher interface {
 // Stats are the recorder's counters.
 type Stats struct {
 	Written int // records that the store took
-	Waiting int // records in memory
-	Lost    int // records given up since memory for them was full
+	Waiting int // records that the store has not taken
+	Lost    int // records given up since there was no room for them
 }
 
 // Recorder writes the record of each ended call to a store. It implements
@@ -43,30 +48,58 @@ type Recorder struct {
 	log   *slog.Logger
 	safe  func(pbx.CallID)
 	limit int
+	kept  *journal.Table[pbx.CDR]
+	left  map[pbx.CallID]bool // records of an earlier process
 	wake  chan struct{}
 	stop  context.CancelFunc
 	done  chan struct{}
 
-	mu     sync.Mutex
-	queue  []pbx.CDR
-	stats  Stats
-	closed bool
+	mu      sync.Mutex
+	queue   []waits
+	failing int // writes that have failed in a row
+	stats   Stats
+	closed  bool
 }
 
-// NewRecorder starts a recorder; Close ends it. safe is told each record that
-// the store has taken; may be nil.
-func NewRecorder(store pbx.CDRStore, log *slog.Logger, safe func(pbx.CallID)) *Recorder {
-	return newRecorder(store, log, safe, waiting)
+// waits is a record that the store has not taken.
+type waits struct {
+	pbx.CDR
+	kept bool // in the journal
 }
 
-func newRecorder(store pbx.CDRStore, log *slog.Logger, safe func(pbx.CallID), limit int) *Recorder {
+// NewRecorder starts a recorder; Close ends it. What the store does not take is
+// kept in the journal, nil for none, and what an earlier process has left there
+// is written first. safe is told each record that the store has taken, or the
+// journal; may be nil.
+func NewRecorder(store pbx.CDRStore, kept journal.Store, log *slog.Logger, safe func(pbx.CallID)) *Recorder {
+	return newRecorder(store, kept, log, safe, waiting)
+}
+
+func newRecorder(store pbx.CDRStore, kept journal.Store, log *slog.Logger, safe func(pbx.CallID), limit int) *Recorder {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Recorder{
-		store: store, log: log, safe: safe, limit: limit,
+		store: store, log: log, safe: safe, limit: limit, kept: journal.NewTable[pbx.CDR](kept, Kind), left: make(map[pbx.CallID]bool),
 		wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+	}
+	for _, record := range r.kept.All() {
+		r.queue = append(r.queue, waits{*record, true})
+		r.left[record.ID] = true
+	}
+	slices.SortFunc(r.queue, func(a, b waits) int {
+		return cmp.Or(a.Ended.Compare(b.Ended), cmp.Compare(a.ID, b.ID))
+	})
+	if len(r.queue) > 0 {
+		r.signal()
 	}
 	go r.run(ctx)
 	return r
+}
+
+func (r *Recorder) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Handle implements pbx.EventSink.
@@ -77,19 +110,99 @@ func (r *Recorder) Handle(e pbx.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.left[record.ID] { // the engine tells again what it has not heard to be safe
+		r.tell(record.ID)
+		return
+	}
 	if r.closed {
 		r.stats.Lost++
 		return
 	}
 	if len(r.queue) >= r.limit {
-		r.queue = r.queue[1:]
+		r.drop()
 		r.stats.Lost++
 	}
-	r.queue = append(r.queue, record)
-	select {
-	case r.wake <- struct{}{}:
-	default:
+	r.queue = append(r.queue, waits{CDR: record})
+	if r.failing > 0 || record.Answered.IsZero() {
+		// An answered call is in the journal until its record is safe.
+		r.keep(len(r.queue) - 1)
 	}
+	r.signal()
+}
+
+// drop takes the oldest record out; mu is held.
+func (r *Recorder) drop() {
+	if r.queue[0].kept {
+		r.kept.Delete(string(r.queue[0].ID))
+	}
+	r.queue[0] = waits{}
+	r.queue = r.queue[1:]
+}
+
+// keep writes to the journal what waits from that place on; mu is held. A journal
+// that fails tells so by itself: the records then wait in memory.
+func (r *Recorder) keep(from int) {
+	if !r.kept.Keeps() {
+		return
+	}
+	for ; from < len(r.queue); from += atOnce {
+		some := r.queue[from:min(from+atOnce, len(r.queue))]
+		var batch []journal.Record
+		for i := range some {
+			if !some[i].kept {
+				batch = append(batch, r.kept.Pack(string(some[i].ID), &some[i].CDR))
+			}
+		}
+		if r.kept.PutAll(batch) != nil {
+			return
+		}
+		for i := range some {
+			if !some[i].kept {
+				some[i].kept = true
+				r.tell(some[i].ID)
+			}
+		}
+	}
+}
+
+// tell says that a record outlives the process.
+func (r *Recorder) tell(id pbx.CallID) {
+	if r.safe != nil {
+		r.safe(id)
+	}
+}
+
+// failed keeps what waits when a write has failed, and tells it, less and less
+// often.
+func (r *Recorder) failed(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failing++
+	r.keep(0)
+	if n := r.failing; n&(n-1) == 0 {
+		r.log.Error("call records cannot be written and wait", "first", r.queue[0].ID, "waiting", len(r.queue),
+			"in memory alone", r.unkept(), "times", n, "error", err)
+	}
+}
+
+// wrote takes back what failed has noted.
+func (r *Recorder) wrote() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failing > 0 {
+		r.failing = 0
+		r.log.Info("call records are written again", "waiting", len(r.queue))
+	}
+}
+
+// unkept returns how many records wait in memory alone; mu is held.
+func (r *Recorder) unkept() (n int) {
+	for i := range r.queue {
+		if !r.queue[i].kept {
+			n++
+		}
+	}
+	return n
 }
 
 // Stats returns the counters.
@@ -102,7 +215,8 @@ func (r *Recorder) Stats() Stats {
 }
 
 // Close writes what waits, for at most 10 s, and ends the goroutine. It
-// returns how many records were given up since the start.
+// returns how many records were given up since the start; those in the journal
+// are not.
 func (r *Recorder) Close() (lost int) {
 	r.mu.Lock()
 	r.closed = true
@@ -117,13 +231,14 @@ func (r *Recorder) Close() (lost int) {
 			break
 		}
 		if err := r.add(ctx, list); err != nil {
-			r.log.Error("call records are lost at shutdown", "records", r.Stats().Waiting, "error", err)
+			r.failed(err)
 			break
 		}
 		r.written(list)
 	}
-	s := r.Stats()
-	return s.Lost + s.Waiting
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stats.Lost + r.unkept()
 }
 
 func (r *Recorder) run(ctx context.Context) {
@@ -170,11 +285,11 @@ func (r *Recorder) writeAll(ctx context.Context) (again bool) {
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil {
-				r.log.Error("a call record cannot be written and waits in memory",
-					"call", list[0].ID, "waiting", r.Stats().Waiting, "error", err)
+				r.failed(err)
 			}
 			return true
 		}
+		r.wrote()
 		r.written(list)
 	}
 }
@@ -195,23 +310,25 @@ func (r *Recorder) first() []pbx.CDR {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.queue[:min(n, len(r.queue))])
+	list := make([]pbx.CDR, min(n, len(r.queue)))
+	for i := range list {
+		list[i] = r.queue[i].CDR
+	}
+	return list
 }
 
 // written drops the records just written, but for those that Handle gave up in
 // the meantime to make room.
 func (r *Recorder) written(list []pbx.CDR) {
-	if r.safe != nil {
-		for i := range list {
-			r.safe(list[i].ID)
-		}
+	for i := range list {
+		r.tell(list[i].ID)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.Written += len(list)
 	for i := range list {
 		if len(r.queue) > 0 && r.queue[0].ID == list[i].ID {
-			r.queue = r.queue[1:]
+			r.drop()
 		}
 	}
 }

@@ -58,6 +58,7 @@ type Registrar struct {
 	waiting []waiting
 	total   int
 	warned  bool
+	loaded  bool // the store has been read
 }
 
 // waiting is an answer that is given when its extension is written.
@@ -91,21 +92,39 @@ func New(cfg Config) *Registrar {
 // SetStore keeps registrations in a store; it is called before Load and Run.
 func (r *Registrar) SetStore(s pbx.ContactStore) { r.cfg.Store = s }
 
-// Load takes the bindings of an earlier process from the store.
+// Load takes the bindings of an earlier process from the store. If the store
+// fails those that it returns all the same are taken, and the rest is read when
+// it works again.
 func (r *Registrar) Load(ctx context.Context) error {
 	if r.cfg.Store == nil {
 		return nil
 	}
 	contacts, err := r.cfg.Store.Load(ctx, r.cfg.Now())
-	if err != nil {
-		return fmt.Errorf("load registrations: %w", err)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range contacts {
-		r.put(c.Extension, append(slices.Clone(r.aors[c.Extension]), c))
+		r.merge(c, err != nil)
 	}
+	if err != nil {
+		return fmt.Errorf("load registrations: %w", err)
+	}
+	r.loaded = true
 	return nil
+}
+
+// merge adds a binding of an earlier process, unless its phone or extension has
+// said something newer to this one; r.mu is held. A binding that the store may
+// not have is written.
+func (r *Registrar) merge(c pbx.Contact, dirty bool) {
+	now := r.aors[c.Extension]
+	changed := r.dirty[c.Extension]
+	if changed && len(now) == 0 || slices.ContainsFunc(now, func(o pbx.Contact) bool { return o.ID == c.ID || sameURI(o.URI, c.URI) }) {
+		return
+	}
+	r.put(c.Extension, append(slices.Clone(now), c))
+	if dirty || changed {
+		r.dirty[c.Extension] = true
+	}
 }
 
 // Contacts returns the unexpired bindings of an extension, most preferred
@@ -249,11 +268,15 @@ const maxBatch = 500
 
 // flush writes everything that changed, and gives the answers that waited.
 func (r *Registrar) flush(ctx context.Context) {
+	unread := r.read(ctx)
 	for more := true; more; {
 		batch, answers := r.take()
 		if len(batch) > 0 && r.cfg.Store != nil {
 			limited, cancel := context.WithTimeout(ctx, storeTimeout)
-			err := r.save(limited, batch)
+			err := unread // it must be read before: a write replaces what is there
+			if err == nil {
+				err = r.save(limited, batch)
+			}
 			cancel()
 			if err != nil {
 				answers = append(answers, r.failed(batch, err)...)
@@ -267,6 +290,19 @@ func (r *Registrar) flush(ctx context.Context) {
 			answer.give()
 		}
 	}
+}
+
+// read reads a store that failed when it was first read.
+func (r *Registrar) read(ctx context.Context) error {
+	r.mu.Lock()
+	loaded := r.loaded
+	r.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return r.Load(limited)
 }
 
 // take returns the bindings that are written next, and the answers that then

@@ -158,24 +158,6 @@ func (s *Server) close() {
 	s.closers = nil
 }
 
-func (s *Server) openStore(ctx context.Context, _, _ []netip.Addr) (err error) {
-	if dsn := s.document().Database.PostgresDSN.Reveal(); dsn != "" {
-		s.store, err = store.OpenPostgres(ctx, dsn)
-	} else {
-		s.store, err = store.OpenSQLite(ctx, filepath.Join(s.opts.DataDir, "pbx.db"))
-	}
-	if err != nil {
-		return err
-	}
-	s.database.ping = s.store.Ping
-	s.onClose(func() {
-		if err := s.store.Close(); err != nil {
-			s.log.Error("the database did not close", "error", err)
-		}
-	})
-	return nil
-}
-
 func (s *Server) openMedia(_ context.Context, bind, advertise []netip.Addr) (err error) {
 	ports := s.document().Network.Ports
 	s.pool, err = rtpio.NewPool(rtpio.Config{
@@ -242,10 +224,8 @@ func (s *Server) openCalls(context.Context, []netip.Addr, []netip.Addr) error {
 
 // openRecorder begins to write call records and to read registrations.
 func (s *Server) openRecorder(ctx context.Context, _, _ []netip.Addr) error {
-	if err := s.agent.Load(ctx, s.store); err != nil {
-		return err
-	}
-	s.recorder = cdr.NewRecorder(s.store, s.log, s.engine.Recorded)
+	s.loadRegistrations(ctx)
+	s.recorder = cdr.NewRecorder(s.store, s.journal, s.log, s.engine.Recorded)
 	s.onClose(func() {
 		if lost := s.recorder.Close(); lost > 0 {
 			s.log.Error("call records were lost", "records", lost)
@@ -327,6 +307,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g, inner := errgroup.WithContext(inner)
 	g.Go(func() error { return s.agent.Run(inner) })
 	g.Go(func() error { return s.bot.Run(inner) })
+	g.Go(func() error { return s.openStoreLater(inner) })
 	g.Go(func() error { return s.watchLoad(inner) })
 	g.Go(func() error { return s.guard.Run(inner) })
 	g.Go(func() error { return serveHTTP(inner, s.http, web.NewHTTPServer(s.web.Handler(), s.log)) })

@@ -59,6 +59,9 @@ func (d *DB) Load(ctx context.Context, now time.Time) ([]pbx.Contact, error) {
 
 // column returns the only column of a query's rows.
 func (d *DB) column(ctx context.Context, query string, args ...any) (texts []string, err error) {
+	if err := d.usable(); err != nil {
+		return nil, err
+	}
 	rows, err := d.db.QueryContext(ctx, d.bind(query), args...)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -29,15 +30,22 @@ type dialect struct {
 	numbered bool
 }
 
-// DB is one tenant's database.
+// DB is one tenant's database. Its methods fail with ErrNotOpen until Open has
+// succeeded.
 type DB struct {
-	db *sql.DB
+	db   *sql.DB
+	name string // for people
+	open atomic.Bool
 	dialect
 }
 
-// OpenSQLite opens the file at path, making it if needed, and migrates it.
+// ErrNotOpen is what every use of a database comes to that could not be opened
+// yet.
+var ErrNotOpen = errors.New("the database could not be opened yet")
+
+// SQLite returns the database in the file at path, which Open makes if needed.
 // The folder must exist and be writable.
-func OpenSQLite(ctx context.Context, path string) (*DB, error) {
+func SQLite(path string) (*DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", path, err)
@@ -54,12 +62,12 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("store %s: %w", path, err)
 	}
 	db.SetMaxOpenConns(4)
-	return migrated(ctx, path, db, dialect{name: goose.DialectSQLite3, migrations: "migrations/sqlite"})
+	return &DB{db: db, name: path, dialect: dialect{name: goose.DialectSQLite3, migrations: "migrations/sqlite"}}, nil
 }
 
-// OpenPostgres opens the database that the DSN names and migrates it. Errors
-// never carry the DSN, which holds a password.
-func OpenPostgres(ctx context.Context, dsn string) (*DB, error) {
+// Postgres returns the database that the DSN names. Errors never carry the DSN,
+// which holds a password.
+func Postgres(dsn string) (*DB, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		// The parser's own error repeats parts of the DSN.
@@ -67,28 +75,69 @@ func OpenPostgres(ctx context.Context, dsn string) (*DB, error) {
 	}
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(8)
-	return migrated(ctx, "postgres", db, dialect{name: goose.DialectPostgres, migrations: "migrations/postgres", numbered: true})
+	return &DB{db: db, name: "postgres", dialect: dialect{name: goose.DialectPostgres, migrations: "migrations/postgres", numbered: true}}, nil
 }
 
-func migrated(ctx context.Context, name string, db *sql.DB, d dialect) (*DB, error) {
+// OpenSQLite is SQLite and Open.
+func OpenSQLite(ctx context.Context, path string) (*DB, error) {
+	d, err := SQLite(path)
+	return opened(ctx, d, err)
+}
+
+// OpenPostgres is Postgres and Open.
+func OpenPostgres(ctx context.Context, dsn string) (*DB, error) {
+	d, err := Postgres(dsn)
+	return opened(ctx, d, err)
+}
+
+func opened(ctx context.Context, d *DB, err error) (*DB, error) {
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Open(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// Open connects and migrates. It may be tried again after an error, by one
+// goroutine at a time.
+func (d *DB) Open(ctx context.Context) error {
+	if d.open.Load() {
+		return nil
+	}
 	files, err := fs.Sub(migrations, d.migrations)
 	if err == nil {
 		var p *goose.Provider
-		if p, err = goose.NewProvider(d.name, db, files); err == nil {
+		if p, err = goose.NewProvider(d.dialect.name, d.db, files); err == nil {
 			_, err = p.Up(ctx)
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("store %s: migration: %w", name, err), db.Close())
+		return fmt.Errorf("store %s: migration: %w", d.name, err)
 	}
-	return &DB{db: db, dialect: d}, nil
+	d.open.Store(true)
+	return nil
+}
+
+// usable returns an error as long as the database is not open.
+func (d *DB) usable() error {
+	if !d.open.Load() {
+		return ErrNotOpen
+	}
+	return nil
 }
 
 // Close closes the database.
 func (d *DB) Close() error { return d.db.Close() }
 
 // Ping reports whether the database answers.
-func (d *DB) Ping(ctx context.Context) error { return d.db.PingContext(ctx) }
+func (d *DB) Ping(ctx context.Context) error {
+	if err := d.usable(); err != nil {
+		return err
+	}
+	return d.db.PingContext(ctx)
+}
 
 // bind rewrites the ? of a statement into the form of the dialect. The
 // statements of this package have no ? in literals.
@@ -110,6 +159,9 @@ func (d dialect) bind(q string) string {
 
 // inTx runs f in one transaction.
 func (d *DB) inTx(ctx context.Context, f func(*sql.Tx) error) error {
+	if err := d.usable(); err != nil {
+		return err
+	}
 	tx, err := d.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err

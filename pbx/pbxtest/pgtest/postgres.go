@@ -85,8 +85,13 @@ func (s *Server) start(ctx context.Context) error {
 		close(s.exited)
 		return err
 	}
+	return s.serve(ctx)
+}
+
+// serve starts the server of the cluster.
+func (s *Server) serve(ctx context.Context) error {
 	// Not bound to ctx: the server lives until Stop.
-	s.cmd = s.command(context.WithoutCancel(ctx), "postgres", "-D", data, "-k", s.dir,
+	s.cmd = s.command(context.WithoutCancel(ctx), "postgres", "-D", filepath.Join(s.dir, "data"), "-k", s.dir,
 		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off",
 		"-c", "full_page_writes=off", "-c", "max_connections=100", "-c", "shared_buffers=32MB")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -94,11 +99,26 @@ func (s *Server) start(ctx context.Context) error {
 		close(s.exited)
 		return fmt.Errorf("postgres: %w", err)
 	}
+	cmd, exited := s.cmd, s.exited
 	go func() {
-		defer close(s.exited)
-		_ = s.cmd.Wait() // its end is asked for with a signal
+		defer close(exited)
+		_ = cmd.Wait() // its end is asked for with a signal
 	}()
 	return s.ready(ctx)
+}
+
+// Away ends the server and leaves its databases for Back.
+func (s *Server) Away() {
+	_ = s.cmd.Process.Signal(syscall.SIGINT) // the fast shutdown; it may have ended
+	<-s.exited
+}
+
+// Back starts the server again after Away.
+func (s *Server) Back(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	s.exited = make(chan struct{})
+	return s.serve(ctx)
 }
 
 // becomePostgres drops root.
