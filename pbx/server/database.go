@@ -61,11 +61,11 @@ func (s *Server) openStoreLater(ctx context.Context) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return nil
+			return ctx.Err()
 		}
 		s.log.Warn("the database still cannot be opened", "error", err, "again in", wait)
 		if !pause(ctx, wait) {
-			return nil
+			return ctx.Err()
 		}
 	}
 }

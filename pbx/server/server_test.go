@@ -210,11 +210,7 @@ func TestNewThatFailsLeavesNothing(t *testing.T) {
 			o.Document.Network.Advertise = map[string][]string{"a-node": {"127.0.0.1"}}
 		}, `no address for node ""`},
 		{"no data folder", func(t *testing.T, o *Options) { o.DataDir = filepath.Join(t.TempDir(), "none") }, "none"},
-		{"a database that is none", func(t *testing.T, o *Options) {
-			if err := os.WriteFile(filepath.Join(o.DataDir, "pbx.db"), []byte(strings.Repeat("not a database", 100)), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}, "database"},
+		{"a database that cannot be named", func(_ *testing.T, o *Options) { o.Document.Database.PostgresDSN = "postgres://%" }, "DSN"},
 		{"an address that is not ours", func(_ *testing.T, o *Options) { o.Document.Network.Bind = []string{"203.0.113.1"} }, "203.0.113.1"},
 		{"SIP port in use over UDP", func(t *testing.T, o *Options) { o.Document.Network.Ports.SIP = takeUDP(t) }, "address already in use"},
 		{"SIP port in use over TCP", func(t *testing.T, o *Options) { o.Document.Network.Ports.SIP = takeTCP(t) }, "address already in use"},
