@@ -35,45 +35,23 @@ func (e *Encoder) split(first, second int) (low, high int) {
 }
 
 // codeLow quantises one sample of the lower band with six bits (blocks SUBTRA
-// and QUANTL).
+// and QUANTL). The difference reaches a decision level if it is not below level
+// × det / 4096, rounded down: one division tells of all of them.
 func (e *Encoder) codeLow(x int) int {
 	diff := saturate(x - e.low.s)
-	size := magnitude(diff)
-	level := 1
-	for level < len(decisionLow) && size >= decisionLow[level]*e.low.det>>12 {
-		level++
-	}
-	code := lowCode(level, diff < 0)
+	reached := (uint32(magnitude(diff)+1)<<12 - 1) / uint32(e.low.det)
+	code := int(codesLow[differ(diff, 0)&1][min(reached, highestLow)])
 	d := e.low.det * outLow4[code>>2] >> 15
 	e.low.scaleLow(code >> 2)
 	e.low.predict(d)
 	return code
 }
 
-// lowCode is the code of a decision interval (tables 17 and 18 of the
-// recommendation): positive ones count down from 61, negative ones from 31,
-// but that the two smallest are 63 and 62.
-func lowCode(level int, negative bool) int {
-	switch {
-	case !negative:
-		return 62 - level
-	case level <= 2:
-		return 64 - level
-	}
-	return 34 - level
-}
-
 // codeHigh quantises one sample of the upper band with two bits (blocks SUBTRA
 // and QUANTH).
 func (e *Encoder) codeHigh(x int) int {
 	diff := saturate(x - e.high.s)
-	code := 0
-	if magnitude(diff) < 564*e.high.det>>12 {
-		code = 1
-	}
-	if diff >= 0 {
-		code += 2
-	}
+	code := 2 + 2*differ(diff, 0) - differ(magnitude(diff)-564*e.high.det>>12, 0)
 	d := e.high.det * outHigh[code] >> 15
 	e.high.scaleHigh(code)
 	e.high.predict(d)
@@ -81,9 +59,4 @@ func (e *Encoder) codeHigh(x int) int {
 }
 
 // magnitude is the absolute value in ones' complement, as the quantisers want it.
-func magnitude(v int) int {
-	if v < 0 {
-		return -(v + 1)
-	}
-	return v
-}
+func magnitude(v int) int { return v ^ differ(v, 0) }

@@ -1,12 +1,18 @@
 package g722
 
+// highestLow is the highest decision level of the lower band (Q6).
+const highestLow = 2919
+
 // The tables of G.722 §6.2 are written here and only read afterwards.
 var (
-	// decisionLow are the decision levels of the lower band's quantiser (Q6).
+	// decisionLow are the decision levels of the lower band's quantiser (Q6), and
+	// codesLow the codes of all values up to the highest: of positive
+	// differences, then of negative ones.
 	decisionLow = [30]int{
 		0, 35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714,
-		786, 858, 940, 1023, 1121, 1219, 1339, 1458, 1612, 1765, 1980, 2195, 2557, 2919,
+		786, 858, 940, 1023, 1121, 1219, 1339, 1458, 1612, 1765, 1980, 2195, 2557, highestLow,
 	}
+	codesLow = quantiser()
 	// outLow4 and outLow6 are the quantiser's output values by the upper four
 	// bits and by all six bits of a code (QQ4, QQ6).
 	outLow4 = [16]int{
@@ -40,3 +46,28 @@ var (
 	// mirror is one half of the quadrature mirror filter, which is symmetric.
 	mirror = [taps / 2]int32{3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11}
 )
+
+// quantiser makes codesLow.
+func quantiser() (codes [2][highestLow + 1]uint8) {
+	level := 0
+	for v := range codes[0] {
+		for level < len(decisionLow) && v >= decisionLow[level] {
+			level++
+		}
+		codes[0][v], codes[1][v] = lowCode(level, false), lowCode(level, true)
+	}
+	return codes
+}
+
+// lowCode is the code of a decision interval (tables 17 and 18 of the
+// recommendation): positive ones count down from 61, negative ones from 31,
+// but that the two smallest are 63 and 62.
+func lowCode(level int, negative bool) uint8 {
+	switch {
+	case !negative:
+		return uint8(62 - level)
+	case level <= 2:
+		return uint8(64 - level)
+	}
+	return uint8(34 - level)
+}
