@@ -30,6 +30,7 @@ func (o *operator) judge(s *scene) {
 	o.condition(s, condition.ConfigApplied(s.wanted, s.problems, s.seen))
 	o.condition(s, condition.TrunksUp(s.trunks, s.seen))
 	o.condition(s, condition.CapacityPressure(s.class, s.seen))
+	o.condition(s, condition.Overloaded(s.class, s.seen))
 	o.condition(s, condition.Ready(s.tenant.Status.Conditions, s.seen))
 	o.figures(s)
 }

@@ -59,6 +59,16 @@ func rejected(message string) event {
 	return event{corev1.EventTypeWarning, "Rejected", "Compile", message}
 }
 
+// overloaded and overloadOver tell that new calls are refused, and that they are
+// taken again.
+func overloaded(message string) event {
+	return event{corev1.EventTypeWarning, "Overloaded", "Report", message}
+}
+
+func overloadOver() event {
+	return event{corev1.EventTypeNormal, "OverloadOver", "Report", "new calls are taken again"}
+}
+
 // changes are the events of what a status says now and did not say before.
 func changes(before, now []metav1.Condition) []event {
 	var out []event
@@ -78,6 +88,12 @@ func changes(before, now []metav1.Condition) []event {
 	}
 	if c := turned(v1alpha1.ConditionAccepted, metav1.ConditionFalse); c != nil {
 		out = append(out, rejected(c.Message))
+	}
+	if c := turned(v1alpha1.ConditionOverloaded, metav1.ConditionTrue); c != nil {
+		out = append(out, overloaded(c.Message))
+	}
+	if meta.IsStatusConditionTrue(before, v1alpha1.ConditionOverloaded) && turned(v1alpha1.ConditionOverloaded, metav1.ConditionFalse) != nil {
+		out = append(out, overloadOver())
 	}
 	return out
 }

@@ -181,6 +181,18 @@ func TestTheStatusFollowsThePBX(t *testing.T) {
 	cluster.Wait(t, tenant, "its figures", func(bool) bool { return tenant.Status.Registrations == 11 && tenant.Status.ActiveCalls == 2 })
 	cluster.Condition(t, tenant, v1alpha1.ConditionCapacityPressure, metav1.ConditionTrue, v1alpha1.ReasonOverOperating)
 
+	pbx.Set(func(r *conf.Report) {
+		r.Overload, r.Scarce = "new calls of phones are refused: memory is short", conf.ScarceMemory
+	})
+	c = cluster.Condition(t, tenant, v1alpha1.ConditionOverloaded, metav1.ConditionTrue, v1alpha1.ReasonMemoryShort)
+	if want := "new calls of phones are refused: memory is short: raise resources.limits.memory of PBXClass " + at.class; c.Message != want {
+		t.Errorf("the tenant is told: %s, want %s", c.Message, want)
+	}
+	cluster.Condition(t, tenant, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	pbx.Set(func(r *conf.Report) { r.Overload, r.Scarce = "", "" })
+	cluster.Condition(t, tenant, v1alpha1.ConditionOverloaded, metav1.ConditionFalse, v1alpha1.ReasonWithinLimits)
+	told(t, tenant, "Overloaded", "OverloadOver")
+
 	pbx.Refuse("network.ports: no")
 	cluster.Create(t, kubetest.Plan(at.namespace, "seoul", "acme", "101"))
 	cluster.Condition(t, tenant, v1alpha1.ConditionConfigApplied, metav1.ConditionFalse, v1alpha1.ReasonRefused)

@@ -20,6 +20,9 @@ const (
 	// ConditionCapacityPressure is true above the operating number of
 	// registrations or near the limit of calls.
 	ConditionCapacityPressure = "CapacityPressure"
+	// ConditionOverloaded is true while the PBX refuses new calls, since there is
+	// more to do than it can carry. Calls that are up go on, and so does Ready.
+	ConditionOverloaded = "Overloaded"
 	// ConditionUpdating is true while a change waits for a new process: for the
 	// calls to end, for the tenant's turn in the fleet, for the new pod.
 	ConditionUpdating = "Updating"
@@ -40,54 +43,58 @@ const (
 
 // The reasons of conditions, also those of the compiler's problems.
 const (
-	ReasonAccepted        = "Accepted"        // nothing is wrong
-	ReasonInvalid         = "Invalid"         // a value that cannot work
-	ReasonDuplicate       = "Duplicate"       // a number or name that exists twice
-	ReasonNotFound        = "NotFound"        // a reference to something that does not exist
-	ReasonConflict        = "Conflict"        // two values that exclude each other
-	ReasonLimitExceeded   = "LimitExceeded"   // more than the class sells
-	ReasonSecretMissing   = "SecretMissing"   // a Secret, or a key of it, does not exist
-	ReasonSecretInvalid   = "SecretInvalid"   // a Secret's content cannot be used
-	ReasonLoop            = "Loop"            // forwarding leads back to where it began
-	ReasonNotServed       = "NotServed"       // known, and not served by this version yet
-	ReasonNoPorts         = "NoPorts"         // the class has no free slot
-	ReasonInsecure        = "Insecure"        // works, and should not be left so
-	ReasonWaiting         = "Waiting"         // the operator waits for something
-	ReasonProgressing     = "Progressing"     // a change is on its way
-	ReasonReady           = "Ready"           // everything is as it should be
-	ReasonRunning         = "Running"         // the pod runs and is ready
-	ReasonApplied         = "Applied"         // what was wanted is in force
-	ReasonAllocated       = "Allocated"       // the tenant has its own slot
-	ReasonShared          = "Shared"          // the tenant shares its slot, on another node
-	ReasonUnschedulable   = "Unschedulable"   // no node can take the pod
-	ReasonPodRefused      = "PodRefused"      // the API server refuses the pod
-	ReasonCrashing        = "Crashing"        // the PBX does not stay up
-	ReasonImagePull       = "ImagePull"       // the image cannot be had
-	ReasonUnreachable     = "Unreachable"     // something does not answer
-	ReasonRefused         = "Refused"         // the PBX refuses the document
-	ReasonRestartPending  = "RestartPending"  // a part of it waits for a new process
-	ReasonWaitingForCalls = "WaitingForCalls" // calls are up; a change waits for their end
-	ReasonWaitingForTurn  = "WaitingForTurn"  // too many other tenants change now
-	ReasonDraining        = "Draining"        // no new calls are taken
-	ReasonUpToDate        = "UpToDate"        // nothing waits
-	ReasonUp              = "Up"              // every trunk can take a call
-	ReasonDown            = "Down"            // a trunk cannot
-	ReasonNone            = "None"            // there is none, and none is needed
-	ReasonWithinLimits    = "WithinLimits"    // below the operating figures
-	ReasonOverOperating   = "OverOperating"   // above the operating figures
-	ReasonValid           = "Valid"           // the credentials were proven by a token
-	ReasonUnauthorized    = "Unauthorized"    // NAVER WORKS answers 401
-	ReasonForbidden       = "Forbidden"       // NAVER WORKS answers 403
-	ReasonRateLimited     = "RateLimited"     // NAVER WORKS answers 429
-	ReasonConfigured      = "Configured"      // callback and menu are as wanted
-	ReasonUnmanaged       = "Unmanaged"       // spec.manageBot is false
-	ReasonReachable       = "Reachable"       // the callback URL answers as ours
-	ReasonSynced          = "Synced"          // the directory's extensions are in force
-	ReasonDryRun          = "DryRun"          // the directory's changes are only shown
-	ReasonMassRemoval     = "MassRemoval"     // more would go than the limit allows
-	ReasonTerminating     = "Terminating"     // the object is being deleted
-	ReasonUnreadable      = "Unreadable"      // a manifest that is no YAML or no object
-	ReasonSchemaViolation = "SchemaViolation" // what the API server would refuse
+	ReasonAccepted         = "Accepted"         // nothing is wrong
+	ReasonInvalid          = "Invalid"          // a value that cannot work
+	ReasonDuplicate        = "Duplicate"        // a number or name that exists twice
+	ReasonNotFound         = "NotFound"         // a reference to something that does not exist
+	ReasonConflict         = "Conflict"         // two values that exclude each other
+	ReasonLimitExceeded    = "LimitExceeded"    // more than the class sells
+	ReasonSecretMissing    = "SecretMissing"    // a Secret, or a key of it, does not exist
+	ReasonSecretInvalid    = "SecretInvalid"    // a Secret's content cannot be used
+	ReasonLoop             = "Loop"             // forwarding leads back to where it began
+	ReasonNotServed        = "NotServed"        // known, and not served by this version yet
+	ReasonNoPorts          = "NoPorts"          // the class has no free slot
+	ReasonInsecure         = "Insecure"         // works, and should not be left so
+	ReasonWaiting          = "Waiting"          // the operator waits for something
+	ReasonProgressing      = "Progressing"      // a change is on its way
+	ReasonReady            = "Ready"            // everything is as it should be
+	ReasonRunning          = "Running"          // the pod runs and is ready
+	ReasonApplied          = "Applied"          // what was wanted is in force
+	ReasonAllocated        = "Allocated"        // the tenant has its own slot
+	ReasonShared           = "Shared"           // the tenant shares its slot, on another node
+	ReasonUnschedulable    = "Unschedulable"    // no node can take the pod
+	ReasonPodRefused       = "PodRefused"       // the API server refuses the pod
+	ReasonCrashing         = "Crashing"         // the PBX does not stay up
+	ReasonImagePull        = "ImagePull"        // the image cannot be had
+	ReasonUnreachable      = "Unreachable"      // something does not answer
+	ReasonRefused          = "Refused"          // the PBX refuses the document
+	ReasonRestartPending   = "RestartPending"   // a part of it waits for a new process
+	ReasonWaitingForCalls  = "WaitingForCalls"  // calls are up; a change waits for their end
+	ReasonWaitingForTurn   = "WaitingForTurn"   // too many other tenants change now
+	ReasonDraining         = "Draining"         // no new calls are taken
+	ReasonUpToDate         = "UpToDate"         // nothing waits
+	ReasonUp               = "Up"               // every trunk can take a call
+	ReasonDown             = "Down"             // a trunk cannot
+	ReasonNone             = "None"             // there is none, and none is needed
+	ReasonWithinLimits     = "WithinLimits"     // below the operating figures
+	ReasonOverOperating    = "OverOperating"    // above the operating figures
+	ReasonProcessorShort   = "ProcessorShort"   // the PBX gets too little of the processors
+	ReasonMemoryShort      = "MemoryShort"      // its memory is nearly used up
+	ReasonMediaLate        = "MediaLate"        // packets of calls wait too long
+	ReasonTransactionsFull = "TransactionsFull" // too many SIP requests are open
+	ReasonValid            = "Valid"            // the credentials were proven by a token
+	ReasonUnauthorized     = "Unauthorized"     // NAVER WORKS answers 401
+	ReasonForbidden        = "Forbidden"        // NAVER WORKS answers 403
+	ReasonRateLimited      = "RateLimited"      // NAVER WORKS answers 429
+	ReasonConfigured       = "Configured"       // callback and menu are as wanted
+	ReasonUnmanaged        = "Unmanaged"        // spec.manageBot is false
+	ReasonReachable        = "Reachable"        // the callback URL answers as ours
+	ReasonSynced           = "Synced"           // the directory's extensions are in force
+	ReasonDryRun           = "DryRun"           // the directory's changes are only shown
+	ReasonMassRemoval      = "MassRemoval"      // more would go than the limit allows
+	ReasonTerminating      = "Terminating"      // the object is being deleted
+	ReasonUnreadable       = "Unreadable"       // a manifest that is no YAML or no object
+	ReasonSchemaViolation  = "SchemaViolation"  // what the API server would refuse
 )
 
 // Labels, annotations and finalizers that the operator writes and reads.

@@ -361,7 +361,7 @@ type PBXTenantStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Accepted, PortsAllocated, ConfigApplied, PodRunning,
-	// TrunksUp, CapacityPressure, Updating, Exposed.
+	// TrunksUp, CapacityPressure, Overloaded, Updating, Exposed.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

@@ -86,7 +86,7 @@ func main() {
 // process is the program itself; one that serves has a parent that holds its
 // sockets.
 func process(k *keeper.Child) int {
-	ctx, stop := keeper.Context(context.Background(), server.ErrHandOver)
+	ctx, stop := keeper.Context(context.Background(), server.ErrHandOver, server.ErrRestart)
 	defer stop()
 	return run(ctx, k, programName(os.Args[0]), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }

@@ -44,7 +44,7 @@ const nodeGuard = "node-guard"
 
 // child is the program itself; its parent only holds its sockets.
 func child(k *keeper.Child) int {
-	ctx, stop := keeper.Context(context.Background(), server.ErrHandOver)
+	ctx, stop := keeper.Context(context.Background(), server.ErrHandOver, server.ErrRestart)
 	defer stop()
 	if err := run(ctx, k, os.Args[1:], os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "pbx:", err)
@@ -65,6 +65,7 @@ func run(ctx context.Context, k *keeper.Child, args []string, stderr io.Writer) 
 	internal := flags.String("internal-address", os.Getenv("NODE_IP"), "node's own `address` that HTTP and the admin listener bind to, never all of them; empty: as the document says")
 	check := flags.Bool("check", false, "read the document, print this program's version, and end")
 	drain := flags.Duration("drain", 2*time.Hour, "how long calls may go on after SIGINT, and after SIGTERM if no process takes this one's place")
+	linger := flags.Duration("linger", lingerOn(os.Getenv("NODE_NAME")), "how long after SIGTERM calls go on until another process takes over; 0: not at all. Ten seconds in a pod")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func run(ctx context.Context, k *keeper.Child, args []string, stderr io.Writer) 
 		return try(*path, stderr)
 	}
 	load.LimitMemory(os.DirFS("/"))
-	o := server.Options{DataDir: *data, Node: *node, Program: version, DrainFor: *drain, Keeper: k, Restarts: k.Restarts()}
+	o := server.Options{DataDir: *data, Node: *node, Program: version, DrainFor: *drain, Linger: *linger, Keeper: k, Restarts: k.Restarts()}
 	o.Serving = func() { k.Ready(); giveBack() }
 	if *internal != "" {
 		var err error
@@ -81,6 +82,15 @@ func run(ctx context.Context, k *keeper.Child, args []string, stderr io.Writer) 
 		}
 	}
 	return serve(ctx, *path, o, slog.New(slog.NewTextHandler(stderr, nil)))
+}
+
+// lingerOn is how long a pod's process waits for its successor, which the kubelet
+// of the node may start before it ends. Without a node nobody does.
+func lingerOn(node string) time.Duration {
+	if node == "" {
+		return 0
+	}
+	return 10 * time.Second
 }
 
 // giveBack returns what the start has used and an idle PBX does not: most of the

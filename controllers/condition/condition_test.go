@@ -78,6 +78,38 @@ func TestConfigApplied(t *testing.T) {
 	}
 }
 
+func TestOverloaded(t *testing.T) {
+	class := &v1alpha1.PBXClass{ObjectMeta: metav1.ObjectMeta{Name: "dipcast-100"}}
+	refuses := func(s conf.Scarce) observer.Observation {
+		return observer.Observation{Reachable: true, Report: &conf.Report{Overload: "new calls of phones are refused: so it is", Scarce: s}}
+	}
+	const told = "new calls of phones are refused: so it is: "
+	for _, tc := range []struct {
+		name   string
+		seen   observer.Observation
+		class  *v1alpha1.PBXClass
+		status metav1.ConditionStatus
+		reason string
+		want   string // the message begins so
+	}{
+		{"room", observer.Observation{Reachable: true, Report: &conf.Report{}}, class, metav1.ConditionFalse, v1alpha1.ReasonWithinLimits, "the PBX has room"},
+		{"no answer", observer.Observation{Report: &conf.Report{Overload: "long ago"}}, class, metav1.ConditionUnknown, v1alpha1.ReasonUnreachable, "the PBX has not told"},
+		{"not asked", observer.Observation{Reachable: true}, class, metav1.ConditionUnknown, v1alpha1.ReasonUnreachable, "the PBX has not told"},
+		{"processor", refuses(conf.ScarceProcessor), class, metav1.ConditionTrue, v1alpha1.ReasonProcessorShort, told + "raise resources.limits.cpu of PBXClass dipcast-100"},
+		{"memory", refuses(conf.ScarceMemory), class, metav1.ConditionTrue, v1alpha1.ReasonMemoryShort, told + "raise resources.limits.memory of PBXClass dipcast-100"},
+		{"media", refuses(conf.ScarceMedia), class, metav1.ConditionTrue, v1alpha1.ReasonMediaLate, told + "other programs take the node's processors"},
+		{"transactions", refuses(conf.ScarceTransactions), class, metav1.ConditionTrue, v1alpha1.ReasonTransactionsFull, told + "somebody sends more"},
+		{"of an older PBX, without a class", refuses(""), nil, metav1.ConditionTrue, v1alpha1.ReasonProcessorShort, told + "raise resources.limits.cpu of its class"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := condition.Overloaded(tc.class, tc.seen)
+			if c.Type != v1alpha1.ConditionOverloaded || c.Status != tc.status || c.Reason != tc.reason || !strings.HasPrefix(c.Message, tc.want) {
+				t.Errorf("%s %s: %s; want %s %s: %s", c.Status, c.Reason, c.Message, tc.status, tc.reason, tc.want)
+			}
+		})
+	}
+}
+
 func TestAcceptedTellsTheTenantOfItsOwnAndOfErrorsElsewhere(t *testing.T) {
 	self := compile.Object{Kind: v1alpha1.KindPBXTenant, Namespace: "acme", Name: "acme"}
 	trunk := compile.Object{Kind: v1alpha1.KindSIPTrunk, Namespace: "acme", Name: "kt"}

@@ -201,3 +201,22 @@ func rules(t *testing.T, rule map[string]any) []map[string]any {
 	}
 	return out
 }
+
+// The next pod goes where the last one was, if it can; that restarts nobody.
+func TestThePodStaysNearItsNode(t *testing.T) {
+	in := read(t, "testdata/all-apis.in.yaml")
+	in.Node = desired.Node{}
+	anywhere := desired.Build(in).StatefulSet.Spec.Template
+	in.Node.Name = "n7"
+	near := desired.Build(in).StatefulSet.Spec.Template
+	if anywhere.Spec.Affinity != nil {
+		t.Errorf("a pod that never ran prefers %v", anywhere.Spec.Affinity)
+	}
+	terms := near.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	if len(terms) != 1 || terms[0].Preference.MatchFields[0].Values[0] != "n7" || near.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		t.Errorf("the affinity is %v", near.Spec.Affinity)
+	}
+	if a, b := anywhere.Annotations[v1alpha1.AnnotationTemplate], near.Annotations[v1alpha1.AnnotationTemplate]; a != b {
+		t.Errorf("the node is in the hash: %s, then %s", a, b)
+	}
+}

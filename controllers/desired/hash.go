@@ -10,14 +10,15 @@ import (
 	"github.com/dipcast/dipcast/api/v1alpha1"
 )
 
-// TemplateHash names what a pod is made of, without images and without the
-// annotation that carries the hash. It is taken over the template's JSON with
+// TemplateHash names what a pod is made of, without images, without the affinity
+// to where it was last and without the annotation that carries the hash. It is taken over the template's JSON with
 // sorted keys and without empty values, so that neither a new field of a newer
 // Kubernetes library nor the order of a map changes it: a changed hash means
 // that every PBX is restarted.
 func TemplateHash(template *corev1.PodTemplateSpec) string {
 	t := template.DeepCopy()
 	delete(t.Annotations, v1alpha1.AnnotationTemplate)
+	t.Spec.Affinity = nil
 	for i := range t.Spec.Containers {
 		t.Spec.Containers[i].Image = ""
 	}

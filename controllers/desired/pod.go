@@ -93,6 +93,7 @@ func podTemplate(in Input) corev1.PodTemplateSpec {
 				FSGroup: ptr.To(int64(user)), FSGroupChangePolicy: ptr.To(corev1.FSGroupChangeOnRootMismatch),
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
+			Affinity:   near(in.Node.Name),
 			Containers: []corev1.Container{container(in)},
 			Volumes:    volumes(in.Tenant.Name),
 		},
@@ -103,6 +104,22 @@ func podTemplate(in Input) corev1.PodTemplateSpec {
 	t.Annotations = map[string]string{v1alpha1.AnnotationRTP: RTPRange(in.Ports)}
 	t.Annotations[v1alpha1.AnnotationTemplate] = TemplateHash(&t)
 	return t
+}
+
+// near prefers the node that the pod was on last: there its calls go on without
+// that a phone must follow them to another address.
+func near(node string) *corev1.Affinity {
+	if node == "" {
+		return nil
+	}
+	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
+			Weight: 100,
+			Preference: corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{
+				Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node},
+			}}},
+		}},
+	}}
 }
 
 // resources of the container. What is no amount is left out: the API server has

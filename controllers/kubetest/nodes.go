@@ -43,6 +43,7 @@ type Nodes struct {
 
 // process is what runs in a pod.
 type process struct {
+	pod      types.NamespacedName
 	pbx      *PBX // nil: it crashed
 	image    string
 	restarts int32
@@ -180,9 +181,17 @@ func (n *Nodes) dead(ctx context.Context, name string) (bool, error) {
 	return true, nil
 }
 
+// end ends the PBX of a pod that is told to go, and removes the pod. One that
+// waits for its successor goes on.
 func (n *Nodes) end(ctx context.Context, pod *corev1.Pod) error {
 	n.mu.Lock()
 	p := n.pbxs[pod.UID]
+	if p != nil && p.pbx != nil {
+		if r := p.pbx.Report(); r.Linger > 0 && !r.Draining {
+			n.mu.Unlock()
+			return nil
+		}
+	}
 	delete(n.pbxs, pod.UID)
 	n.mu.Unlock()
 	if p != nil {
@@ -269,7 +278,10 @@ func (n *Nodes) run(ctx context.Context, pod *corev1.Pod) error {
 		p.pbx = nil
 	}
 	if p == nil {
-		p = &process{}
+		p = &process{pod: client.ObjectKeyFromObject(pod)}
+		if err := n.takeOver(pod); err != nil {
+			return err
+		}
 	}
 	if strings.Contains(image, Broken) || strings.Contains(image, Brittle) {
 		p.image, n.pbxs[pod.UID] = image, p
@@ -298,6 +310,20 @@ func (n *Nodes) run(ctx context.Context, pod *corev1.Pod) error {
 		State:       corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: pod.CreationTimestamp}},
 	}}
 	return client.IgnoreNotFound(n.client.Status().Patch(ctx, pod, client.MergeFrom(before)))
+}
+
+// takeOver ends a PBX that has waited for the pod's; the caller holds mu.
+func (n *Nodes) takeOver(pod *corev1.Pod) error {
+	for uid, p := range n.pbxs {
+		if uid == pod.UID || p.pod != client.ObjectKeyFromObject(pod) {
+			continue
+		}
+		delete(n.pbxs, uid)
+		if err := p.pbx.stop(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // What an image's name holds.

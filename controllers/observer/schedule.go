@@ -284,7 +284,7 @@ func (e *entry) decisive() bool {
 	}
 	return was.Program != is.Program || was.Generation != is.Generation ||
 		was.Refused != is.Refused || was.RefusedGeneration != is.RefusedGeneration ||
-		was.Draining != is.Draining || was.DatabaseUp != is.DatabaseUp ||
+		was.Draining != is.Draining || was.DatabaseUp != is.DatabaseUp || was.Overload != is.Overload ||
 		!slices.Equal(was.Restart, is.Restart) || !slices.Equal(was.Trunks, is.Trunks)
 }
 

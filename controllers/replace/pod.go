@@ -19,6 +19,10 @@ import (
 
 // act does what a decision says.
 func (r *Replacer) act(ctx context.Context, c Case, d rollout.Decision) error {
+	if d.Drain.Hold > 0 && d.Action != rollout.ForceDrain {
+		// One that is not told only lets its successor wait for some seconds.
+		_, _ = r.Observer.Drain(ctx, c.PBX, d.Drain)
+	}
 	switch d.Action {
 	case rollout.ForceDrain:
 		_, err := r.Observer.Drain(ctx, c.PBX, d.Drain)
@@ -27,6 +31,8 @@ func (r *Replacer) act(ctx context.Context, c Case, d rollout.Decision) error {
 		return r.Observer.Resume(ctx, c.PBX)
 	case rollout.EndTrial:
 		return r.endTrial(ctx, c.Trial)
+	case rollout.MakeRoom:
+		return r.deletePod(ctx, c.Pod, ptr.To[int64](0))
 	case rollout.PatchImage:
 		return r.patchImage(ctx, c.Pod.DeepCopy(), c.Input.Wanted.Image)
 	case rollout.DeletePod:

@@ -183,7 +183,7 @@ func (r *Replacer) carryOut(ctx context.Context, c Case) (rollout.Decision, erro
 			return d, r.act(ctx, c, d)
 		default:
 			err := r.act(ctx, c, d)
-			if err != nil && in.Quiet == rollout.QuietGranted {
+			if err != nil && (in.Quiet == rollout.QuietGranted || d.Drain.Hold > 0 && d.Action != rollout.ForceDrain) {
 				// The company shall not be without calls while the API server is
 				// away. If this fails too, the PBX's own limit ends the drain.
 				_ = r.Observer.Resume(context.WithoutCancel(ctx), c.PBX)

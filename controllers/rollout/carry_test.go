@@ -28,6 +28,9 @@ func forgets(in *rollout.Input) { in.Trial.Journal = 0 }
 // older is a process that writes none.
 func older(in *rollout.Input) { in.Report.Journal = 0 }
 
+// lingers is a process that goes on until the next one takes its place.
+func lingers(in *rollout.Input) { in.Report.Linger = conf.Duration(10 * time.Second) }
+
 func drains(in *rollout.Input) { in.Policy = v1alpha1.UpdateDrain }
 
 func unsaid(in *rollout.Input) { in.Policy = "" }
@@ -66,6 +69,27 @@ func callsAreCarried() []row {
 		{"the process does not answer", healthy(image, journals, silent, granted, over), "- | True WaitingForCalls after 1h58m0s | Image pbx:2 since -2m0s |"},
 		{"other ports", healthy(template, moved, calls, journals, granted, waits("Ports", "t2", 2*time.Minute)), "- | True WaitingForCalls after 1h58m0s | Ports t2 since -2m0s |"},
 		{"other ports, maxWait is over", healthy(template, moved, calls, journals, granted, waits("Ports", "t2", 2*time.Hour)), "DeletePod grace 30s | True Progressing after 10m0s | Ports t2 since -2h0m0s started -0s of pod/1 | UpdateStarted"},
+	}
+}
+
+func successorsOverlap() []row {
+	cordoned := func(in *rollout.Input) { in.Pod.Node.Cordoned = true }
+	stopped := func(in *rollout.Input) { in.Pod.Running = false }
+	return []row{
+		{"pod deleted by somebody", healthy(leaving, calls, lingers), "MakeRoom | False UpToDate | |"},
+		{"and idle", healthy(leaving, lingers), "MakeRoom | False UpToDate | |"},
+		{"for a template", healthy(template, leaving, calls, lingers, began("Template", "t2", time.Second)), "MakeRoom | True Progressing after 9m59s | Template t2 since -1h0m1s started -1s of pod/1 |"},
+		{"its process has ended", healthy(leaving, lingers, stopped), "- | False UpToDate | |"},
+		{"it was told to make room at once", healthy(leaving, lingers, drained), "- | False UpToDate | |"},
+		{"it is not known to wait", healthy(leaving, unasked), "- | False UpToDate | |"},
+		{"it does not answer", healthy(leaving, silent), "- | False UpToDate | |"},
+		{"the next one goes elsewhere", healthy(leaving, lingers, cordoned), "- | False UpToDate | |"},
+		{"nobody speaks for the node", healthy(leaving, lingers, node(rollout.Node{Name: "n1", NotReady: now.Add(-time.Second)})), "- | False UpToDate after 4m59s | |"},
+		{"the node is gone", healthy(leaving, lingers, node(rollout.Node{Name: "n1", Gone: true})), "ForceDelete | False UpToDate | | PodForced"},
+
+		{"in the same pod the next one begins when this one has ended", healthy(image, calls, journals, lingers, granted, waits("Image", "pbx:2", 2*time.Minute)), "PatchImage {idle false end 0s hold 1m0s} | True Progressing after 10m0s | Image pbx:2 since -2m0s started -0s of pod/1 | UpdateStarted"},
+		{"on another node, too", healthy(cordon, calls, journals, lingers, granted, waits("Node", "", 2*time.Hour)), "DeletePod grace 30s {idle false end 0s hold 1m0s} | True Progressing after 10m0s | Node  since -2h0m0s started -0s of pod/1 | UpdateStarted"},
+		{"not for a template", healthy(template, calls, journals, lingers, granted, waits("Template", "t2", 2*time.Minute)), "DeletePod grace 30s | True Progressing after 10m0s | Template t2 since -2m0s started -0s of pod/1 | UpdateStarted"},
 	}
 }
 

@@ -153,6 +153,8 @@ func (in Input) leaving() Decision {
 	case dead != "":
 		d.Action = ForceDelete
 		d.Notes = append(d.Notes, Note{Reason: NoteForced, Warning: true, Message: forced(in.Pod.Node.Name, dead)})
+	case in.lingers():
+		d.Action = MakeRoom
 	case after > 0 && (d.After == 0 || after < d.After):
 		d.After = after
 	}

@@ -341,7 +341,8 @@ func table() map[string][]row {
 	return map[string][]row{
 		"nothing waits": nothingWaits(), "calls are up": callsAreUp(), "no call is up": noCallIsUp(), "no answer": noAnswer(),
 		"never up": neverUp(), "under way": underWay(), "calls are ended": callsAreEnded(), "dead nodes": deadNodes(), "trials": trials(),
-		"calls are carried": callsAreCarried(),
+		"calls are carried":  callsAreCarried(),
+		"successors overlap": successorsOverlap(),
 	}
 }
 

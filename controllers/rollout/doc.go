@@ -23,6 +23,15 @@
 // there. Calls are ended, after update.maxWait, only for what cannot take them
 // over: images that know no journal.
 //
+// # Successors that overlap
+//
+// A process may go on, after it was told to end, until the next one waits for its
+// place (conf.Report.Linger). A pod of such a process that is told to go is
+// removed from the API server at once, so that the next pod is made while the
+// calls go on; the lock of the data folder makes sure that one of the two serves.
+// Where the next process cannot come before the end of this one, in the same pod
+// or on another node, this one is told so by a drain.
+//
 // # Trials
 //
 // Another image is tried on the pod's node first, from the moment in which the

@@ -118,6 +118,7 @@ const (
 	EndTrial    Action = "EndTrial"    // delete the trial
 	PatchImage  Action = "PatchImage"  // change the image of the running pod
 	DeletePod   Action = "DeletePod"   // its successor is made of the new template
+	MakeRoom    Action = "MakeRoom"    // the pod goes and its process waits for the next one: remove the pod, so that there can be one
 	ForceDelete Action = "ForceDelete" // its node is dead: do not wait for it
 )
 
@@ -125,7 +126,7 @@ const (
 type Decision struct {
 	Update    *v1alpha1.TenantUpdate // nil: nothing waits
 	Action    Action
-	Drain     conf.Drain    // of Quiesce and ForceDrain
+	Drain     conf.Drain    // of Quiesce and ForceDrain; of PatchImage and DeletePod unless its Hold is 0
 	Grace     time.Duration // of DeletePod; 0 = the pod's own
 	Condition metav1.Condition
 	After     time.Duration // ask again then; 0 = when something changes

@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dipcast/dipcast/hack/calls"
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/conf"
-	"github.com/dipcast/dipcast/pbx/media/tone"
 	"github.com/dipcast/dipcast/pbx/phone"
 )
 
@@ -72,97 +72,56 @@ func (p *program) child() int {
 	return child
 }
 
-// pair is one call between two phones, with tones of its own.
-type pair struct {
-	caller, callee *phone.Call
-	says, hears    float64 // of the caller, in Hz
-}
-
-func (p *program) pair(one, two *phone.Phone, i int) *pair {
+// pair connects two phones, of which 102 rings.
+func (p *program) pair(one, two *phone.Phone, i int) *calls.Pair {
 	p.t.Helper()
-	c := &pair{says: 400 + 90*float64(i%7), hears: 1200 + 110*float64(i%7)}
-	c.caller, c.callee = p.connect(one, two, "102")
-	c.caller.Play(tone.Sine(c.says, loud))
-	c.callee.Play(tone.Sine(c.hears, loud))
+	c, err := calls.Connect(within(p.t), one, two, "102", i)
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	return c
 }
 
-func (c *pair) goesOn(t *testing.T) {
+// goOn proves that all of them do.
+func goOn(t *testing.T, list ...*calls.Pair) {
 	t.Helper()
-	hears(t, c.caller, "a caller", c.hears)
-	hears(t, c.callee, "a callee", c.says)
-}
-
-// goOn proves that every call goes on: all listen at the same time.
-func goOn(t *testing.T, calls []*pair) {
-	t.Helper()
-	var all sync.WaitGroup
-	for _, c := range calls {
-		all.Go(func() { hears(t, c.caller, "a caller", c.hears) })
-		all.Go(func() { hears(t, c.callee, "a callee", c.says) })
-	}
-	all.Wait()
-}
-
-// gap is the longest silence that either side has heard since it was last asked.
-func (c *pair) gap() time.Duration {
-	return max(c.caller.Audio().TakeGap(), c.callee.Audio().TakeGap())
-}
-
-// hangUp ends the call from one side; the other one must hear of it.
-func (c *pair) hangUp(t *testing.T, byCaller bool) {
-	t.Helper()
-	by, other := c.caller, c.callee
-	if !byCaller {
-		by, other = other, by
-	}
-	if err := by.Hangup(within(t)); err != nil {
+	if err := calls.AllGoOn(within(t), list); err != nil {
 		t.Error(err)
 	}
-	if _, err := other.WaitEnded(within(t)); err != nil {
+}
+
+// hangUp ends a call from one side; the other one must hear of it.
+func hangUp(t *testing.T, c *calls.Pair, byCaller bool) {
+	t.Helper()
+	if err := c.HangUp(within(t), byCaller); err != nil {
 		t.Error(err)
 	}
 }
 
 // settled checks the records of calls that all ended by hanging up.
-func settled(t *testing.T, records []pbx.CDR, calls int) {
+func settled(t *testing.T, records []pbx.CDR, n int) {
 	t.Helper()
-	if len(records) != calls {
-		t.Errorf("%d records of %d calls", len(records), calls)
-	}
-	seen := map[pbx.CallID]bool{}
-	for _, r := range records {
-		if seen[r.ID] {
-			t.Errorf("call %s has two records", r.ID)
-		}
-		seen[r.ID] = true
-		if r.Disposition != pbx.Answered || r.Cause.Q850 != 16 || len(r.Legs) != 2 {
-			t.Errorf("call %s: %s, %+v, %d legs", r.ID, r.Disposition, r.Cause, len(r.Legs))
-		}
-		for _, l := range r.Legs {
-			if l.Quality.PacketsIn == 0 || l.Quality.PacketsOut == 0 {
-				t.Errorf("call %s: leg %s has counted nothing: %+v", r.ID, l.Role, l.Quality)
-			}
-		}
+	if err := calls.Settled(records, n); err != nil {
+		t.Error(err)
 	}
 }
 
 // Fifty recorded calls go on when the PBX is killed, with a parent that holds
 // its sockets and without; every record and every recording is whole.
 func TestFiftyCallsOutliveTheProcess(t *testing.T) {
-	const calls = 50
+	const many = 50
 	p := newProgram(t)
 	p.configure(func(d *conf.Document) {
 		d.Recording.Mode = "All"
-		d.Limits.ConcurrentCalls = 2 * calls
+		d.Limits.ConcurrentCalls = 2 * many
 	})
 	p.start()
 	one, two := p.registered()
-	var list []*pair
-	for i := range calls {
+	var list []*calls.Pair
+	for i := range many {
 		list = append(list, p.pair(one, two, i))
 	}
-	goOn(t, list)
+	goOn(t, list...)
 	for _, kill := range []struct {
 		name string
 		do   func()
@@ -170,26 +129,19 @@ func TestFiftyCallsOutliveTheProcess(t *testing.T) {
 		{"the sockets held by the parent", p.killChild},
 		{"the parent killed, too", func() { p.kill(); p.start() }},
 	} {
-		for _, c := range list {
-			c.gap() // begins to count
-		}
+		calls.Gaps(list) // begins to count
 		kill.do()
-		var gaps []time.Duration
-		goOn(t, list)
-		for _, c := range list {
-			gaps = append(gaps, c.gap())
-		}
-		slices.Sort(gaps)
-		t.Logf("%s: the audio paused for %v in the midst, %v at p99", kill.name, gaps[calls/2], gaps[calls*99/100])
+		goOn(t, list...)
+		t.Logf("%s: the audio paused for %s", kill.name, calls.Gaps(list))
 	}
 	for i, c := range list {
-		c.hangUp(t, i%2 == 0)
+		hangUp(t, c, i%2 == 0)
 	}
-	records := p.records(calls)
-	settled(t, records, calls)
-	for _, r := range records {
-		if r.Recording.File == "" || r.Recording.Duration < r.Talk()-2*time.Second || r.Recording.Duration > r.Talk() {
-			t.Errorf("call %s talked for %v, its recording is %+v", r.ID, r.Talk(), r.Recording)
+	records := p.records(many)
+	settled(t, records, many)
+	for i := range records {
+		if err := calls.Recorded(&records[i]); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -235,7 +187,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	p := newProgram(t)
 	p.start()
 	one, two := p.registered()
-	var live []*pair
+	var live []*calls.Pair
 	var first footprint
 	begun := 0
 	for i := range kills {
@@ -244,7 +196,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 			begun++
 		}
 		p.killSoon(i)
-		goOn(t, live)
+		goOn(t, live...)
 		if t.Failed() {
 			t.Fatalf("after %d kills", i+1)
 		}
@@ -257,11 +209,11 @@ func TestKilledAgainAndAgain(t *testing.T) {
 			t.Logf("after %d kills and %d calls: %v", i+1, begun, now)
 		}
 		n := rand.IntN(len(live))
-		live[n].hangUp(t, i%2 == 0)
+		hangUp(t, live[n], i%2 == 0)
 		live = slices.Delete(live, n, n+1)
 	}
 	for _, c := range live {
-		c.hangUp(t, true)
+		hangUp(t, c, true)
 	}
 	settled(t, p.records(begun), begun)
 	t.Logf("%d kills, %d calls, after the first kill: %v", kills, begun, first)
@@ -350,10 +302,10 @@ func TestTermHandsTheCallsOver(t *testing.T) {
 	p.start()
 	one, two := p.registered()
 	c := p.pair(one, two, 0)
-	c.goesOn(t)
+	goOn(t, c)
 	p.terminate()
 	p.start()
-	c.goesOn(t)
-	c.hangUp(t, false)
+	goOn(t, c)
+	hangUp(t, c, false)
 	settled(t, p.records(1), 1)
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -9,15 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dipcast/dipcast/hack/calls"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 	"github.com/dipcast/dipcast/pbx/phone"
 	"github.com/dipcast/dipcast/pbx/server"
 )
-
-// A recording's header: its size, and where it says how many samples follow.
-const wavHeader, wavSamples = 58, 46
 
 // A call that is moved is one recording: the caller on the left, on the right
 // whom the caller heard, one after the other, for as long as the record says.
@@ -59,8 +56,8 @@ func TestARecordingFollowsTheCaller(t *testing.T) {
 	if got := tone.Share(left[:len(left)-second/4], 440); got < 0.9 {
 		t.Errorf("on the left, %.3f is the caller", got)
 	}
-	desks, mobiles := tenths(right, 660), tenths(right, 880)
-	if desks == 0 || mobiles == 0 || tenths(right, 440) > 0 {
+	desks, mobiles := calls.Tenths(right, 660), calls.Tenths(right, 880)
+	if desks == 0 || mobiles == 0 || calls.Tenths(right, 440) > 0 {
 		t.Errorf("on the right, %d tenths are the desk's and %d the mobile's", desks, mobiles)
 	}
 }
@@ -100,32 +97,20 @@ func TestARecordingOutlivesTheProcess(t *testing.T) {
 		}
 		file = files[0]
 		info, err := os.Stat(file)
-		return err == nil && info.Size() > wavHeader+6*2*codec.ClockRate
+		return err == nil && info.Size() > calls.WAVHeader+6*2*codec.ClockRate
 	})
 	p.kill()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	samples := int(binary.LittleEndian.Uint32(b[wavSamples:]))
-	if samples < 4*codec.ClockRate || len(b) < wavHeader+2*samples {
-		t.Fatalf("the header says %d samples, the file has %d octets", samples, len(b))
+	left, right, err := calls.Sides(b)
+	if err != nil || len(left) < 4*codec.ClockRate {
+		t.Fatalf("the header speaks of %d samples: %v", len(left), err)
 	}
-	sound := string(b[wavHeader : wavHeader+2*samples])
-	if left, right := tenths(channel(sound, 0), 440), tenths(channel(sound, 1), 660); left < 20 || right < 20 {
+	if left, right := calls.Tenths(left, 440), calls.Tenths(right, 660); left < 20 || right < 20 {
 		t.Errorf("%d tenths on the left are the caller, %d on the right the other", left, right)
 	}
-}
-
-// tenths counts the tenths of a second that are the tone.
-func tenths(s []int16, hz float64) (n int) {
-	const tenth = codec.ClockRate / 10
-	for ; len(s) >= tenth; s = s[tenth:] {
-		if tone.Share(s[:tenth], hz) > 0.9 {
-			n++
-		}
-	}
-	return n
 }
 
 // recording gets a recording by REST once it is whole.
@@ -133,24 +118,19 @@ func (r *rig) recording(id string, length time.Duration) (left, right []int16) {
 	r.t.Helper()
 	want := int(length / (time.Second / codec.ClockRate))
 	bearer := http.Header{"Authorization": {"Bearer " + r.apiToken()}}
-	var sound string
+	var sound []byte
 	waitFor(r.t, "the recording is whole", func() bool {
 		resp, body := fetch(r.t, browser(r.t), http.MethodGet, r.doc.Web.BaseURL+"/api/v1/cdrs/"+id+"/recording", "", bearer)
-		sound = body
-		return resp.StatusCode == http.StatusOK && len(body) >= wavHeader && int(binary.LittleEndian.Uint32([]byte(body[wavSamples:]))) == want
+		sound = []byte(body)
+		n, err := calls.Samples(sound)
+		return resp.StatusCode == http.StatusOK && err == nil && n == want
 	})
-	if len(sound) != wavHeader+2*want {
+	if len(sound) != calls.WAVHeader+2*want {
 		r.t.Fatalf("the header says %d samples, the file has %d octets", want, len(sound))
 	}
-	return channel(sound[wavHeader:], 0), channel(sound[wavHeader:], 1)
-}
-
-func channel(data string, n int) []int16 {
-	law := make([]byte, 0, len(data)/2)
-	for i := n; i < len(data); i += 2 {
-		law = append(law, data[i])
+	left, right, err := calls.Sides(sound)
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	out := make([]int16, len(law))
-	codec.ALaw.Decode(out, law)
-	return out
+	return left, right
 }

@@ -34,6 +34,7 @@ type program struct {
 	path     string // of the binary
 	document string // file
 	data     string
+	args     []string // besides document and data
 	doc      *conf.Document
 	cmd      *exec.Cmd
 	log      *bytes.Buffer
@@ -75,17 +76,24 @@ func newProgram(t *testing.T) *program {
 // start runs the program until it serves.
 func (p *program) start() {
 	p.t.Helper()
+	p.begin()
+	waitFor(p.t, "the program serves", func() bool {
+		_, err := p.registrations()
+		return err == nil
+	})
+}
+
+// begin starts the program and does not wait for it.
+func (p *program) begin() {
+	p.t.Helper()
 	p.log = &bytes.Buffer{}
-	p.cmd = exec.CommandContext(context.WithoutCancel(p.t.Context()), p.path, "-document", p.document, "-data", p.data)
+	args := append([]string{"-document", p.document, "-data", p.data}, p.args...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(p.t.Context()), p.path, args...)
 	p.cmd.Stderr = p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	waitFor(p.t, "the program serves", func() bool {
-		_, err := p.registrations()
-		return err == nil
-	})
 }
 
 // kill ends the program as a failing machine does.

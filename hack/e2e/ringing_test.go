@@ -91,8 +91,8 @@ func TestACallerGivesUpWhileThePBXIsAway(t *testing.T) {
 		}
 	}
 	c := p.pair(one, two, 0)
-	c.goesOn(t)
-	c.hangUp(t, true)
+	goOn(t, c)
+	hangUp(t, c, true)
 }
 
 // A phone that is answered while the PBX is away is hung up, and the caller's

@@ -33,16 +33,32 @@ type Report struct {
 	// Overload says which new calls are refused since there is too much to do,
 	// and what there is too much of: stable text, no number in it.
 	Overload string `json:"overload,omitempty"`
+	// Scarce names what there is too little of while Overload says something.
+	Scarce Scarce `json:"scarce,omitempty"`
 	// ActiveCalls are all calls that have not ended; Registrations count every
 	// registered phone.
 	ActiveCalls   int `json:"activeCalls"`
 	Registrations int `json:"registrations"`
 	// Journal is the version of the journal in which the calls that are up
 	// outlive this process: JournalVersion, or 0 if they end with it.
-	Journal    int           `json:"journal,omitempty"`
+	Journal int `json:"journal,omitempty"`
+	// Linger is how long it goes on after SIGTERM until another process waits for
+	// its place, unless it refuses new calls; 0 = it makes room at once.
+	Linger     Duration      `json:"linger,omitzero"`
 	Trunks     []TrunkReport `json:"trunks,omitempty"` // by name
 	DatabaseUp bool          `json:"databaseUp"`
 }
+
+// Scarce is what a PBX has too little of, in one word.
+type Scarce string
+
+// What may be scarce.
+const (
+	ScarceProcessor    Scarce = "Processor"
+	ScarceMemory       Scarce = "Memory"
+	ScarceMedia        Scarce = "Media"        // the media runs late
+	ScarceTransactions Scarce = "Transactions" // the places for SIP transactions
+)
 
 // ReportVersion is the version of Report that this program writes.
 const ReportVersion = 1

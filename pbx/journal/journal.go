@@ -95,7 +95,7 @@ func Open(ctx context.Context, path string, secret []byte, o Options) (*Journal,
 	if j.seal.aead, err = keys.of(j.seal.salt); err != nil {
 		return nil, err
 	}
-	if j.lock, err = acquire(ctx, path+".lock"); err != nil {
+	if j.lock, err = acquire(ctx, path+lockSuffix); err != nil {
 		return nil, err
 	}
 	if err := j.read(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -197,6 +198,20 @@ func TestOneProcessAtATime(t *testing.T) {
 	if _, err := Open(short, path, secret(), Options{}); !errors.Is(err, ErrLocked) {
 		t.Fatalf("a second one: %v", err)
 	}
+	awaited := func(want bool) {
+		t.Helper()
+		for {
+			is, err := j.Awaited()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if is == want {
+				return
+			}
+			runtime.Gosched()
+		}
+	}
+	awaited(false) // the second one has given up
 	// Whoever waits gets it as soon as the first is gone.
 	got := make(chan error, 1)
 	ctx := t.Context()
@@ -210,6 +225,7 @@ func TestOneProcessAtATime(t *testing.T) {
 		}
 		got <- err
 	}()
+	awaited(true)
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -21,23 +21,38 @@ const (
 	compactAt = 4 << 20
 	// newSuffix is the name of the file that a compaction writes.
 	newSuffix = ".new"
+	// lockSuffix is the name of the file whose lock the journal's process has,
+	// nextSuffix of the one beside it that the next process has while it waits.
+	lockSuffix, nextSuffix = ".lock", ".next"
 	// lockEvery is the pause between two looks at a lock that is held.
 	lockEvery = 20 * time.Millisecond
 )
 
-// acquire locks the file, waiting for whoever has it while ctx lasts.
+// acquire locks the file, waiting for whoever has it while ctx lasts. Who waits
+// locks another file beside it, by which the other one sees that it is awaited;
+// the kernel takes both locks from a process that dies.
 func acquire(ctx context.Context, path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
+	var waiting *os.File
+	defer func() {
+		if waiting != nil {
+			_ = waiting.Close() // gives its lock back
+		}
+	}()
 	again := time.NewTicker(lockEvery)
 	defer again.Stop()
 	for {
-		switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
-		case err == nil:
+		got, err := lock(f)
+		if got {
 			return f, nil
-		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+		}
+		if err == nil && waiting == nil {
+			waiting, err = tryLock(path + nextSuffix)
+		}
+		if err != nil {
 			_ = f.Close() // it was never used
 			return nil, fmt.Errorf("journal: lock %s: %w", path, err)
 		}
@@ -48,6 +63,41 @@ func acquire(ctx context.Context, path string) (*os.File, error) {
 		case <-again.C:
 		}
 	}
+}
+
+// lock takes a file's lock if nobody has it.
+func lock(f *os.File) (got bool, err error) {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// tryLock returns the file with its lock; nil: another process has it.
+func tryLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	got, err := lock(f)
+	if !got {
+		_ = f.Close() // it was never used
+		return nil, err
+	}
+	return f, nil
+}
+
+// Awaited reports whether another process waits in Open for this one's end.
+func (j *Journal) Awaited() (bool, error) {
+	f, err := tryLock(j.path + lockSuffix + nextSuffix)
+	if err != nil {
+		return false, fmt.Errorf("journal: %w", err)
+	}
+	if f == nil {
+		return true, nil
+	}
+	return false, f.Close()
 }
 
 // own is the owner goroutine: it writes what is pending, syncs and compacts.

@@ -125,6 +125,21 @@ func (c *Child) Drop(name string) {
 // HandOver implements Keeper.
 func (c *Child) HandOver() { c.over.Store(true) }
 
+// Release implements Keeper.
+func (c *Child) Release() {
+	c.over.Store(true)
+	if c.fd < 0 {
+		return
+	}
+	err := send(c.fd, verbRelease, "")
+	if err == nil {
+		_, err = newConn(c.fd).receive() // nothing else is under way: verbEnd
+	}
+	if err != nil {
+		c.log.Error("the sockets stay open until the parent has ended", "error", err)
+	}
+}
+
 // Ready says that the process serves and has taken what it wants: what is left
 // is closed.
 func (c *Child) Ready() {

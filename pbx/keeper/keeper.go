@@ -36,6 +36,9 @@ type Keeper interface {
 	// HandOver makes Keep and Drop do nothing from now on: this process ends and
 	// closes its own, and the next one is to find everything as it is now.
 	HandOver()
+	// Release is HandOver to a process that is none of this parent's: what is held
+	// is closed, and when it returns the addresses are free for others.
+	Release()
 }
 
 // None keeps nothing: there is no parent.
@@ -54,6 +57,9 @@ func (None) Drop(string) {}
 
 // HandOver implements Keeper.
 func (None) HandOver() {}
+
+// Release implements Keeper.
+func (None) Release() {}
 
 // FD is a bare descriptor as Keep wants it.
 type FD int

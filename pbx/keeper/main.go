@@ -27,8 +27,8 @@ const Off = "off"
 // itself before the first one was ready, or after the parent was told to end
 // (SIGTERM, SIGINT, SIGHUP, which are passed on) ends the parent with its code.
 // One that dies otherwise is started again: at once, then ever slower, at last
-// not any more. SIGUSR2 hands over (SIGTERM) to a new child, of the program
-// that is now at the path of the old.
+// not any more. SIGUSR2, which is passed on too, hands over to a new child, of
+// the program that is now at the path of the old.
 func Main(stderr io.Writer, run func(*Child) int) int {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	switch place := os.Getenv(Env); place {

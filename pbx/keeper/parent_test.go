@@ -115,6 +115,43 @@ func TestHandedBack(t *testing.T) {
 	syscall.Close(pair[0])
 }
 
+// TestReleaseFreesTheAddresses before it returns: another program waits for them.
+func TestReleaseFreesTheAddresses(t *testing.T) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := parentOf("", &bytes.Buffer{}, nil)
+	p.store = newStore(10)
+	c := &child{fd: pair[0], done: make(chan struct{})}
+	go p.serve(c)
+	k, err := newChild(pair[1], p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := free(t)
+	udp, err := ListenUDP(t.Context(), k, "sip", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := udp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at)); err == nil {
+		other.Close()
+		t.Fatal("the parent holds nothing")
+	}
+	k.Release()
+	other, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	syscall.Close(pair[1])
+	<-c.done
+	syscall.Close(pair[0])
+}
+
 // taker is a bare descriptor of the socket.
 func taker(t *testing.T, c *net.UDPConn) int {
 	t.Helper()
@@ -146,6 +183,7 @@ func TestAloneKeepsNothing(t *testing.T) {
 		k.Keep("a", FD(2))
 		k.Drop("a")
 		k.HandOver()
+		k.Release()
 		if k.Take("a") != nil {
 			t.Errorf("%T keeps", k)
 		}

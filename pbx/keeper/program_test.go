@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 // program answers each datagram with its process ID, and does what it says.
 func program(k *Child, file string) int {
-	ctx, stop := Context(context.Background(), context.Canceled)
+	ctx, stop := Context(context.Background(), context.Canceled, context.Canceled)
 	defer stop()
 	text, err := os.ReadFile(file)
 	if err != nil {

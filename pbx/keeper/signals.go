@@ -7,22 +7,21 @@ import (
 	"syscall"
 )
 
-// Context ends with the first SIGINT or SIGTERM; after SIGTERM its cause is
-// handOver. A person at the terminal wants the end, a supervisor a new process.
-// stop gives the signals their default meaning again.
-func Context(ctx context.Context, handOver error) (until context.Context, stop func()) {
+// Context ends with the first SIGINT, SIGTERM or SIGUSR2. A person at the
+// terminal wants the end; after SIGTERM its cause is handOver, since a
+// supervisor wants another process; after SIGUSR2 it is restart, since the
+// parent starts the next one as soon as this one has ended. stop gives the
+// signals their default meaning again.
+func Context(ctx context.Context, handOver, restart error) (until context.Context, stop func()) {
 	until, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR2)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		select {
 		case s := <-signals:
-			if s == syscall.SIGTERM {
-				cancel(handOver)
-			}
-			cancel(nil)
+			cancel(map[os.Signal]error{syscall.SIGTERM: handOver, syscall.SIGUSR2: restart}[s])
 		case <-until.Done():
 		}
 	}()

@@ -55,6 +55,8 @@ func (s *store) handle(m message) (ready bool, err error) {
 		s.drop(m.name)
 	case verbReady:
 		ready = true
+	case verbRelease:
+		s.close()
 	default:
 		err = fmt.Errorf("%w: verb %q is the parent's", errMessage, m.verb)
 	}

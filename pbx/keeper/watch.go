@@ -21,6 +21,9 @@ func (p *parent) take(c *child) {
 		if err == nil {
 			ready, err = p.store.handle(m)
 		}
+		if err == nil && m.verb == verbRelease {
+			err = send(c.fd, verbEnd, "")
+		}
 		if err != nil && complaints > 0 {
 			complaints--
 			p.log.Error("a message of the program is refused", "error", err)
@@ -60,7 +63,6 @@ func (p *parent) signal(s os.Signal, pid int) {
 		p.stopping = true
 	case syscall.SIGUSR2:
 		p.replaced = true
-		number = syscall.SIGTERM
 	}
 	if pid != 0 {
 		_ = syscall.Kill(pid, number) // it may just have ended

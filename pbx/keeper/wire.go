@@ -17,11 +17,12 @@ type verb byte
 
 // The verbs.
 const (
-	verbKeep  verb = 'k' // both ways: these descriptors belong to the name
-	verbDrop  verb = 'd' // child: nothing is to be held under the name
-	verbReady verb = 'r' // child: it serves
-	verbBegin verb = 'b' // parent: the name is "RESTARTS CRASHES"
-	verbEnd   verb = 'e' // parent: all that is held has been handed over
+	verbKeep    verb = 'k' // both ways: these descriptors belong to the name
+	verbDrop    verb = 'd' // child: nothing is to be held under the name
+	verbReady   verb = 'r' // child: it serves
+	verbRelease verb = 'x' // child: nothing is to be held any more; answered by verbEnd
+	verbBegin   verb = 'b' // parent: the name is "RESTARTS CRASHES"
+	verbEnd     verb = 'e' // parent: all that is held has been handed over, or closed
 )
 
 // errMessage is what is not a message of this protocol.
@@ -51,7 +52,7 @@ func parse(text []byte) (v verb, name string, err error) {
 	switch v {
 	case verbKeep, verbDrop:
 		return v, name, checkName(name)
-	case verbReady, verbEnd:
+	case verbReady, verbRelease, verbEnd:
 		if name != "" {
 			return v, "", fmt.Errorf("%w: verb %q takes no name", errMessage, v)
 		}

@@ -21,7 +21,10 @@ func (s *Server) Report() conf.Report {
 		Version: conf.ReportVersion, Tenant: tenant.Namespace + "/" + tenant.Name, Program: s.opts.Program,
 		Generation: now.generation, Refused: now.refused, RefusedGeneration: now.refusedGeneration,
 		Draining: s.engine.Draining(), Journal: s.journalVersion(), ActiveCalls: s.engine.Active(), DatabaseUp: s.database.up(),
-		Overload: s.load.text(),
+		Overload: s.load.text(), Scarce: s.load.scarce(),
+	}
+	if s.journals() {
+		r.Linger = conf.Duration(s.opts.Linger)
 	}
 	for _, part := range now.restarts {
 		r.Restart = append(r.Restart, string(part))

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/dipcast/dipcast/pbx/conf"
 )
@@ -12,6 +14,42 @@ import (
 // told anything. After a drain that is conf.Drain.Final nobody takes its place,
 // and the calls end as with any other cause.
 var ErrHandOver = errors.New("another process takes over")
+
+// ErrRestart is ErrHandOver to a process that is started when this one has ended.
+var ErrRestart = fmt.Errorf("%w when this one has ended", ErrHandOver)
+
+// askEvery is the pause between two looks whether the next process is there.
+const askEvery = 20 * time.Millisecond
+
+// linger goes on as if nothing was, until the next process asks for its turn, for
+// Options.Linger at most. It may be made while this one runs: who removes a pod
+// from the API server before its end makes room for the next, and the calls are
+// silent for no longer than one takes over from the other. A PBX that refuses new
+// calls was told to make room at once.
+func (s *Server) linger(ctx context.Context) {
+	if s.opts.Linger <= 0 || errors.Is(context.Cause(ctx), ErrRestart) {
+		return
+	}
+	s.log.Info("the calls go on until another process takes over", "calls", s.engine.Active(), "for", s.opts.Linger)
+	limit := time.NewTimer(s.opts.Linger)
+	defer limit.Stop()
+	again := time.NewTicker(askEvery)
+	defer again.Stop()
+	for !s.engine.Draining() {
+		awaited, err := s.journal.Awaited()
+		if err != nil {
+			s.log.Error("it cannot be seen whether another process waits", "error", err)
+		}
+		if awaited || err != nil {
+			return
+		}
+		select {
+		case <-limit.C:
+			return
+		case <-again.C:
+		}
+	}
+}
 
 // handsOver reports whether the calls outlive this process, whose context has
 // ended.

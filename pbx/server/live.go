@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"path/filepath"
 	"sync"
@@ -34,6 +35,10 @@ func (s *Server) openJournal(ctx context.Context, _, _ []netip.Addr) (err error)
 		return err
 	}
 	s.onClose(func() {
+		if s.leaves {
+			// Not before: packets that come meanwhile would be answered with an error.
+			s.opts.Keeper.Release()
+		}
 		if err := s.journal.Close(); err != nil {
 			s.log.Error("the journal of live calls did not close", "error", err)
 		}
@@ -53,8 +58,9 @@ func (s *Server) takeUp() {
 
 // handOver leaves the calls to the next process: nobody is told anything. What
 // the legs write last is how their ports have stopped.
-func (s *Server) handOver() {
+func (s *Server) handOver(ctx context.Context) {
 	s.log.Info("another process takes over", "calls", s.engine.Active())
+	s.leaves = !errors.Is(context.Cause(ctx), ErrRestart)
 	s.awaitHelp()
 	served, cancel := context.WithTimeout(context.Background(), pressPatience)
 	defer cancel()

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/load"
 )
 
@@ -28,6 +29,25 @@ func (o *overload) text() string {
 		return ""
 	}
 	return s.level.String() + ": " + string(s.cause)
+}
+
+// scarce says for the report what there is too little of; empty: nothing.
+func (o *overload) scarce() conf.Scarce {
+	s := o.state.Load()
+	if s == nil || s.level == load.Normal {
+		return ""
+	}
+	switch s.cause {
+	case load.Processor:
+		return conf.ScarceProcessor
+	case load.Memory:
+		return conf.ScarceMemory
+	case load.Media:
+		return conf.ScarceMedia
+	case load.Transactions:
+		return conf.ScarceTransactions
+	}
+	return ""
 }
 
 // last is the newest sample.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/load"
 )
 
@@ -30,15 +31,16 @@ func TestOverloadIsTold(t *testing.T) {
 		{0.99, "only emergency calls may begin: memory is short"},
 	} {
 		s.judge(judge, load.Sample{Memory: tc.memory})
-		if got := s.Report().Overload; got != tc.want {
-			t.Errorf("%v: the report says %q, want %q", tc.memory, got, tc.want)
+		r := s.Report()
+		if r.Overload != tc.want || (r.Scarce == conf.ScarceMemory) != (tc.want != "") {
+			t.Errorf("%v: the report says %q for lack of %q, want %q", tc.memory, r.Overload, r.Scarce, tc.want)
 		}
 	}
 	for range 100 {
 		s.judge(judge, load.Sample{})
 	}
-	if got := s.Report().Overload; got != "" {
-		t.Errorf("afterwards it says %q", got)
+	if r := s.Report(); r.Overload != "" || r.Scarce != "" {
+		t.Errorf("afterwards it says %q for lack of %q", r.Overload, r.Scarce)
 	}
 	if n := strings.Count(log.String(), "overload:"); n != 5 || strings.Count(log.String(), "the load is over") != 1 {
 		t.Errorf("three steps up and three down are these lines:\n%s", &log)

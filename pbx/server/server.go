@@ -51,6 +51,9 @@ type Options struct {
 	// DrainFor is how long Run waits for calls to end by themselves; 0 = not
 	// at all.
 	DrainFor time.Duration
+	// Linger is how long Run goes on at most, after the cause ErrHandOver, until
+	// the next process waits for this one's end; 0 = not at all.
+	Linger time.Duration
 	// CallTiming changes how long calls wait in each situation; zero fields
 	// keep the defaults.
 	CallTiming call.Timing
@@ -95,6 +98,7 @@ type Server struct {
 
 	apply   sync.Mutex // one Apply at a time
 	ran     bool
+	leaves  bool     // the sockets are for a process of another parent
 	closers []func() // in the order of opening
 }
 
@@ -320,7 +324,8 @@ func (s *Server) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			if s.handsOver(ctx) {
-				s.handOver()
+				s.linger(ctx)
+				s.handOver(ctx)
 			} else {
 				s.drain(ctx)
 				s.engine.Close()

@@ -249,6 +249,9 @@ func ofTenant() []damage {
 		{"pressure", func(_ *doctor.Snapshot, t *doctor.Tenant) {
 			condition(t, v1alpha1.ConditionCapacityPressure, "True", v1alpha1.ReasonOverOperating, "more than 100 phones")
 		}, warn, "conditions", "CapacityPressure is True", "status"},
+		{"overload", func(_ *doctor.Snapshot, t *doctor.Tenant) {
+			condition(t, v1alpha1.ConditionOverloaded, "True", v1alpha1.ReasonMemoryShort, "new calls of phones are refused: memory is short: raise it")
+		}, fail, "conditions", "Overloaded is True: MemoryShort: new calls of phones are refused", "do as it says"},
 		{"object not accepted", func(_ *doctor.Snapshot, t *doctor.Tenant) {
 			t.Plans[0].Status.Conditions[0] = metav1.Condition{Type: "Accepted", Status: "False", Reason: "Duplicate", Message: "101 twice"}
 		}, fail, "manifests", "ExtensionPlan seoul is not accepted: Duplicate: 101 twice", "apply"},

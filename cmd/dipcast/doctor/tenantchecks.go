@@ -40,11 +40,13 @@ func podSecurity(s *Snapshot, t *Tenant) []Finding {
 }
 
 // Bad reports whether a condition tells of something wrong, and whether that
-// is for certain. Two conditions are bad when they are true.
+// is for certain. Three conditions are bad when they are true.
 func Bad(c metav1.Condition) (bad, certain bool) {
 	switch c.Type {
 	case v1alpha1.ConditionCapacityPressure, v1alpha1.ConditionUpdating:
 		return c.Status == metav1.ConditionTrue, false
+	case v1alpha1.ConditionOverloaded:
+		return c.Status == metav1.ConditionTrue, c.Status == metav1.ConditionTrue
 	}
 	return c.Status != metav1.ConditionTrue, c.Status == metav1.ConditionFalse
 }

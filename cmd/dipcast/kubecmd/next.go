@@ -3,6 +3,7 @@ package kubecmd
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -16,7 +17,7 @@ import (
 func causes() []string {
 	return []string{
 		v1alpha1.ConditionAccepted, v1alpha1.ConditionPortsAllocated, v1alpha1.ConditionPodRunning,
-		v1alpha1.ConditionConfigApplied, v1alpha1.ConditionTrunksUp, v1alpha1.ConditionExposed,
+		v1alpha1.ConditionConfigApplied, v1alpha1.ConditionOverloaded, v1alpha1.ConditionTrunksUp, v1alpha1.ConditionExposed,
 		v1alpha1.ConditionCredentialsValid, v1alpha1.ConditionCallbackReachable, v1alpha1.ConditionBotConfigured,
 		v1alpha1.ConditionDirectorySynced, v1alpha1.ConditionUpdating, v1alpha1.ConditionCapacityPressure,
 	}
@@ -90,6 +91,8 @@ func step(d *tenantDetail, c metav1.Condition) string {
 		return "give the tenant a larger class (spec.className) before calls or phones are refused"
 	}
 	switch c.Type {
+	case v1alpha1.ConditionOverloaded:
+		return "do as the message of Overloaded says: new calls are refused since " + c.LastTransitionTime.UTC().Format(time.RFC3339)
 	case v1alpha1.ConditionAccepted:
 		return "correct the manifest as the message says and apply it again; " + meanwhile(d)
 	case v1alpha1.ConditionTrunksUp, v1alpha1.ConditionExposed:

@@ -32,6 +32,8 @@ type plan struct {
 	name  string
 	class string // "" = the one of the tests, which most tenants use
 	bot   bool
+	// recorded says that all calls are.
+	recorded bool
 	// deletion is the deletionPolicy; "" = Delete, so that tests leave no volumes.
 	deletion string
 }
@@ -91,6 +93,9 @@ spec:
   domain: {{.Name}}.pbx.example.com
   media: {codecs: [PCMA, PCMU], srtp: Optional}
   storage: {size: 1Gi}
+{{- if .Recorded}}
+  recording: {mode: All}
+{{- end}}
   deletionPolicy: {{.Deletion}}
 ---
 apiVersion: pbx.dipcast.io/v1alpha1
@@ -174,11 +179,12 @@ func (c *company) manifests(p plan) string {
 	data := struct {
 		Name, Class, Deletion, Person, CarrierHost, Key string
 		CarrierPort                                     uint16
+		Recorded                                        bool
 		Bot, Domain                                     int64
 		Password                                        func(string) string
 	}{
 		Name: c.name, Class: p.class, Deletion: p.deletion, Person: person(c.name), CarrierHost: carrierAt,
-		CarrierPort: c.carrier.Addr().Port(), Password: c.password, Key: strconv.Quote(credentials[v1alpha1.KeyPrivateKey]),
+		CarrierPort: c.carrier.Addr().Port(), Password: c.password, Recorded: p.recorded, Key: strconv.Quote(credentials[v1alpha1.KeyPrivateKey]),
 	}
 	if p.bot {
 		data.Bot = bots()[c.name]

@@ -138,25 +138,12 @@ func TestAnUpgradeUnderACall(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	before, old := c.process(), c.pod()
+	old := c.pod()
 	desk := c.desk("101")
 	v := c.talk(desk, "025550101")
 	silence := v.listen()
 	image := "localhost/dipcast/pbx:" + the.next
-	if _, err := the.chart(within(t), "pbx.image="+image); err != nil {
-		t.Fatal(err)
-	}
-	until(t, patience, "a process of image "+image, func(ctx context.Context) string {
-		pod, err := podOf(ctx, c.name, c.name)
-		if err != nil || pod == nil || len(pod.Status.ContainerStatuses) != 1 {
-			return fmt.Sprintf("no pod: %v", err)
-		}
-		s := pod.Status.ContainerStatuses[0]
-		if pod.Spec.Containers[0].Image != image || !podReady(pod) || string(pod.UID)+" "+s.ContainerID == before {
-			return fmt.Sprintf("pod %s has image %s, container %s, ready %v", pod.UID, pod.Spec.Containers[0].Image, s.ContainerID, s.Ready)
-		}
-		return ""
-	})
+	c.upgraded(image)
 	v.goesOn("under the new image")
 	silence.print(t)
 	if now := c.pod(); now.UID != old.UID || now.Spec.NodeName != old.Spec.NodeName {
@@ -180,6 +167,28 @@ func TestAnUpgradeUnderACall(t *testing.T) {
 		t.Errorf("an upgrade that changes nothing of the PBX restarted it: %s, then %s", same, now)
 	}
 	condition(t, c.tenant(), v1alpha1.ConditionUpdating, metav1.ConditionFalse, "")
+}
+
+// upgraded upgrades the chart to another image of the PBX, and waits until the
+// company's process is made of it.
+func (c *company) upgraded(image string) {
+	t := c.t
+	t.Helper()
+	before := c.process()
+	if _, err := the.chart(within(t), "pbx.image="+image); err != nil {
+		t.Fatal(err)
+	}
+	until(t, patience, "a process of image "+image, func(ctx context.Context) string {
+		pod, err := podOf(ctx, c.name, c.name)
+		if err != nil || pod == nil || len(pod.Status.ContainerStatuses) != 1 {
+			return fmt.Sprintf("no pod: %v", err)
+		}
+		s := pod.Status.ContainerStatuses[0]
+		if pod.Spec.Containers[0].Image != image || !podReady(pod) || string(pod.UID)+" "+s.ContainerID == before {
+			return fmt.Sprintf("pod %s has image %s, container %s, ready %v", pod.UID, pod.Spec.Containers[0].Image, s.ContainerID, s.Ready)
+		}
+		return ""
+	})
 }
 
 // A node loses its power under a call. An administrator says so; the PBX goes on
