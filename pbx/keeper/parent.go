@@ -116,7 +116,9 @@ func (c *child) reap() {
 // and every one has been read.
 func (p *parent) serve(c *child) {
 	defer close(c.done)
-	if err := p.hand(c.fd); err != nil && !errors.Is(err, syscall.EPIPE) { // dead already
+	err := p.hand(c.fd)
+	dead := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+	if err != nil && !dead {
 		p.log.Error("the program was not handed all that is held", "error", err)
 	}
 	p.take(c)

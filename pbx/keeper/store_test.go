@@ -60,7 +60,7 @@ func TestParse(t *testing.T) {
 		"":                                    "version",
 		"1":                                   "version",
 		"2ka":                                 "version",
-		"1xa":                                 "unknown verb",
+		"1?a":                                 "unknown verb",
 		"1k":                                  "1 to 128",
 		"1d":                                  "1 to 128",
 		"1rname":                              "takes no name",
