@@ -22,8 +22,9 @@ const (
 	pressPatience = time.Second
 )
 
-// lockPatience is how long a start waits for the process before to be gone.
-const lockPatience = 10 * time.Second
+// lockPatience is how long a start waits for the process before to be gone, which
+// may wait for help that rings.
+const lockPatience = helpPatience + 10*time.Second
 
 // openJournal reads what the process before has left. Its lock makes sure that
 // no two processes have one data folder.
