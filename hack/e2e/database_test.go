@@ -32,8 +32,8 @@ func (p *program) missed(one, two *phone.Phone) {
 func (p *program) talked(one, two *phone.Phone, i int) {
 	p.t.Helper()
 	c := p.pair(one, two, i)
-	c.goesOn(p.t)
-	c.hangUp(p.t, true)
+	goOn(p.t, c)
+	hangUp(p.t, c, true)
 }
 
 // wait waits for a value of a metric of the program.
@@ -74,12 +74,12 @@ func TestTheDatabaseIsAwayAtTheStart(t *testing.T) {
 	for _, kill := range []func(){p.killChild, func() { p.kill(); p.start() }} {
 		kill()
 		p.wait("the PBX says that its database is away", "dipcast_database_up", 0)
-		up.goesOn(t)
+		goOn(t, up)
 	}
 	p.missed(one, two) // the phones are known, without a REGISTER
 	p.talked(one, two, 3)
 	p.wait("four records wait", "dipcast_cdrs_waiting", 4)
-	up.hangUp(t, false)
+	hangUp(t, up, false)
 	p.kill()
 	p.start()
 	p.wait("five records wait", "dipcast_cdrs_waiting", 5)
