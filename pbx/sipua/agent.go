@@ -169,9 +169,12 @@ func (a *Agent) build() error {
 	a.rings = rings.New(a.cfg.Journal, a.cfg.Log, a.cfg.Now)
 	a.edge, err = edge.New(edge.Config{
 		Document: a.document, Registrar: a.registrar,
-		Trunk:     func(from netip.Addr) (string, bool) { return a.trunks.Match(from) },
-		Owner:     func(callID, tag string) (edge.Identity, bool) { return a.legs.Owner(callID, tag) },
-		Unseen:    func() bool { return a.trunks.Unseen() },
+		Trunk:  func(from netip.Addr) (string, bool) { return a.trunks.Match(from) },
+		Owner:  func(callID, tag string) (edge.Identity, bool) { return a.legs.Owner(callID, tag) },
+		Unseen: func() bool { return a.trunks.Unseen() },
+		Acknowledge: func(callID, localTag, remoteTag string, seq uint32) {
+			a.legs.Acknowledge(callID, localTag, remoteTag, seq)
+		},
 		Talks:     func(match func(netip.Addr) bool) bool { return a.legs.Talks(match) },
 		Invite:    a.onInvite,
 		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },

@@ -30,6 +30,15 @@ func (e *Edge) Response(m *gate.Message, _ *gate.Flow) {
 	}
 }
 
+// Stray implements gate.Handler: a peer whose 2xx gets no ACK ends the call
+// (RFC 3261 §13.3.1.4).
+func (e *Edge) Stray(m *gate.Message, f *gate.Flow) {
+	tag := m.From.Tag
+	if e.peer(m.CallID, tag, f) && e.quota.Take(m.CallID+"\x00"+tag, e.cfg.Now()) {
+		e.cfg.Acknowledge(m.CallID, tag, m.To.Tag, m.CSeq)
+	}
+}
+
 // Closed implements gate.Handler: a phone behind a connection that has ended
 // is not reached any more, unless it said where it listens, for TCP, and was
 // not behind a NAT.

@@ -10,11 +10,14 @@ import (
 // expected reports whether a request inside a dialog comes from where its peer
 // is. Who hears or guesses Call-ID and tags, the carrier's other customers or
 // a provider on the way, must still not be able to end or move a call.
-func (e *Edge) expected(m *gate.Message, f *gate.Flow) bool {
-	if m.To.Tag == "" {
+func (e *Edge) expected(m *gate.Message, f *gate.Flow) bool { return e.peer(m.CallID, m.To.Tag, f) }
+
+// peer reports whether the peer of a dialog is at the other end of the flow.
+func (e *Edge) peer(callID, localTag string, f *gate.Flow) bool {
+	if localTag == "" {
 		return false
 	}
-	owner, ok := e.cfg.Owner(m.CallID, m.To.Tag)
+	owner, ok := e.cfg.Owner(callID, localTag)
 	if !ok {
 		return false
 	}

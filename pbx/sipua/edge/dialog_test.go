@@ -101,6 +101,40 @@ func TestATrunkThatIsNotKnownYetIsNotRefused(t *testing.T) {
 	}
 }
 
+// TestTheAnswerToAnEarlierReINVITE: a 2xx to what another process has sent is
+// acknowledged if it comes from the peer of the dialog, and only a few times.
+func TestTheAnswerToAnEarlierReINVITE(t *testing.T) {
+	b := newBed(t, nil)
+	b.set(func() {
+		b.known["call here"] = edge.Identity{Extension: "101", Source: netip.MustParseAddrPort("127.0.0.1:9")}
+	})
+	answer := func(p *peer, status, call, tag, method string) {
+		p.send("SIP/2.0 " + status + "\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKofanotherprocess\r\n" +
+			"From: <sip:102@" + domain + ">;tag=" + tag + "\r\nTo: <sip:101@" + domain + ">;tag=there\r\n" +
+			"Call-ID: " + call + "\r\nCSeq: 7 " + method + "\r\nContent-Length: 0\r\n\r\n")
+	}
+	stranger, phone := b.dial(t, "udp", "127.0.0.2"), b.dial(t, "udp", "127.0.0.1")
+	answer(stranger, "200 OK", "call", "here", "INVITE")
+	answer(phone, "200 OK", "call", "elsewhere", "INVITE")
+	answer(phone, "200 OK", "call", "here", "UPDATE")
+	answer(phone, "180 Ringing", "call", "here", "INVITE")
+	for range 1000 {
+		answer(phone, "200 OK", "call", "here", "INVITE")
+	}
+	// Both have been read when what they sent next is answered.
+	for _, p := range []*peer{stranger, phone} {
+		p.ask(p.text(msg{method: "OPTIONS"}))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.acknowledged); n == 0 || n > 200 {
+		t.Fatalf("%d ACKs for 1,000 answers", n)
+	}
+	if got := b.acknowledged[0]; got != "call here there 7" {
+		t.Errorf("acknowledged %s", got)
+	}
+}
+
 // TestAProofIsForOneRequest: who hears a phone's proof cannot put it into a
 // request of their own, not even beside the phone behind the same NAT.
 func TestAProofIsForOneRequest(t *testing.T) {

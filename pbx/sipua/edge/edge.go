@@ -61,6 +61,9 @@ type Config struct {
 	// Owner returns the peer of the live dialog that our tag names: who it
 	// is, and where its requests come from.
 	Owner func(callID, localTag string) (Identity, bool)
+	// Acknowledge sends the ACK for a 2xx to a re-INVITE that an earlier process
+	// has sent in a live dialog.
+	Acknowledge func(callID, localTag, remoteTag string, seq uint32)
 	// Talks reports whether the peer of a live dialog is at an address that
 	// matches.
 	Talks func(match func(netip.Addr) bool) bool

@@ -41,10 +41,11 @@ type bed struct {
 
 	unseen atomic.Bool
 
-	mu      sync.Mutex
-	invites []edge.Identity
-	known   map[string]edge.Identity
-	invite  func(*sip.Request, sip.ServerTransaction)
+	mu           sync.Mutex
+	invites      []edge.Identity
+	known        map[string]edge.Identity
+	acknowledged []string
+	invite       func(*sip.Request, sip.ServerTransaction)
 }
 
 type memory struct {
@@ -130,6 +131,11 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 		},
 		Unseen: func() bool { return b.unseen.Load() },
 		Talks:  b.talks,
+		Acknowledge: func(callID, localTag, remoteTag string, seq uint32) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.acknowledged = append(b.acknowledged, fmt.Sprint(callID, " ", localTag, " ", remoteTag, " ", seq))
+		},
 		Invite: func(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
 			b.mu.Lock()
 			b.invites = append(b.invites, id)

@@ -23,6 +23,8 @@ type Handler interface {
 	Request(m *Message, f *Flow)
 	// Response takes a response whose topmost Via is ours.
 	Response(m *Message, f *Flow)
+	// Stray takes a 2xx to an INVITE that this process has not sent.
+	Stray(m *Message, f *Flow)
 	// Closed is told that a connection has ended.
 	Closed(f *Flow)
 }
@@ -213,11 +215,15 @@ func (g *Gate) spend(source netip.Addr, trusted bool) bool {
 // response lets responses to our own requests through: one Via, and it is
 // ours (RFC 3261 §18.1.2).
 func (g *Gate) response(m *Message, f *Flow) {
-	if m.Fault != "" || m.Via.rest != "" || len(m.Values("via")) != 1 || !g.cfg.Ours(m.Via.Branch) {
-		g.Counters.Strays.Add(1)
+	sane := m.Fault == "" && m.Via.rest == "" && len(m.Values("via")) == 1
+	if sane && g.cfg.Ours(m.Via.Branch) {
+		g.cfg.Handler.Response(m, f)
 		return
 	}
-	g.cfg.Handler.Response(m, f)
+	g.Counters.Strays.Add(1)
+	if sane && m.Status/100 == 2 && m.CSeqMethod == "INVITE" {
+		g.cfg.Handler.Stray(m, f)
+	}
 }
 
 func (g *Gate) request(m *Message, f *Flow) {

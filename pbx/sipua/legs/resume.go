@@ -111,6 +111,22 @@ func (t *Table) EndRest() {
 	}
 }
 
+// Acknowledge sends the ACK for a 2xx to a re-INVITE that an earlier process has
+// sent: what it said of the session is asked for again anyway.
+func (t *Table) Acknowledge(callID, localTag, remoteTag string, seq uint32) {
+	l := t.find(callID, localTag)
+	if l == nil {
+		return
+	}
+	l.box.PostBounded(func() {
+		if !l.told && l.dlg != nil && l.dlg.State == dialog.Confirmed && l.dlg.Remote.Tag == remoteTag && seq < l.dlg.LocalSeq {
+			was := *l.dlg
+			was.InviteSeq = seq
+			l.sendACK(&was, l.hop, nil)
+		}
+	})
+}
+
 func (t *Table) takeUp(r *vault.Record, lis leg.Listener) *sipLeg {
 	l := t.newLeg(r.ID, r.Dialog.CallID, r.Dialog.Local.Tag)
 	l.lis, l.trunk, l.phone, l.instance, l.held, l.began = lis, r.Trunk, r.Phone, r.Instance, r.Held, r.Timer

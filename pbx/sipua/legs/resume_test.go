@@ -103,6 +103,26 @@ func TestALegGoesOnInAnotherProcess(t *testing.T) {
 	})
 }
 
+// A 2xx to a re-INVITE that was under way when the process died gets its ACK.
+func TestTheAnswerToAnEarlierReINVITE(t *testing.T) {
+	inVault(t, func(w *memnet, store *memjournal.Journal) {
+		p, l := w.talk()
+		w.pass()
+		w.die(store)
+		w.takeUp(l.ID())
+		w.reply(w.expect("UPDATE "), 200, "", "")
+		w.legs.Acknowledge("another", p.tag, "peer", 7)
+		w.legs.Acknowledge(p.callID, p.tag, "another", 7)
+		w.legs.Acknowledge(p.callID, p.tag, "peer", 1<<30) // a number that nobody can have sent
+		w.nothing(time.Second)
+		w.legs.Acknowledge(p.callID, p.tag, "peer", 7)
+		ack := w.expect("ACK ")
+		if seq := ack.request().CSeq(); seq.SeqNo != 7 || seq.MethodName != sip.ACK || ack.to.Addr != phoneAddr {
+			t.Errorf("the ACK is\n%s", ack)
+		}
+	})
+}
+
 func TestALegThatWeDialledGoesOn(t *testing.T) {
 	inVault(t, func(w *memnet, store *memjournal.Journal) {
 		l, invite := w.ring()
@@ -286,6 +306,7 @@ func TestALegTakenUpCountsOnce(t *testing.T) {
 		p.do("BYE", "")
 		w.expect("200 ")
 		w.told("over")
+		synctest.Wait()
 		if _, ok := w.trunks.Acquire("carrier"); !ok || w.trunks.Full("carrier") {
 			t.Error("a place of the trunk is lost")
 		}
