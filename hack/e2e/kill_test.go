@@ -41,7 +41,7 @@ func (p *program) configure(change func(*conf.Document)) {
 // begins another one.
 func (p *program) killChild() {
 	p.t.Helper()
-	child := p.child()
+	child := p.living()
 	if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
 		p.t.Fatal(err)
 	}
@@ -52,7 +52,18 @@ func (p *program) killChild() {
 	})
 }
 
-// child is the process ID of the PBX below its parent, 0 if there is none.
+// living is the process ID of the PBX below its parent. The kernel's list of
+// children may miss one while processes come and go.
+func (p *program) living() (child int) {
+	p.t.Helper()
+	waitFor(p.t, "there is a PBX", func() bool {
+		child = p.child()
+		return child != 0
+	})
+	return child
+}
+
+// child is living, or 0 if none is seen.
 func (p *program) child() int {
 	p.t.Helper()
 	pid := p.cmd.Process.Pid
@@ -154,7 +165,7 @@ type footprint struct {
 // footprint looks at the PBX below the parent.
 func (p *program) footprint() (f footprint) {
 	p.t.Helper()
-	child := p.child()
+	child := p.living()
 	f.resident, _ = resident(p.t, child)
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", child))
 	if err != nil {
