@@ -41,7 +41,7 @@ func alerts(in Input) []alert {
 		},
 		{
 			"DipcastCDRsWaiting", "dipcast_cdrs_waiting$ > 0", "10m", "warning",
-			"call records wait in memory for the database", "see that the database answers and that the volume is not full",
+			"call records wait for the database", "see that the database answers and that the volume is not full",
 		},
 		{
 			"DipcastRecordingFails", "dipcast_recordings_failing$ > 0", "1m", "critical",

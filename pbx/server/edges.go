@@ -98,7 +98,7 @@ var errDraining = errors.New("draining: no new calls are taken")
 
 // healthy is what /healthz asks: whether a new process would do better. It
 // would not if the database is away: calls go on without it, records wait in
-// memory, and a restart would cut the calls.
+// the journal, and a restart would only make the calls pause.
 func (s *Server) healthy() error { return nil }
 
 // ready is what /readyz asks: new calls and presses are welcome. Neither needs

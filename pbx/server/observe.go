@@ -24,7 +24,7 @@ func (s *Server) observe() {
 		return float64(s.document().Limits.ConcurrentCalls)
 	})
 	s.metrics.Gauge("rtp_ports_in_use", "Media ports of live legs.", func() float64 { return float64(s.pool.InUse()) })
-	s.metrics.Gauge("cdrs_waiting", "Call records in memory that the database has not taken yet.", func() float64 {
+	s.metrics.Gauge("cdrs_waiting", "Call records that the database has not taken yet.", func() float64 {
 		return float64(s.recorder.Stats().Waiting)
 	})
 	s.metrics.Gauge("database_up", "1 if the database answers; calls go on without it.", s.databaseUp)
