@@ -67,7 +67,7 @@ func TestTheDiskIsFull(t *testing.T) {
 		p.missed(one, two)
 	}
 	p.wait("the journal says that it fails", "dipcast_journal_failing", 1)
-	up.goesOn(t)
+	goOn(t, up)
 	empty()
 	p.talked(one, two, 6)
 	p.wait("the journal is written again", "dipcast_journal_failing", 0)
@@ -75,8 +75,8 @@ func TestTheDiskIsFull(t *testing.T) {
 		t.Errorf("%d records of 8 calls", n)
 	}
 	p.killChild()
-	up.goesOn(t)
-	up.hangUp(t, true)
+	goOn(t, up)
+	hangUp(t, up, true)
 	if n := len(p.records(9)); n != 9 {
 		t.Errorf("%d records of 9 calls", n)
 	}
