@@ -162,7 +162,7 @@ bench: build ## Print the figures: per CPU-second, beside a peer or a bare forwa
 FIRST := $(shell chrt -r 1 true 2>/dev/null && echo chrt -r 1)
 
 .PHONY: bench-media
-bench-media: build ## The media plane alone: 500 and 1,000 calls, and recorded ones, beside rtpengine and a bare forwarder.
+bench-media: build ## The media plane alone: 500 and 1,000 calls, recorded ones, conferences of 50, beside rtpengine and a bare forwarder.
 	$(GO) build -o $(BIN)/bench ./hack/bench
 	$(FIRST) $(BIN)/bench -bin $(BIN)/dipcast -only plane
 

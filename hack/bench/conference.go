@@ -81,7 +81,7 @@ func (b *bench) conference(ctx context.Context, p party) (relayed, error) {
 		}
 		port, err := strconv.Atoi(lines.Text())
 		if err == nil {
-			s.audio, err = speech(i < p.wide, i%(members/p.speakers) == 0)
+			s.audio, err = speech(i < p.wide, i*p.speakers%members < p.speakers)
 		}
 		if err != nil {
 			x.close()
