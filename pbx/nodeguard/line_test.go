@@ -2,13 +2,16 @@ package nodeguard
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +38,7 @@ func serve(t *testing.T, user uint32) (socket string, k told, stop func()) {
 	t.Helper()
 	k = told{make(chan string, 16)}
 	socket = "@dipcast-test-" + strings.ReplaceAll(t.Name(), "/", "-") + fmt.Sprint(os.Getpid())
-	s, err := Listen(Options{Socket: socket, User: user, Policy: NewPolicy(Private()), Kernel: k, Log: slog.New(slog.DiscardHandler)})
+	s, err := Listen(Options{Socket: socket, User: user, Policy: NewPolicy(Private(), all), Kernel: k, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +131,48 @@ func TestOnlyPBXsAreHeard(t *testing.T) {
 	}
 }
 
+// TestTheNextProcessOfAPBXIsServed: while the one before it is still there it is
+// turned away, so that it comes again.
+func TestTheNextProcessOfAPBXIsServed(t *testing.T) {
+	socket, k, _ := serve(t, uint32(os.Getuid()))
+	dial := func() *net.UnixConn {
+		conn, err := net.DialUnix(network, nil, &net.UnixAddr{Name: socket, Net: network})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if err := send(conn, []byte(`{"port":5060}`)); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	before := dial()
+	if err := send(before, []byte(`{"ban":"192.0.2.1","seconds":60}`)); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.next(t); got != "add 192.0.2.1:5060 for 1m0s" {
+		t.Errorf("the kernel is told %q", got)
+	}
+	if n, err := dial().Read(make([]byte, 1)); n != 0 || err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the next one is not turned away: %d %v", n, err)
+	}
+	_ = before.Close()
+	for deadline := time.After(20 * time.Second); ; {
+		next := dial()
+		_ = send(next, []byte(`{"ban":"192.0.2.2","seconds":60}`)) // it may be closed already
+		select {
+		case got := <-k.what:
+			if got != "add 192.0.2.2:5060 for 1m0s" {
+				t.Errorf("the kernel is told %q", got)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		case <-deadline:
+			t.Fatal("the next process is not served")
+		}
+	}
+}
+
 // FuzzWish: whatever a PBX says, the helper neither falls nor bans whom it
 // must not.
 func FuzzWish(f *testing.F) {
@@ -138,9 +183,9 @@ func FuzzWish(f *testing.F) {
 		f.Add([]byte(s), []byte(`{"ban":"203.0.113.9","seconds":1}`))
 	}
 	f.Fuzz(func(t *testing.T, one, two []byte) {
-		s := &Server{o: Options{Policy: NewPolicy(Private()), Kernel: checked{t}, Log: slog.New(slog.DiscardHandler)}}
-		s.o.Policy.Hello(1, 5060, nil)
-		s.o.Policy.Hello(2, 5070, prefixes("203.0.113.0/24"))
+		s := &Server{o: Options{Policy: NewPolicy(Private(), all), Kernel: checked{t}, Log: slog.New(slog.DiscardHandler)}}
+		hello(t, s.o.Policy, 1, 5060, nil)
+		hello(t, s.o.Policy, 2, 5070, prefixes("203.0.113.0/24"))
 		for _, b := range [][]byte{one, two} {
 			if m, err := read(b); err == nil {
 				_ = s.take(1, m) // what is refused is refused

@@ -22,10 +22,14 @@ type Entry struct {
 	Port   uint16
 }
 
+// Ports is a range of ports, both ends included.
+type Ports struct{ From, To uint16 }
+
 // Policy decides about wishes. It is pure, and not for use by several
 // goroutines.
 type Policy struct {
 	allow  []netip.Prefix
+	ports  []Ports
 	places map[int]*place
 	until  map[Entry]time.Time
 	swept  time.Time
@@ -33,25 +37,28 @@ type Policy struct {
 
 // place is one PBX.
 type place struct {
-	port    uint16
+	port    uint16 // stays the same, and no other place has it
 	protect []netip.Prefix
 	entries map[Entry]time.Time
 }
 
-// NewPolicy never bans what lies in allow.
-func NewPolicy(allow []netip.Prefix) *Policy {
-	return &Policy{allow: allow, places: make(map[int]*place), until: make(map[Entry]time.Time)}
+// NewPolicy never bans what lies in allow, and bans for those ports alone.
+func NewPolicy(allow []netip.Prefix, ports ...Ports) *Policy {
+	return &Policy{allow: allow, ports: ports, places: make(map[int]*place), until: make(map[Entry]time.Time)}
 }
 
 // Hello takes what a PBX says of itself, and returns the bans that must end
 // since they lie in its trunks' networks, whoever wished them.
-func (p *Policy) Hello(pbx int, port uint16, protect []netip.Prefix) (lift []Entry) {
+func (p *Policy) Hello(pbx int, port uint16, protect []netip.Prefix) (lift []Entry, err error) {
+	if err := p.owns(pbx, port); err != nil {
+		return nil, err
+	}
 	of := p.places[pbx]
 	if of == nil {
-		of = &place{entries: make(map[Entry]time.Time)}
+		of = &place{port: port, entries: make(map[Entry]time.Time)}
 		p.places[pbx] = of
 	}
-	of.port, of.protect = port, protect
+	of.protect = protect
 	narrow := narrowOnes(protect)
 	for e := range p.until {
 		if touches(narrow, e.Source) || e.Port == port && touches(protect, e.Source) {
@@ -59,7 +66,24 @@ func (p *Policy) Hello(pbx int, port uint16, protect []netip.Prefix) (lift []Ent
 			lift = append(lift, e)
 		}
 	}
-	return lift
+	return lift, nil
+}
+
+// owns says why a PBX cannot have a port. Whoever breaks into one must not have
+// strangers shut out of other services of the node, or of its neighbours.
+func (p *Policy) owns(pbx int, port uint16) error {
+	if !slices.ContainsFunc(p.ports, func(r Ports) bool { return r.From <= port && port <= r.To }) {
+		return fmt.Errorf("port %d is no SIP port of this node: those are %v (--ports)", port, p.ports)
+	}
+	for id, of := range p.places {
+		switch {
+		case id == pbx && of.port != port:
+			return fmt.Errorf("the PBX at port %d says that it is at %d", of.port, port)
+		case id != pbx && of.port == port:
+			return fmt.Errorf("port %d is that of a PBX that is here already", port)
+		}
+	}
+	return nil
 }
 
 // Bye forgets a PBX. Its bans end by themselves.
@@ -71,7 +95,7 @@ var errKnown = errors.New("is banned already")
 // Ban decides about one wish; for how long is what it returns.
 func (p *Policy) Ban(pbx int, source netip.Addr, d time.Duration, now time.Time) (Entry, time.Duration, error) {
 	of := p.places[pbx]
-	if of == nil || of.port == 0 {
+	if of == nil {
 		return Entry{}, 0, errors.New("a PBX that did not say who it is bans nobody")
 	}
 	source = sourceOf(source)

@@ -18,12 +18,24 @@ func prefixes(list ...string) (out []netip.Prefix) {
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
+// all are the ports of every PBX there is in these tests.
+var all = Ports{5060, 5099}
+
+func hello(t *testing.T, p *Policy, pbx int, port uint16, protect []netip.Prefix) []Entry {
+	t.Helper()
+	lift, err := p.Hello(pbx, port, protect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lift
+}
+
 var start = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 
 func TestWhoIsNeverBanned(t *testing.T) {
-	p := NewPolicy(append(Private(), prefixes("198.51.100.7/32")...))
-	p.Hello(1, 5060, prefixes("203.0.113.0/24"))
-	p.Hello(2, 5070, prefixes("2001:db8:9::/48"))
+	p := NewPolicy(append(Private(), prefixes("198.51.100.7/32")...), all)
+	hello(t, p, 1, 5060, prefixes("203.0.113.0/24"))
+	hello(t, p, 2, 5070, prefixes("2001:db8:9::/48"))
 	for _, tc := range []struct {
 		name, source, why string // why is empty if it is banned
 		seconds           int
@@ -55,27 +67,27 @@ func TestWhoIsNeverBanned(t *testing.T) {
 // TestHalfTheInternetIsNoTrunk: a PBX that protects too much does so for
 // itself alone.
 func TestHalfTheInternetIsNoTrunk(t *testing.T) {
-	p := NewPolicy(nil)
-	p.Hello(1, 5060, prefixes("0.0.0.0/0", "2000::/3"))
-	p.Hello(2, 5070, nil)
+	p := NewPolicy(nil, all)
+	hello(t, p, 1, 5060, prefixes("0.0.0.0/0", "2000::/3"))
+	hello(t, p, 2, 5070, nil)
 	if _, _, err := p.Ban(1, addr("192.0.2.1"), time.Hour, start); err == nil {
 		t.Error("what it protects itself is banned for its port")
 	}
 	if _, _, err := p.Ban(2, addr("192.0.2.1"), time.Hour, start); err != nil {
 		t.Errorf("another PBX: %v", err)
 	}
-	if lift := p.Hello(1, 5060, prefixes("0.0.0.0/0")); len(lift) != 0 {
+	if lift := hello(t, p, 1, 5060, prefixes("0.0.0.0/0")); len(lift) != 0 {
 		t.Errorf("it lifts %v", lift)
 	}
-	if lift := p.Hello(2, 5070, prefixes("0.0.0.0/0")); len(lift) != 1 {
+	if lift := hello(t, p, 2, 5070, prefixes("0.0.0.0/0")); len(lift) != 1 {
 		t.Errorf("of its own it lifts %v", lift)
 	}
 }
 
 func TestABanHasItsBounds(t *testing.T) {
-	p := NewPolicy(nil)
-	p.Hello(1, 5060, nil)
-	p.Hello(2, 5070, nil)
+	p := NewPolicy(nil, all)
+	hello(t, p, 1, 5060, nil)
+	hello(t, p, 2, 5070, nil)
 	e, d, err := p.Ban(1, addr("2001:db8::1"), 48*time.Hour, start)
 	if err != nil || d != time.Hour || e != (Entry{addr("2001:db8::"), 5060}) {
 		t.Errorf("%v for %v, %v", e, d, err)
@@ -90,9 +102,9 @@ func TestABanHasItsBounds(t *testing.T) {
 		t.Errorf("after its end: %v", err)
 	}
 	// A PBX has its share, and gets it back when bans have ended.
-	q := NewPolicy(nil)
+	q := NewPolicy(nil, all)
 	for pbx := range 20 {
-		q.Hello(pbx, uint16(5060+pbx), nil)
+		hello(t, q, pbx, uint16(5060+pbx), nil)
 		for i := range maxPerPBX + 1 {
 			_, _, err := q.Ban(pbx, netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), time.Minute, start)
 			if full := i == maxPerPBX || pbx >= maxTotal/maxPerPBX; (err != nil) != full {
@@ -108,16 +120,52 @@ func TestABanHasItsBounds(t *testing.T) {
 	}
 }
 
+// TestAPBXHasOnePort: whoever breaks into one can shut nobody out of what else
+// listens on the node, nor of a neighbour that is there.
+func TestAPBXHasOnePort(t *testing.T) {
+	p := NewPolicy(nil, Ports{10000, 10099}, Ports{20000, 20099})
+	for _, step := range []struct {
+		name string
+		pbx  int
+		port uint16
+		ok   bool
+	}{
+		{"the API server", 1, 6443, false},
+		{"a shell", 1, 22, false},
+		{"none", 1, 0, false},
+		{"one beyond the pool", 1, 10100, false},
+		{"its own", 1, 10000, true},
+		{"the same again", 1, 10000, true},
+		{"another one", 1, 10010, false},
+		{"a neighbour's", 2, 10000, false},
+		{"of the second pool", 2, 20099, true},
+	} {
+		if _, err := p.Hello(step.pbx, step.port, nil); (err == nil) != step.ok {
+			t.Errorf("%s: %v", step.name, err)
+		}
+	}
+	if _, _, err := p.Ban(3, addr("192.0.2.1"), time.Minute, start); err == nil {
+		t.Error("one who has no port bans")
+	}
+	if e, _, err := p.Ban(1, addr("192.0.2.1"), time.Minute, start); err != nil || e.Port != 10000 {
+		t.Errorf("a ban for port %d: %v", e.Port, err)
+	}
+	p.Bye(1)
+	if _, err := p.Hello(3, 10000, nil); err != nil {
+		t.Errorf("when the PBX has gone: %v", err)
+	}
+}
+
 func TestATrunkThatIsAddedLiftsItsBan(t *testing.T) {
-	p := NewPolicy(nil)
-	p.Hello(1, 5060, nil)
-	p.Hello(2, 5070, nil)
+	p := NewPolicy(nil, all)
+	hello(t, p, 1, 5060, nil)
+	hello(t, p, 2, 5070, nil)
 	for _, s := range []string{"203.0.113.5", "192.0.2.1", "2001:db8::1"} {
 		if _, _, err := p.Ban(1, addr(s), time.Hour, start); err != nil {
 			t.Fatal(err)
 		}
 	}
-	lift := p.Hello(2, 5070, prefixes("203.0.113.0/24", "2001:db8::77/128"))
+	lift := hello(t, p, 2, 5070, prefixes("203.0.113.0/24", "2001:db8::77/128"))
 	slices.SortFunc(lift, func(a, b Entry) int { return a.Source.Compare(b.Source) })
 	if want := []Entry{{addr("203.0.113.5"), 5060}, {addr("2001:db8::"), 5060}}; !slices.Equal(lift, want) {
 		t.Errorf("lifted %v, want %v", lift, want)

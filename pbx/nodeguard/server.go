@@ -117,15 +117,24 @@ func (s *Server) serve(id int, conn *net.UnixConn) {
 		if refused++; refused&(refused-1) == 0 {
 			s.o.Log.Warn("a wish is not fulfilled", "error", err, "times", refused)
 		}
+		if errors.Is(err, errWho) {
+			return // it comes again, when the process before it has gone
+		}
 	}
 }
+
+// errWho ends the connection of a PBX that cannot be who it says to be.
+var errWho = errors.New("a PBX is not served")
 
 // take carries one message out.
 func (s *Server) take(id int, m Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !m.Ban.IsValid() {
-		lift := s.o.Policy.Hello(id, m.Port, m.Protect)
+		lift, err := s.o.Policy.Hello(id, m.Port, m.Protect)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errWho, err)
+		}
 		if len(lift) == 0 {
 			return nil
 		}

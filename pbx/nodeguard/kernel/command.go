@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/dipcast/dipcast/pbx/nodeguard"
@@ -21,7 +22,12 @@ func Run(ctx context.Context, args []string, stderr io.Writer) (err error) {
 	flags.SetOutput(stderr)
 	user := flags.Uint("user", 65532, "user that the PBXs of this node run as; nobody else is served")
 	allow := flags.String("allow", "", "networks that are never banned, by comma, beside the node's own addresses and private ones")
+	ports := flags.String("ports", "1024-65535", "SIP ports that PBXs may have, as ranges by comma: the port pools of their classes")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ranges, err := portRanges(*ports)
+	if err != nil {
 		return err
 	}
 	never, err := neverBanned(*allow)
@@ -34,12 +40,26 @@ func Run(ctx context.Context, args []string, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	s, err := nodeguard.Listen(nodeguard.Options{User: uint32(*user), Policy: nodeguard.NewPolicy(never), Kernel: f, Log: log})
+	s, err := nodeguard.Listen(nodeguard.Options{User: uint32(*user), Policy: nodeguard.NewPolicy(never, ranges...), Kernel: f, Log: log})
 	if err != nil {
 		return err
 	}
-	log.Info("the kernel of this node drops what banned sources send to its PBXs", "user", *user, "never", never)
+	log.Info("the kernel of this node drops what banned sources send to its PBXs", "user", *user, "ports", *ports, "never", never)
 	return s.Serve(ctx)
+}
+
+// portRanges reads ranges like 10000-19999.
+func portRanges(text string) (list []nodeguard.Ports, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, _ := strings.Cut(strings.TrimSpace(part), "-")
+		first, err1 := strconv.ParseUint(from, 10, 16)
+		last, err2 := strconv.ParseUint(to, 10, 16)
+		if err := errors.Join(err1, err2); err != nil || first == 0 || first > last {
+			return nil, fmt.Errorf("--ports %q: must be ranges like 10000-19999", text)
+		}
+		list = append(list, nodeguard.Ports{From: uint16(first), To: uint16(last)})
+	}
+	return list, nil
 }
 
 // neverBanned joins the networks that were named with those that go without

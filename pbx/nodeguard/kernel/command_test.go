@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/dipcast/dipcast/pbx/nodeguard"
 )
 
 func TestNeverBanned(t *testing.T) {
@@ -22,10 +24,28 @@ func TestNeverBanned(t *testing.T) {
 	}
 }
 
+func TestPortRanges(t *testing.T) {
+	for text, want := range map[string][]nodeguard.Ports{
+		"10000-19999":              {{From: 10000, To: 19999}},
+		"10000-19999, 20000-20000": {{From: 10000, To: 19999}, {From: 20000, To: 20000}},
+		"":                         nil,
+		"10000":                    nil,
+		"0-10":                     nil,
+		"20-10":                    nil,
+		"1-65536":                  nil,
+		"1-2,":                     nil,
+	} {
+		got, err := portRanges(text)
+		if !slices.Equal(got, want) || (err == nil) != (want != nil) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
 // TestRunSaysWhatIsWrong: without the right the helper ends, and says why.
 func TestRunSaysWhatIsWrong(t *testing.T) {
 	var out strings.Builder
-	for _, args := range [][]string{{"--allow", "x"}, {"--user", "-1"}, {"--nonsense"}} {
+	for _, args := range [][]string{{"--allow", "x"}, {"--ports", "10000"}, {"--user", "-1"}, {"--nonsense"}} {
 		if err := Run(t.Context(), args, &out); err == nil {
 			t.Errorf("%v is taken", args)
 		}
