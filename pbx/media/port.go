@@ -47,8 +47,13 @@ type Stream struct {
 	// Signalling is the host that the peer's signalling comes from, invalid if
 	// not known. Media from it is believed sooner than media from anywhere.
 	Signalling netip.Addr
-	// Crypto are the keys of SRTP; the zero value is plain RTP.
+	// Crypto are the keys of SRTP; the zero value is plain RTP. With DTLS there
+	// are none: nothing passes before the handshake has brought some.
 	Crypto Crypto
+	DTLS   DTLS `json:"DTLS,omitzero"`
+	// ICE: media goes to and comes from sources that the peer's checks have
+	// validated, whatever Remote says.
+	ICE ICE `json:"ICE,omitzero"`
 	// TrustSource: the signalling came from the public address in SDP itself
 	// (a trunk, a phone without NAT), so a packet from another host is not
 	// accepted even as the first one.
@@ -62,6 +67,7 @@ type Notices struct {
 	Silent  func()           // no RTP for the time set at allocation, while media is expected; told again every few seconds until RTP comes
 	Played  func()           // a source handed to Play came to its end by itself
 	Arrived func()           // the first RTP packet came from the peer
+	Keyed   func()           // a handshake has brought keys, which Save tells from now on
 }
 
 // Source is audio to play: 8 kHz mono 16-bit samples.

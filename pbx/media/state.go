@@ -18,8 +18,11 @@ type PortState struct {
 	Local  netip.AddrPort `json:"local"` // as told in SDP
 	Stream Stream         `json:"stream,omitzero"`
 	// Applied: Stream is the outcome of an offer/answer exchange.
-	Applied  bool           `json:"applied,omitempty"`
-	Peer     netip.AddrPort `json:"peer,omitzero"`     // the learnt source of RTP; invalid: none yet
+	Applied bool `json:"applied,omitempty"`
+	// Agreed are the keys that the handshake of Stream.DTLS has brought; zero:
+	// none yet.
+	Agreed   Crypto         `json:"agreed,omitzero"`
+	Peer     netip.AddrPort `json:"peer,omitzero"`     // the learnt source of RTP, or the one that ICE chose; invalid: none yet
 	PeerRTCP netip.AddrPort `json:"peerRTCP,omitzero"` // where the peer's reports come from; invalid: none came
 	Name     string         `json:"name"`              // canonical name in our reports (RFC 3550 §6.5.1)
 	In       Incoming       `json:"in,omitzero"`

@@ -8,7 +8,8 @@ import (
 	"github.com/dipcast/dipcast/pbx/media/srtp"
 )
 
-// SRTP is whether audio is encrypted with keys in SDP (RFC 4568).
+// SRTP is whether audio is encrypted, with keys in SDP (RFC 4568) or by a
+// handshake (RFC 5763).
 type SRTP string
 
 // The policies; the zero value is Disabled.
@@ -63,48 +64,94 @@ func crypto(v string) (Crypto, bool) {
 }
 
 // secure reports whether the line's protocol is that of SRTP.
-func (l Line) secure() bool { return strings.HasPrefix(l.Proto, "RTP/SAVP") }
+func (l Line) secure() bool {
+	return strings.HasPrefix(l.Proto, "RTP/SAVP") || strings.HasPrefix(l.Proto, "UDP/TLS/")
+}
 
 // permits reports whether the policy can take the line. Peers that would like
 // encryption write keys into a line of plain RTP as well: that is a wish.
 func (s *Session) permits(l Line) bool {
-	keyed := len(l.Crypto) > 0
+	encrypted := len(l.Crypto) > 0
+	if l.shakes() {
+		encrypted = s.Fingerprint != ""
+	}
 	switch s.SRTP {
 	case Required:
-		return keyed
+		return encrypted
 	case Optional:
-		return keyed || !l.secure()
+		return encrypted || !l.secure()
 	default:
 		return !l.secure()
 	}
 }
 
-// wantsSRTP reports whether our offer is of SRTP.
-func (s *Session) wantsSRTP() bool {
-	if s.Settled {
-		return s.Stream.Crypto.Suite != ""
+// Form is what our first offer is like.
+type Form string
+
+// The forms. The zero value is plain RTP, or SDES where that is not permitted.
+const (
+	SDES  Form = "SDES" // SRTP with keys in SDP
+	Shake Form = "DTLS" // SRTP with keys of a handshake
+	Web   Form = "Web"  // the same as a browser wants it: with ICE, all on one port
+)
+
+// form is what our next offer is like.
+func (s *Session) form() Form {
+	switch {
+	case s.Settled && s.Stream.ICE != media.ICE{}:
+		return Web
+	case s.Settled && s.Stream.DTLS != media.DTLS{}:
+		return Shake
+	case s.Settled && s.Stream.Crypto.Suite != "":
+		return SDES
+	case s.Settled, s.SRTP != Optional && s.SRTP != Required:
+		return ""
+	case s.Form == "" && s.SRTP == Required:
+		return SDES
 	}
-	return s.SRTP == Required || s.SRTP == Optional && s.Secure
+	return s.Form
 }
 
-// Secured makes the next offer one of SRTP, for a peer that refused plain RTP.
-// It reports false if the policy has no such offer or it was made already.
+// Secured makes the next offer one of SRTP, for a peer that refused plain RTP,
+// or keys in SDP. It reports false if the policy has no such offer or all were
+// made already.
 func (s *Session) Secured() bool {
-	if s.SRTP != Optional || s.Secure || s.Settled {
+	switch was := s.form(); {
+	case s.Settled || s.SRTP != Optional && s.SRTP != Required:
+		return false
+	case was == "":
+		s.Form = SDES
+	case was == SDES && s.Fingerprint != "":
+		s.Form = Shake
+	default:
 		return false
 	}
-	s.Secure = true
 	return true
 }
 
-// encrypt makes the line of an offer one of SRTP.
+// encrypt gives the line of an offer the form of the offer.
 func (s *Session) encrypt(l *Line) {
-	suite := srtp.AES80
-	if s.Settled {
-		suite = s.Stream.Crypto.Suite
+	form := s.form()
+	switch form {
+	case SDES:
+		suite := srtp.AES80
+		if s.Settled {
+			suite = s.Stream.Crypto.Suite
+		}
+		l.Proto = "RTP/SAVP"
+		l.Crypto = []Crypto{{Tag: 1, Suite: suite, Key: s.key(suite)}}
+	case Shake:
+		l.Proto, l.Mux = "UDP/TLS/RTP/SAVP", true
+		s.shake(l, Line{})
+	case Web:
+		l.Proto, l.Mux, l.Mid, l.Bundled = "UDP/TLS/RTP/SAVPF", true, "0", true
+		s.shake(l, Line{})
+		s.check(l)
 	}
-	l.Proto = "RTP/SAVP"
-	l.Crypto = []Crypto{{Tag: 1, Suite: suite, Key: s.key(suite)}}
+	if i := s.audioLine(); s.Settled && i >= 0 {
+		was := s.Lines[i]
+		l.Proto, l.Mux, l.Mid, l.Bundled = was.Proto, s.Stream.RTCPMux, was.Mid, was.Bundled
+	}
 }
 
 // key is our own for a suite.

@@ -88,7 +88,7 @@ func TestOffersByPolicy(t *testing.T) {
 	} {
 		s := secured(tc.policy)
 		if tc.refused && s.Secured() != (tc.policy == Optional) {
-			t.Errorf("%s: another offer to a peer that refuses: %v", tc.policy, s.Secure)
+			t.Errorf("%s: another offer to a peer that refuses: %v", tc.policy, s.Form)
 		}
 		if s.Secured() && tc.refused {
 			t.Errorf("%s: a third offer", tc.policy)

@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -52,6 +53,13 @@ type Line struct {
 	Ptime     time.Duration   `json:"ptime,omitempty"`
 	Direction media.Direction `json:"direction"`
 	Crypto    []Crypto        `json:"crypto,omitempty"` // those that we can use
+	// What browsers say beyond: DTLS-SRTP, ICE, and the line's name (RFC 5888),
+	// which is in the group of one transport (RFC 9143) if Bundled.
+	DTLS    Handshake            `json:"dtls,omitzero"`
+	ICE     media.ICECredentials `json:"ice,omitzero"`
+	Lite    bool                 `json:"lite,omitempty"` // the peer's whole session is (RFC 8839 §5.3)
+	Mid     string               `json:"mid,omitempty"`
+	Bundled bool                 `json:"bundled,omitempty"`
 }
 
 // Description is a parsed session description.
@@ -67,7 +75,8 @@ func (d Description) Audio() int {
 	})
 }
 
-// usable reports whether the line is RTP audio, plain or with keys that fit.
+// usable reports whether the line is RTP audio, plain or with keys that fit or
+// that a handshake can bring.
 func (l Line) usable() bool {
 	if l.Media != "audio" || l.Port == 0 {
 		return false
@@ -76,16 +85,19 @@ func (l Line) usable() bool {
 	case "RTP/AVP", "RTP/AVPF":
 		return true
 	case "RTP/SAVP", "RTP/SAVPF":
-		return len(l.Crypto) > 0
+		return len(l.Crypto) > 0 || l.shakes()
+	case "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF":
+		return l.shakes()
 	}
 	return false
 }
 
 // Held reports whether the peer does not want to hear us: it sends only, does
-// nothing, or gave the address 0.0.0.0 (RFC 2543 hold, RFC 3264 §8.4).
+// nothing, or gave the address 0.0.0.0 (RFC 2543 hold, RFC 3264 §8.4), which
+// says nothing of a peer that makes ICE's checks.
 func (l Line) Held() bool {
 	return l.Direction == media.SendOnly || l.Direction == media.Inactive ||
-		(l.Addr.IsValid() && l.Addr.IsUnspecified())
+		(l.Addr.IsValid() && l.Addr.IsUnspecified() && !l.checks())
 }
 
 // Parse reads a description. It is generous: order of lines, missing s= and
@@ -224,8 +236,12 @@ func line(m *section, session attributes, addr netip.Addr) Line {
 		l.Ptime = session.ptime
 	}
 	l.RTCP = rtcpAddress(a.rtcp, l.Addr)
+	l.Mid = token(a.mid)
 	if l.Media == "audio" {
 		l.Formats, l.Crypto = formats(l.Raw, a.maps), cryptos(a.crypto)
+		a.inherit(session)
+		l.DTLS, l.ICE, l.Lite = handshake(a), iceCredentials(a.ufrag, a.password), session.lite
+		l.Bundled = l.Mid != "" && slices.Contains(session.bundle, l.Mid)
 	}
 	return l
 }
@@ -238,11 +254,63 @@ type attributes struct {
 	rtcp      string
 	crypto    []string
 	maps      map[uint8]Format
+
+	fingerprints    []string
+	setup           Setup
+	ufrag, password string
+	lite            bool
+	mid             string
+	bundle          []string
+}
+
+// inherit takes from the session what the line itself does not say.
+func (a *attributes) inherit(session attributes) {
+	if len(a.fingerprints) == 0 {
+		a.fingerprints = session.fingerprints
+	}
+	a.setup = cmp.Or(a.setup, session.setup)
+	a.ufrag, a.password = cmp.Or(a.ufrag, session.ufrag), cmp.Or(a.password, session.password)
+}
+
+// web reads an attribute that browsers write; it reports false for another.
+func (a *attributes) web(at attribute) bool {
+	switch strings.ToLower(at.Key) {
+	case "fingerprint":
+		a.fingerprints = append(a.fingerprints, at.Value)
+	case "setup":
+		a.setup = Setup(strings.ToLower(strings.TrimSpace(at.Value)))
+	case "ice-ufrag":
+		a.ufrag = at.Value
+	case "ice-pwd":
+		a.password = at.Value
+	case "ice-lite":
+		a.lite = true
+	case "mid":
+		a.mid = at.Value
+	case "group":
+		if kind, mids, _ := strings.Cut(at.Value, " "); kind == "BUNDLE" {
+			a.bundle = strings.Fields(mids)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// token returns the name of a line, empty for what is none (RFC 8866 §9).
+func token(s string) string {
+	if len(s) > 32 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]`, r) }) {
+		return ""
+	}
+	return s
 }
 
 func attributesOf(list []attribute, direction media.Direction) attributes {
 	a := attributes{direction: direction}
 	for _, at := range list {
+		if a.web(at) {
+			continue
+		}
 		switch strings.ToLower(at.Key) {
 		case "sendrecv":
 			a.direction = media.SendRecv

@@ -25,16 +25,20 @@ type Session struct {
 	// of which our keys are made. Both may be empty without SRTP.
 	SRTP   SRTP   `json:"srtp,omitempty"`
 	Random []byte `json:"random,omitempty"`
+	// Fingerprint is that of our certificate, as in media.DTLS; empty: we do
+	// not speak DTLS. Form is what the first offer is like.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Form        Form   `json:"form,omitempty"`
 
-	Version uint64       `json:"version"`
-	Lines   []Line       `json:"lines,omitempty"` // the m-lines we last wrote, in order
-	Body    string       `json:"body,omitempty"`  // what we last wrote, without v= and o=
-	Settled bool         `json:"settled,omitempty"`
-	Stream  media.Stream `json:"stream,omitzero"` // of the last settled exchange
-	Offered bool         `json:"offered,omitempty"`
-	Secure  bool         `json:"secure,omitempty"` // Secured was called
-	before  *Session     // to go back to when our offer is refused
-	asked   *question    // the first offer, until its answer is told
+	Version  uint64       `json:"version"`
+	Lines    []Line       `json:"lines,omitempty"` // the m-lines we last wrote, in order
+	Body     string       `json:"body,omitempty"`  // what we last wrote, without v= and o=
+	Settled  bool         `json:"settled,omitempty"`
+	Stream   media.Stream `json:"stream,omitzero"` // of the last settled exchange
+	Offered  bool         `json:"offered,omitempty"`
+	Restarts int          `json:"restarts,omitempty"` // of ICE, each with new credentials
+	before   *Session     // to go back to when our offer is refused
+	asked    *question    // the first offer, until its answer is told
 }
 
 // question is an offer of the peer and what we were before it.
@@ -55,7 +59,10 @@ func (s *Session) Offer() []byte {
 			dtmf = s.Stream.DTMF
 		}
 	}
-	audio := Line{Media: "audio", Proto: "RTP/AVP", Port: int(s.Local.Port()), Mux: s.Settled && s.Stream.RTCPMux}
+	if i := s.audioLine(); s.Settled && i >= 0 && s.moved(s.Lines[i]) {
+		s.Restarts++
+	}
+	audio := Line{Media: "audio", Proto: "RTP/AVP", Port: int(s.Local.Port())}
 	for _, name := range preferred(s.Codecs, first) {
 		c, _ := codec.Named(name)
 		if s.Settled && name == s.Stream.Codec.Name {
@@ -64,9 +71,7 @@ func (s *Session) Offer() []byte {
 		audio.add(audio.free(c.PayloadType), name, c.ClockRate)
 	}
 	audio.add(audio.free(dtmf), codec.TelephoneEvent, codec.ClockRate)
-	if s.wantsSRTP() {
-		s.encrypt(&audio)
-	}
+	s.encrypt(&audio)
 	return s.offer(audio)
 }
 
@@ -130,19 +135,25 @@ func (s *Session) Answer(offer []byte) ([]byte, media.Stream, error) {
 	}
 	lines := make([]Line, len(d.Lines))
 	for i, l := range d.Lines {
-		lines[i] = Line{Media: l.Media, Proto: l.Proto, Raw: l.Raw}
+		lines[i] = Line{Media: l.Media, Proto: l.Proto, Raw: l.Raw, Mid: l.Mid}
 	}
 	remote := d.Lines[at]
 	mine := Line{
 		Media: "audio", Proto: remote.Proto, Port: int(s.Local.Port()),
-		Direction: reverse(remote), Mux: remote.Mux,
+		Direction: reverse(remote), Mux: remote.Mux, Mid: remote.Mid, Bundled: remote.Bundled,
 	}
 	mine.add(chosen.PayloadType, chosen.Name, chosen.ClockRate)
 	if pt := remote.events(); pt != 0 {
 		mine.add(pt, codec.TelephoneEvent, codec.ClockRate)
 	}
 	var keys media.Crypto
-	if own, theirs, ok := s.agree(remote.Crypto); ok {
+	if remote.shakes() {
+		s.shake(&mine, remote)
+		if remote.checks() {
+			s.restarted(remote.ICE)
+			s.check(&mine)
+		}
+	} else if own, theirs, ok := s.agree(remote.Crypto); ok {
 		mine.Crypto = []Crypto{own}
 		keys = media.Crypto{Suite: own.Suite, Local: own.Key, Remote: theirs.Key}
 	}
@@ -151,7 +162,7 @@ func (s *Session) Answer(offer []byte) ([]byte, media.Stream, error) {
 	if !s.Settled {
 		asked = &question{offer: offer, was: *s}
 	}
-	s.settle(remote, chosen, keys)
+	s.settle(mine, remote, chosen, keys)
 	s.asked = asked
 	return s.write(lines), s.Stream, nil
 }
@@ -200,23 +211,36 @@ func (s *Session) Accept(answer []byte) (media.Stream, error) {
 	offered := mine.names()
 	d.Lines[i].adopt(mine)
 	keys, ok := accepted(mine.Crypto, d.Lines[i].Crypto)
+	if (mine.DTLS != Handshake{}) {
+		keys, ok = media.Crypto{}, d.Lines[i].shakes()
+	}
 	if !ok && mine.secure() {
 		return media.Stream{}, fmt.Errorf("%w: we offered SRTP, the answer has no key that fits", ErrNoAudio)
 	}
 	for _, c := range d.Lines[i].codecs() {
 		if contains(offered, c.Name) {
 			d.Lines[i].Mux = d.Lines[i].Mux && mine.Mux
-			s.settle(d.Lines[i], c, keys)
+			s.settle(mine, d.Lines[i], c, keys)
 			return s.Stream, nil
 		}
 	}
 	return media.Stream{}, fmt.Errorf("%w: the answer has %s, we offered %s", ErrNoAudio, d.summary(), strings.Join(offered, ", "))
 }
 
+// moved reports whether our line of ICE stood elsewhere: the peer checks a new
+// candidate only when ICE begins anew (RFC 8839 §4.4.1.1.1).
+func (s *Session) moved(l Line) bool {
+	return l.ICE != media.ICECredentials{} && (l.Addr != s.Local.Addr().Unmap() || l.Port != int(s.Local.Port()))
+}
+
 // settle computes the stream of an exchange.
-func (s *Session) settle(remote Line, c media.Codec, keys media.Crypto) {
+func (s *Session) settle(mine, remote Line, c media.Codec, keys media.Crypto) {
 	s.Settled, s.Offered, s.before = true, false, nil
+	handshake, checks := meet(mine, remote)
 	rtp := s.remote(netip.AddrPortFrom(remote.Addr, uint16(remote.Port)))
+	if (checks != media.ICE{}) {
+		rtp = netip.AddrPort{}
+	}
 	s.Stream = media.Stream{
 		Remote:      rtp,
 		RTCPMux:     remote.Mux,
@@ -226,6 +250,8 @@ func (s *Session) settle(remote Line, c media.Codec, keys media.Crypto) {
 		Direction:   reverse(remote),
 		Signalling:  s.Source,
 		Crypto:      keys,
+		DTLS:        handshake,
+		ICE:         checks,
 		TrustSource: rtp.IsValid() && rtp.Addr() == s.Source,
 	}
 	if rtp.IsValid() && remote.RTCP.IsValid() && !remote.Mux {

@@ -345,8 +345,10 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(plain("m=image 1 udptl t38", "m=audio 20000/2 RTP/AVPF 97", "a=rtpmap:97 pcma/8000/1"))
 	f.Add(desc("c=IN IP6 ::1", "m=audio 1 RTP/AVP 8", "c=IN IP4 0.0.0.0"))
 	f.Add([]byte("v=0\no=\nm=a 0 b\r"))
+	f.Add(browser())
+	f.Add(browser("a=group", "a=ice-lite\r\na=group", "setup:actpass", "setup:passive"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s := newSession()
+		s := shaking(Optional)
 		var answer []byte
 		var stream media.Stream
 		var err error
@@ -368,7 +370,8 @@ func FuzzAnswer(f *testing.F) {
 		if stream.Remote.Addr().IsMulticast() || d.Audio() < 0 {
 			t.Fatalf("stream %+v\n%s", stream, answer)
 		}
-		p := newSession()
+		p := shaking(Optional)
+		p.Form = Web
 		p.Offer()
 		if _, err := p.Accept(body); err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrNoAudio) {
 			t.Fatalf("unknown error %v", err)

@@ -20,6 +20,7 @@ func (s *Session) write(lines []Line) []byte {
 	var b strings.Builder
 	b.Grow(usualSize)
 	b.WriteString("s=-\r\nc=IN " + own + "t=0 0\r\n")
+	writeGroup(&b, lines)
 	for _, l := range lines {
 		l.write(&b)
 	}
@@ -49,6 +50,9 @@ func (l *Line) write(b *strings.Builder) {
 		b.WriteString(" 0")
 	}
 	b.WriteString("\r\n")
+	if l.Mid != "" {
+		b.WriteString("a=mid:" + l.Mid + "\r\n")
+	}
 	if l.Port == 0 {
 		return
 	}
@@ -58,6 +62,7 @@ func (l *Line) write(b *strings.Builder) {
 	for _, c := range l.Crypto {
 		b.WriteString("a=crypto:" + strconv.Itoa(c.Tag) + " " + c.Suite + " inline:" + c.Key.Reveal() + "\r\n")
 	}
+	l.writeDTLS(b)
 	b.WriteString("a=ptime:20\r\n")
 	if l.Mux {
 		b.WriteString("a=rtcp-mux\r\n")
