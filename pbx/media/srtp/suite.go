@@ -3,6 +3,7 @@ package srtp
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	pion "github.com/pion/srtp/v3"
 
@@ -88,4 +89,25 @@ func context(name string, key media.Key, options ...pion.ContextOption) (*pion.C
 		return nil, fmt.Errorf("SRTP cipher %s: %w", name, err)
 	}
 	return c, nil
+}
+
+// Exported makes the keys of both sides of what their DTLS handshake exports
+// (RFC 5764 §4.2). active: we began it. Errors: a suite that is not served,
+// those of export.
+func Exported(name string, active bool, export func(size int) ([]byte, error)) (media.Crypto, error) {
+	s, ok := suiteOf(name)
+	if !ok {
+		return media.Crypto{}, fmt.Errorf("SRTP suite %q: want %s, %s or %s", name, AES80, AES32, GCM)
+	}
+	raw, err := export(2 * (s.key + s.salt))
+	if err != nil {
+		return media.Crypto{}, err
+	}
+	salts := raw[2*s.key:]
+	client := KeyFor(name, slices.Concat(raw[:s.key], salts[:s.salt]))
+	server := KeyFor(name, slices.Concat(raw[s.key:2*s.key], salts[s.salt:]))
+	if active {
+		return media.Crypto{Suite: name, Local: client, Remote: server}, nil
+	}
+	return media.Crypto{Suite: name, Local: server, Remote: client}, nil
 }
