@@ -41,6 +41,10 @@ func TestRealPhonesOfDifferentKinds(t *testing.T) {
 		{"both G.722", peer.Baresip{Codec: "G722"}, peer.Baresip{Codec: "G722"}},
 		{"encrypted calls plain", peer.Baresip{Encryption: "srtp-mand"}, peer.Baresip{}},
 		{"plain calls encrypted", peer.Baresip{}, peer.Baresip{Encryption: "srtp-mand"}},
+		{"a handshake calls plain", peer.Baresip{Encryption: "dtls_srtp"}, peer.Baresip{}},
+		{"plain calls a handshake", peer.Baresip{}, peer.Baresip{Encryption: "dtls_srtp"}},
+		{"a handshake with ICE calls plain", peer.Baresip{Encryption: "dtls_srtp", ICE: true}, peer.Baresip{}},
+		{"a handshake calls keys in SDP", peer.Baresip{Encryption: "dtls_srtp"}, peer.Baresip{Encryption: "srtp-mand"}},
 		{"both encrypted", peer.Baresip{Encryption: "srtp-mand"}, peer.Baresip{Encryption: "srtp-mand"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

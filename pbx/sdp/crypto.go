@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"crypto/sha512"
 	"strconv"
 	"strings"
 
@@ -85,13 +86,31 @@ func (s *Session) permits(l Line) bool {
 	}
 }
 
+// Secure sets the policy, and makes the secrets of a session of which two tokens
+// that nobody can guess have as many bits as the keys need.
+func (s *Session) Secure(policy SRTP, token func() string) {
+	if s.SRTP = policy; policy == Optional || policy == Required {
+		random := sha512.Sum512([]byte(token() + token())) // the hash spreads the bits
+		s.Random = append(s.Random, random[:srtp.KeySize]...)
+	}
+}
+
+// FormFor is what the first offer is like to a phone that is reached over a
+// transport: whoever speaks SIP over WebSocket is a browser.
+func FormFor(transport string) Form {
+	if strings.EqualFold(transport, "WS") || strings.EqualFold(transport, "WSS") {
+		return Web
+	}
+	return ""
+}
+
 // Form is what our first offer is like.
 type Form string
 
 // The forms. The zero value is plain RTP, or SDES where that is not permitted.
 const (
-	SDES  Form = "SDES" // SRTP with keys in SDP
-	Shake Form = "DTLS" // SRTP with keys of a handshake
+	SDES  Form = "SDES" // SRTP with keys in SDP, or of a handshake if the phone prefers that
+	Shake Form = "DTLS" // SRTP with keys of a handshake, under that profile's own name
 	Web   Form = "Web"  // the same as a browser wants it: with ICE, all on one port
 )
 
@@ -112,10 +131,11 @@ func (s *Session) form() Form {
 	return s.Form
 }
 
-// Secured makes the next offer one of SRTP, for a peer that refused plain RTP,
-// or keys in SDP. It reports false if the policy has no such offer or all were
-// made already.
+// Secured withdraws an offer that was refused and makes the next one of SRTP,
+// for a peer that takes no plain RTP, or no keys in SDP. It reports false if the
+// policy has no such offer or all were made already.
 func (s *Session) Secured() bool {
+	s.Withdraw()
 	switch was := s.form(); {
 	case s.Settled || s.SRTP != Optional && s.SRTP != Required:
 		return false
@@ -137,6 +157,8 @@ func (s *Session) encrypt(l *Line) {
 		suite := srtp.AES80
 		if s.Settled {
 			suite = s.Stream.Crypto.Suite
+		} else if s.Fingerprint != "" {
+			s.shake(l, Line{}) // some phones answer with a handshake alone
 		}
 		l.Proto = "RTP/SAVP"
 		l.Crypto = []Crypto{{Tag: 1, Suite: suite, Key: s.key(suite)}}

@@ -133,9 +133,10 @@ func meet(mine, theirs Line) (d media.DTLS, i media.ICE) {
 	return d, i
 }
 
-// checks reports whether the peer makes connectivity checks. One that is lite
-// like us makes none; it is where it says.
-func (l Line) checks() bool { return l.ICE != media.ICECredentials{} && !l.Lite }
+// checks reports whether the peer makes connectivity checks that we answer. One
+// that is lite like us makes none; one that has no rtcp-mux would make them for
+// a second port. Both are where they say.
+func (l Line) checks() bool { return l.ICE != media.ICECredentials{} && !l.Lite && l.Mux }
 
 // writeDTLS writes what the line says of DTLS and ICE.
 func (l *Line) writeDTLS(b *strings.Builder) {

@@ -123,6 +123,7 @@ func TestOffersOfDTLS(t *testing.T) {
 // TestICEThatIsNone: the peer is where its SDP says, and nothing of ICE is told.
 func TestICEThatIsNone(t *testing.T) {
 	for name, change := range map[string][]string{
+		"it wants two ports": {"a=rtcp-mux\r\n", ""},
 		"it is lite as well": {"a=group", "a=ice-lite\r\na=group"},
 		"a short password":   {"abcdefghijklmnopqrstuvwx", "abc"},
 		"a wrong character":  {"ice-ufrag:Ab1+", "ice-ufrag:Ab1!"},
@@ -169,10 +170,23 @@ func TestWeOfferToBrowsersAndToThoseWhoRefuse(t *testing.T) {
 			t.Errorf("an answer %s: %v", name, err)
 		}
 	}
+	both := shaking(Required)
+	has(t, both.Offer(), "m=audio 40000 RTP/SAVP 8 0 101", "a=fingerprint:"+ownPrint, "a=setup:actpass")
+	for name, tc := range map[string]struct {
+		answer []byte
+		crypto bool
+	}{
+		"with keys":        {keyed("RTP/SAVP 8", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"+theirs("AES_CM_128_HMAC_SHA1_80").Reveal()), true},
+		"with a handshake": {keyed("RTP/SAVP 8", "a=fingerprint:"+theirPrint, "a=setup:active"), false},
+	} {
+		again := both
+		if stream, err := again.Accept(tc.answer); err != nil || (stream.Crypto.Suite != "") != tc.crypto || (stream.DTLS == media.DTLS{}) != tc.crypto {
+			t.Errorf("an answer %s: %+v, %v", name, stream, err)
+		}
+	}
 	refused := shaking(Optional)
 	for _, want := range []string{"m=audio 40000 RTP/AVP 8 0 101", "m=audio 40000 RTP/SAVP 8 0 101", "m=audio 40000 UDP/TLS/RTP/SAVP 8 0 101"} {
 		has(t, refused.Offer(), want)
-		refused.Withdraw()
 		if more := refused.Secured(); more != !strings.Contains(want, "UDP") {
 			t.Errorf("after %s another offer: %v", want, more)
 		}

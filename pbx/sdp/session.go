@@ -211,10 +211,7 @@ func (s *Session) Accept(answer []byte) (media.Stream, error) {
 	offered := mine.names()
 	d.Lines[i].adopt(mine)
 	keys, ok := accepted(mine.Crypto, d.Lines[i].Crypto)
-	if (mine.DTLS != Handshake{}) {
-		keys, ok = media.Crypto{}, d.Lines[i].shakes()
-	}
-	if !ok && mine.secure() {
+	if !ok && (mine.DTLS == Handshake{} || !d.Lines[i].shakes()) && mine.secure() {
 		return media.Stream{}, fmt.Errorf("%w: we offered SRTP, the answer has no key that fits", ErrNoAudio)
 	}
 	for _, c := range d.Lines[i].codecs() {

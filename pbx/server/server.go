@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/keeper"
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/audiofile"
+	"github.com/dipcast/dipcast/pbx/media/dtls"
 	"github.com/dipcast/dipcast/pbx/media/record"
 	"github.com/dipcast/dipcast/pbx/media/rtpio"
 	"github.com/dipcast/dipcast/pbx/metrics"
@@ -85,6 +87,7 @@ type Server struct {
 	sinks    *fan
 	recorder *cdr.Recorder
 	tapes    *record.Recorder
+	identity *dtls.Identity // of this process, towards browsers
 	metrics  *metrics.Set
 	works    *worksLink
 	bot      *bot.Bot
@@ -164,8 +167,12 @@ func (s *Server) close() {
 
 func (s *Server) openMedia(_ context.Context, bind, advertise []netip.Addr) (err error) {
 	ports := s.document().Network.Ports
+	if s.identity, err = dtls.NewIdentity(rand.Reader, time.Now()); err != nil {
+		return err
+	}
 	s.pool, err = rtpio.NewPool(rtpio.Config{
-		From: ports.RTPFrom, To: ports.RTPTo, Bind: bind, Advertise: advertise, Sockets: rtpSockets{s.opts.Keeper}, Log: s.log,
+		From: ports.RTPFrom, To: ports.RTPTo, Bind: bind, Advertise: advertise, Sockets: rtpSockets{s.opts.Keeper},
+		Identity: s.identity, Log: s.log,
 	})
 	if err == nil {
 		s.onClose(s.pool.Close)
@@ -181,7 +188,7 @@ func (s *Server) openSIP(_ context.Context, bind, advertise []netip.Addr) (err e
 	s.agent, err = sipua.New(sipua.Config{
 		Document: s.document(), Advertise: advertise, Bind: bind,
 		Ports:  sipua.Ports{SIP: ports.SIP, TLS: ports.SIPS, WSS: ports.WSS},
-		Keeper: s.opts.Keeper, Media: s.pool, Journal: s.journal, Log: s.log, Banned: s.guard.Ban,
+		Keeper: s.opts.Keeper, Media: s.pool, Fingerprint: s.identity.Fingerprint(), Journal: s.journal, Log: s.log, Banned: s.guard.Ban,
 	})
 	if err != nil {
 		return err

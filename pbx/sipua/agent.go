@@ -61,6 +61,9 @@ type Config struct {
 	// Banned is told each source that is shut out as a whole, and for how
 	// long; it must not block. May be nil.
 	Banned func(netip.Addr, time.Duration)
+	// Fingerprint is that of Media's certificate for handshakes (RFC 8122), as
+	// in media.DTLS; empty: browsers cannot call.
+	Fingerprint string
 	// OnTrunk is told each change of a trunk's status; may be nil.
 	OnTrunk func(trunk.Status)
 	// Journal keeps answered legs beyond the life of the process; nil: they end
@@ -188,7 +191,7 @@ func (a *Agent) build() error {
 	a.trunks = trunk.New(trunk.Config{Transport: a.edge, Now: a.cfg.Now, Log: a.cfg.Log, OnChange: a.cfg.OnTrunk})
 	a.legs = legs.New(legs.Config{
 		Sender: a.edge, Media: a.cfg.Media, Receiver: a.currentReceiver, Document: a.document,
-		Trunks: a.trunks, Log: a.cfg.Log, NewID: a.edge.Token, Pick: a.edge.Pick,
+		Fingerprint: a.cfg.Fingerprint, Trunks: a.trunks, Log: a.cfg.Log, NewID: a.edge.Token, Pick: a.edge.Pick,
 		Journal: a.cfg.Journal, Reach: a.reach, Now: a.cfg.Now,
 	})
 	return nil

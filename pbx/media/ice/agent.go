@@ -46,41 +46,27 @@ func New(c media.ICE) *Agent {
 	return &Agent{username: c.Local.Ufrag + ":" + c.Remote.Ufrag, signer: newSigner(c.Local.Password.Reveal()), selected: -1}
 }
 
-// Verdict is what a packet was.
-type Verdict uint8
-
-// What a packet may be.
-const (
-	Refused Verdict = iota // no check of the peer's
-	Taken                  // one that changes nothing
-	Chosen                 // one since which there is another source to send to
-)
-
 // Take judges a packet and returns what is to be sent back to where it came
-// from, nil for nothing; it stays as it is until the next call. now is in
-// nanoseconds.
-func (a *Agent) Take(b []byte, from netip.AddrPort, now int64) (answer []byte, v Verdict) {
+// from, which stays as it is until the next call; false for a packet that is no
+// check of the peer's. now is in nanoseconds.
+func (a *Agent) Take(b []byte, from netip.AddrPort, now int64) (answer []byte, ok bool) {
 	c, ok := parse(b)
 	if !ok || string(c.username) != a.username || !a.signer.made(&c) {
-		return nil, Refused
+		return nil, false
 	}
 	switch {
 	case c.unknown != 0:
-		return a.signer.sign(failure(c.begin(a.out[:], bindingError), unknownAttribute, c.unknown)), Taken
+		return a.signer.sign(failure(c.begin(a.out[:], bindingError), unknownAttribute, c.unknown)), true
 	case c.controlled:
 		// Both cannot be led. Who is lite never leads (RFC 8445 §7.3.1.1).
-		return a.signer.sign(failure(c.begin(a.out[:], bindingError), roleConflict, 0)), Taken
+		return a.signer.sign(failure(c.begin(a.out[:], bindingError), roleConflict, 0)), true
 	}
-	v = Taken
-	if a.validate(&c, from, now) {
-		v = Chosen
-	}
-	return a.signer.sign(mapped(c.begin(a.out[:], bindingSuccess), from)), v
+	a.validate(&c, from, now)
+	return a.signer.sign(mapped(c.begin(a.out[:], bindingSuccess), from)), true
 }
 
-// validate enters a source and reports whether it is the chosen one now and was
-// not before.
-func (a *Agent) validate(c *check, from netip.AddrPort, now int64) bool {
+// validate enters a source, which may be the chosen one since.
+func (a *Agent) validate(c *check, from netip.AddrPort, now int64) {
 	i := a.find(from)
 	if i < 0 {
 		i = a.place()
@@ -89,11 +75,9 @@ func (a *Agent) validate(c *check, from netip.AddrPort, now int64) bool {
 	s := &a.sources[i]
 	s.priority, s.seen, s.wanted = c.priority, now, c.nominates
 	s.nominated = s.nominated || c.nominates
-	if i == a.selected || a.selected >= 0 && !s.before(&a.sources[a.selected], now) {
-		return false
+	if a.selected < 0 || i != a.selected && s.before(&a.sources[a.selected], now) {
+		a.selected = i
 	}
-	a.selected = i
-	return true
 }
 
 // before reports whether a source that was just checked takes the place of the

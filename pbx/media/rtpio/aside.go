@@ -25,7 +25,7 @@ func (p *Port) layAside() bool {
 	kept := !pool.closed && p.poller == pool.pollers[0] && pool.shelf.Put(p.pair, now)
 	if kept {
 		p.poller.ports--
-		pool.past.add(d)
+		pool.past.Add(d)
 	}
 	pool.mu.Unlock()
 	if kept {

@@ -1,11 +1,16 @@
 package rtpio
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/dipcast/dipcast/pbx/media"
+)
 
 // String draws the way of a packet from this port's peer to the one that hears
 // it, or into a room, stage by stage.
 func (p *Port) String() string {
-	stages := []string{p.local.String(), "learn", "count"}
+	q, s := p.target.Load(), p.settings.Load()
+	stages := append([]string{p.local.String()}, s.entry()...)
 	if p.tap.Load() != nil {
 		stages = append(stages, "tap")
 	}
@@ -13,7 +18,6 @@ func (p *Port) String() string {
 	if seat := p.seat.Load(); seat.Taken() {
 		return strings.Join(append(stages, table(seat)...), " ─ ")
 	}
-	q, s := p.target.Load(), p.settings.Load()
 	if q == nil || s == nil {
 		return strings.Join(append(stages, "nobody"), " ─ ")
 	}
@@ -28,5 +32,23 @@ func (p *Port) String() string {
 	if q.tap.Load() != nil {
 		stages = append(stages, "tap")
 	}
+	if to != nil && to.cipher != nil {
+		stages = append(stages, "seal")
+	}
 	return strings.Join(append(stages, q.local.String()), " ─ ")
+}
+
+// entry are the stages before a packet is believed.
+func (s *settings) entry() []string {
+	stages, source := []string{}, "learn"
+	if s != nil && s.shake != nil {
+		stages = append(stages, "DTLS")
+	}
+	if s != nil && s.cipher != nil {
+		stages = append(stages, "open")
+	}
+	if s != nil && s.stream.ICE != (media.ICE{}) {
+		source = "ICE"
+	}
+	return append(stages, source, "count")
 }

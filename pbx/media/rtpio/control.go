@@ -40,9 +40,9 @@ func (p *Port) handleControl(b []byte, from netip.AddrPort, now int64) {
 	s := p.settings.Load()
 	switch {
 	case s == nil:
-		p.drops.early.Add(1)
+		p.drops.Early.Add(1)
 	case len(b) > maxControl || !isControl(b):
-		p.drops.malformed.Add(1)
+		p.drops.Malformed.Add(1)
 	default:
 		p.takeControl(b, from, now)
 	}
@@ -51,7 +51,7 @@ func (p *Port) handleControl(b []byte, from netip.AddrPort, now int64) {
 // handleMuxed takes an RTCP packet of the RTP socket (RFC 5761).
 func (p *Port) handleMuxed(s *settings, b []byte, from netip.AddrPort, now int64) {
 	if !s.stream.RTCPMux || len(b) > maxControl {
-		p.drops.unknown.Add(1)
+		p.drops.Unknown.Add(1)
 		return
 	}
 	p.takeControl(b, from, now)
@@ -62,20 +62,21 @@ func (p *Port) handleMuxed(s *settings, b []byte, from netip.AddrPort, now int64
 func (p *Port) takeControl(b []byte, from netip.AddrPort, now int64) {
 	d := p.dest.Load()
 	if d == nil || from.Addr() != d.RTP.Addr() && from != d.RTCP {
-		p.drops.foreign.Add(1)
+		p.drops.Foreign.Add(1)
 		return
 	}
 	if !p.control.ledger.Spend(now) {
-		p.drops.flood.Add(1)
+		p.drops.Flood.Add(1)
 		return
 	}
-	b, ok := p.openedControl(b)
+	b, ok := p.settings.Load().cipher.OpenControl(b)
 	if !ok {
+		p.drops.Sealed.Add(1)
 		return
 	}
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
-		p.drops.malformed.Add(1)
+		p.drops.Malformed.Add(1)
 		return
 	}
 	if old := p.control.source.Load(); old == nil || *old != from {
@@ -115,35 +116,22 @@ func (p *Port) report(now int64, bye bool) {
 	ntp := p.pool.ntp(now)
 	timestamp := p.output.Next(now)
 	p.output.Release()
-	reports := p.control.ledger.Reception(&p.intake.Figures, now)
-	ssrc, sent := p.output.SSRC, p.output.Packets.Load()
-	packets := make([]rtcp.Packet, 0, 3)
-	if p.control.ledger.Sending(sent) {
-		packets = append(packets, &rtcp.SenderReport{
-			SSRC: ssrc, NTPTime: ntp, RTPTime: timestamp,
-			PacketCount: uint32(sent), OctetCount: uint32(p.output.Octets.Load()), Reports: reports,
-		})
-	} else {
-		packets = append(packets, &rtcp.ReceiverReport{SSRC: ssrc, Reports: reports})
-	}
-	packets = append(packets, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
-		Source: ssrc, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: p.control.cname}},
-	}}})
-	if bye {
-		packets = append(packets, &rtcp.Goodbye{Sources: []uint32{ssrc}})
-	}
-	b, err := rtcp.Marshal(packets)
+	l, sent := &p.control.ledger, p.output.Packets.Load()
+	b, err := report.Compound{
+		SSRC: p.output.SSRC, Sends: l.Sending(sent), NTP: ntp, Time: timestamp, Packets: uint32(sent), Octets: uint32(p.output.Octets.Load()),
+		Reports: l.Reception(&p.intake.Figures, now), Name: p.control.cname, Bye: bye,
+	}.Marshal()
 	if err != nil {
-		p.drops.unsent.Add(1)
+		p.drops.Unsent.Add(1)
 		return
 	}
 	p.sendReport(b, to)
 }
 
 func (p *Port) sendReport(b []byte, to netip.AddrPort) {
-	b, ok := p.sealedControl(b)
+	b, ok := p.settings.Load().cipher.SealControl(b)
 	if !ok {
-		p.drops.unsent.Add(1)
+		p.drops.Unsent.Add(1)
 		return
 	}
 	socket, addr := p.rtcp, poll.AddrOf(to)
@@ -153,7 +141,7 @@ func (p *Port) sendReport(b []byte, to netip.AddrPort) {
 	p.control.mu.Lock()
 	defer p.control.mu.Unlock()
 	if !p.control.ended && socket.Send(b, &addr) != nil {
-		p.drops.unsent.Add(1)
+		p.drops.Unsent.Add(1)
 	}
 }
 
@@ -168,7 +156,7 @@ func (c *control) end() {
 // come from.
 func (p *Port) reportTo() (netip.AddrPort, bool) {
 	s, d := p.settings.Load(), p.dest.Load()
-	if s == nil || d == nil {
+	if s == nil || d == nil || s.shake != nil && !s.stream.RTCPMux { // the peer would want a handshake of its own there
 		return netip.AddrPort{}, false
 	}
 	if d.RTCP.IsValid() {

@@ -131,7 +131,7 @@ func (p *Port) emit(source uint64, b []byte, span uint32) {
 // put sends the packet unless keys are being pressed.
 func (p *Port) put(source uint64, b []byte, span uint32) {
 	s, d, now := p.settings.Load(), p.dest.Load(), p.pool.clock()
-	if s == nil || d == nil || !d.RTP.IsValid() || p.keying.Load() {
+	if s == nil || d == nil || !d.RTP.IsValid() || p.keys.Busy() {
 		return
 	}
 	if !s.stream.Direction.Sends() {

@@ -152,8 +152,8 @@ func TestKeyPressNeedsEvents(t *testing.T) {
 		t.Error("taken by a peer without events")
 	}
 	p.Apply(a.stream())
-	for i := range maxKeys + 1 {
-		if got, want := p.SendDigit('1', 0), i < maxKeys; got != want {
+	for i := range dtmf.MaxWaiting + 1 {
+		if got, want := p.SendDigit('1', 0), i < dtmf.MaxWaiting; got != want {
 			t.Fatalf("press %d: taken %v", i, got)
 		}
 	}

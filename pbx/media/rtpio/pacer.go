@@ -107,7 +107,7 @@ func (c *pacer) busy(ports []*Port) []*Port {
 
 // busy reports whether the pacer has something to do for the port.
 func (p *Port) busy() bool {
-	return p.playing.Load() != nil || p.keying.Load() || p.lacks.Load() != nothing
+	return p.playing.Load() != nil || p.keys.Busy() || p.lacks.Load() != nothing
 }
 
 // beat sets the time between two ticks.
@@ -187,11 +187,11 @@ func (p *Port) pace(now int64, frames int) {
 	if p.lacks.Load() != nothing {
 		p.askForConversion(now)
 	}
-	if p.playing.Load() == nil && !p.keying.Load() {
+	if p.playing.Load() == nil && !p.keys.Busy() {
 		return
 	}
 	for range frames {
-		if !p.keying.Load() || !p.paceKeys(now) {
+		if !p.keys.Busy() || !p.paceKeys(now) {
 			p.playFrame(now)
 		}
 	}
@@ -251,6 +251,7 @@ func (p *Port) watch(now int64) {
 			p.notices.Silent()
 		}
 	}
+	p.consent(s, now)
 	if now >= p.control.due.Load() {
 		p.report(now, false)
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/convert"
+	"github.com/dipcast/dipcast/pbx/media/dtls"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/drop"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/report"
 )
@@ -56,11 +58,17 @@ type Config struct {
 	// Sockets keeps the sockets of held ports for the next process; nil = none
 	// does, a restored port is bound anew.
 	Sockets Sockets
+	// Identity is the certificate for handshakes; nil: streams with DTLS get no
+	// keys.
+	Identity *dtls.Identity
 	// Crew converts between codecs; nil = one of the pool's own. The pool
 	// closes it.
 	Crew *convert.Crew
 	Log  *slog.Logger // nil = none
 }
+
+// Drops are the packets that were not used.
+type Drops = drop.Counts
 
 // Pool hands out ports. It implements media.Allocator.
 type Pool struct {
@@ -71,6 +79,7 @@ type Pool struct {
 	random   func() uint64
 	log      *slog.Logger
 	sockets  Sockets // may be nil
+	identity *dtls.Identity
 	sources  atomic.Uint64
 	crew     *convert.Crew // runs codecs; has no goroutine while nothing is converted
 
@@ -94,7 +103,7 @@ var _ media.Allocator = (*Pool)(nil)
 // goroutine that waits, before it is asked for.
 func NewPool(cfg Config) (*Pool, error) {
 	p := &Pool{
-		silence: cfg.Silence, now: cfg.Now, random: cfg.Random, log: cfg.Log, sockets: cfg.Sockets,
+		silence: cfg.Silence, now: cfg.Now, random: cfg.Random, log: cfg.Log, sockets: cfg.Sockets, identity: cfg.Identity,
 		kernel: cfg.From == 0 && cfg.To == 0,
 	}
 	var err error
@@ -299,7 +308,7 @@ func (p *Pool) Drops() Drops {
 	defer p.mu.Unlock()
 	sum := p.past
 	for _, port := range p.ports {
-		sum.add(port.Drops())
+		sum.Add(port.Drops())
 	}
 	return sum
 }
@@ -372,7 +381,7 @@ func (p *Pool) gone(port *Port) {
 	d := port.Drops()
 	p.mu.Lock()
 	port.poller.ports--
-	p.past.add(d)
+	p.past.Add(d)
 	if port.pair.Number != 0 {
 		p.numbers.Put(port.pair.Number, p.clock())
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/room"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/dest"
+	"github.com/dipcast/dipcast/pbx/media/rtpio/drop"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/poll"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/ports"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
@@ -40,17 +41,17 @@ type Port struct {
 	conversion atomic.Pointer[conversion]
 	lacks      atomic.Uint32
 	lackedAt   int64       // when it was asked for last; the pacer's alone
-	keying     atomic.Bool // key presses wait or are being sent
 	silent     atomic.Bool // Silent was told
 	toldAt     int64       // when it was told last; the pacer's alone
 	paced      atomic.Bool // in the pacer's list
 	closed     atomic.Bool
+	checked    atomic.Int64 // when ICE's last check came, in nanoseconds
 
 	intake  intake // the poller's
 	output  stream.Out
 	keys    keys
 	control control
-	drops   drops
+	drops   drop.Counter
 
 	mu        sync.Mutex // one Apply, Hear, Play, Hold or Close at a time
 	receiving bool       // the poller reads; under mu
@@ -62,7 +63,10 @@ var _ media.Port = (*Port)(nil)
 func (p *Port) Local() netip.AddrPort { return p.local }
 
 // Apply implements media.Port.
-func (p *Port) Apply(s media.Stream) {
+func (p *Port) Apply(s media.Stream) { p.apply(s, media.Crypto{}) }
+
+// apply is Apply with the keys that an earlier process's handshake has agreed.
+func (p *Port) apply(s media.Stream, agreed media.Crypto) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed.Load() {
@@ -70,23 +74,25 @@ func (p *Port) Apply(s media.Stream) {
 	}
 	law, _ := codec.LawOf(s.Codec.Name)
 	next := &settings{stream: s, law: law, khz: khz(s.Codec), at: p.pool.clock(), epoch: 1}
-	if old := p.settings.Load(); old != nil {
-		next.epoch, next.cipher = old.epoch, old.cipher
-		if old.stream.Remote != s.Remote || old.stream.TrustSource != s.TrustSource {
+	old := p.settings.Load()
+	if old != nil {
+		next.epoch = old.epoch
+		if old.stream.Remote != s.Remote || old.stream.TrustSource != s.TrustSource || old.stream.ICE != s.ICE {
 			next.epoch++
 		}
 	}
-	next.cipher = p.newCipher(s.Crypto, next.cipher)
+	p.encrypt(next, old, agreed)
 	if d := p.dest.Load(); d == nil || d.Epoch != next.epoch {
 		p.dest.Store(dest.Offered(&next.stream, next.epoch))
 	} else if d.Learnt {
 		p.dest.Store(dest.Found(&next.stream, next.epoch, d.RTP))
 	}
-	old := p.settings.Swap(next)
+	p.settings.Store(next)
 	p.silent.Store(false)
 	if old != nil && old.epoch != next.epoch {
 		p.poller.Do(p.loose) // whoever comes now is not the one who was connected to
 	}
+	p.approach(next)
 }
 
 // Hear implements media.Port. Of several ports that are heard by the same one
@@ -127,8 +133,8 @@ func (p *Port) Quality() pbx.Quality {
 		PacketsIn:  f.Packets.Load(),
 		PacketsOut: p.output.Packets.Load(),
 		LostIn:     f.Lost.Load(),
-		Foreign:    p.drops.foreign.Load() + p.drops.forged.Load() + p.drops.sealed.Load(),
-		Malformed:  p.drops.malformed.Load(),
+		Foreign:    p.drops.Foreign.Load() + p.drops.Forged.Load() + p.drops.Sealed.Load(),
+		Malformed:  p.drops.Malformed.Load(),
 	}
 	khz := uint32(0)
 	if s := p.settings.Load(); s != nil {
@@ -147,7 +153,7 @@ func (p *Port) TakesKeys() bool {
 }
 
 // Drops returns how many packets of this port were not used, and why.
-func (p *Port) Drops() Drops { return p.drops.snapshot() }
+func (p *Port) Drops() Drops { return p.drops.Snapshot() }
 
 // Close implements media.Port. It sends the last report. The sockets are laid
 // aside for the next call, or the poller closes them and gives the port back,
@@ -163,6 +169,9 @@ func (p *Port) Close() {
 	p.Hear(nil)
 	p.playing.Store(nil)
 	p.tap.Store(nil)
+	if s := p.settings.Load(); s != nil {
+		s.shake.End()
+	}
 	p.pool.leave(p)
 	if !p.pool.leaving.Load() {
 		p.report(p.pool.clock(), true)
@@ -217,9 +226,9 @@ func (p *Port) send(b []byte, to *poll.Addr) {
 	p.output.Packets.Add(1)
 	octets := uint64(len(b) - headerSize)
 	p.output.Octets.Add(octets)
-	b, ok := p.sealed(b)
+	b, ok := p.settings.Load().cipher.Seal(b)
 	if !ok || p.rtp.Send(b, to) != nil {
-		p.drops.unsent.Add(1)
+		p.drops.Unsent.Add(1)
 		p.output.Packets.Add(^uint64(0))
 		p.output.Octets.Add(-octets)
 	}

@@ -56,7 +56,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	sent := ports[1].Quality().PacketsOut
 	until(t, "packets get through, once the key presses are sent", func() bool {
 		peers[0].send(bytes.Repeat([]byte{0xD5}, 160))
-		return ports[1].Quality().PacketsOut > sent && !ports[1].keying.Load()
+		return ports[1].Quality().PacketsOut > sent && !ports[1].keys.Busy()
 	})
 	for _, p := range ports {
 		p.Close()

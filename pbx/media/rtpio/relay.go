@@ -19,25 +19,30 @@ import (
 func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 	s := p.settings.Load()
 	if s == nil {
-		p.drops.early.Add(1)
+		p.drops.Early.Add(1)
+		return
+	}
+	if s.shake != nil && len(b) > 0 && b[0] < firstRTP {
+		p.handleSetup(s, b, from, now)
 		return
 	}
 	if isControl(b) {
 		p.handleMuxed(s, b, from, now)
 		return
 	}
-	b, ok := p.opened(s.cipher, b)
+	b, ok := s.cipher.Open(b)
 	if !ok {
+		p.drops.Sealed.Add(1) // whoever sends them must not be able to end a call
 		return
 	}
 	h, start, end, ok := parse(b)
 	if !ok {
-		p.drops.malformed.Add(1)
+		p.drops.Malformed.Add(1)
 		return
 	}
 	f := s.format(h.payloadType)
 	if f.kind == otherKind {
-		p.drops.unknown.Add(1)
+		p.drops.Unknown.Add(1)
 		return
 	}
 	if !p.fromPeer(s, from, &h, now) {
@@ -74,8 +79,14 @@ func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 // fromPeer reports whether the packet comes from the peer, learning it.
 func (p *Port) fromPeer(s *settings, from netip.AddrPort, h *header, now int64) bool {
 	in := &p.intake
-	if in.epoch != s.epoch {
-		in.epoch, in.learner = s.epoch, learn.New(&s.stream)
+	in.follow(s)
+	if in.agent != nil {
+		if !in.agent.Valid(from) {
+			p.drops.Foreign.Add(1)
+			return false
+		}
+		p.arrive()
+		return true
 	}
 	switch in.learner.Take(from, h.ssrc, h.seq, now) {
 	case learn.Locked:
@@ -87,9 +98,9 @@ func (p *Port) fromPeer(s *settings, from netip.AddrPort, h *header, now int64) 
 		p.tie(now)
 		return true
 	case learn.Learning:
-		p.drops.learning.Add(1)
+		p.drops.Learning.Add(1)
 	case learn.Foreign:
-		p.drops.foreign.Add(1)
+		p.drops.Foreign.Add(1)
 	}
 	return false
 }
@@ -99,6 +110,11 @@ func (p *Port) found(s *settings, from netip.AddrPort) {
 	if d := p.dest.Load(); d != nil && d.Epoch == s.epoch {
 		p.dest.CompareAndSwap(d, dest.Found(&s.stream, s.epoch, from))
 	}
+	p.arrive()
+}
+
+// arrive tells the first packet.
+func (p *Port) arrive() {
 	if !p.intake.arrived {
 		p.intake.arrived = true
 		if p.notices.Arrived != nil {
@@ -111,19 +127,19 @@ func (p *Port) found(s *settings, from netip.AddrPort) {
 func (p *Port) file(h *header, f format, now int64) bool {
 	in := &p.intake
 	if !in.budget.Spend(now) {
-		p.drops.flood.Add(1)
+		p.drops.Flood.Add(1)
 		return false
 	}
 	where := in.Take(h.ssrc, h.stamp(), f.khz, now, p.pool.nextSource)
 	if where == stream.Forged {
-		p.drops.forged.Add(1)
+		p.drops.Forged.Add(1)
 		return false
 	}
 	if p.silent.Load() {
 		p.silent.Store(false)
 	}
 	if where == stream.Repeated {
-		p.drops.repeated.Add(1)
+		p.drops.Repeated.Add(1)
 		return false
 	}
 	return true
@@ -133,7 +149,7 @@ func (p *Port) file(h *header, f format, now int64) bool {
 func (p *Port) key(payload []byte, h *header, now int64) {
 	e, err := dtmf.Parse(payload)
 	if err != nil {
-		p.drops.malformed.Add(1)
+		p.drops.Malformed.Add(1)
 		return
 	}
 	digit, pressed := p.intake.presses.Take(e, h.timestamp, h.marker, time.Duration(now))
@@ -163,7 +179,7 @@ func (p *Port) hears(from *Port) bool {
 // header, where the old header or its extension lies.
 func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 	s, d := p.settings.Load(), p.dest.Load()
-	if s == nil || d == nil || !d.RTP.IsValid() || p.keying.Load() || p.playing.Load() != nil {
+	if s == nil || d == nil || !d.RTP.IsValid() || p.keys.Busy() || p.playing.Load() != nil {
 		return
 	}
 	if !s.stream.Direction.Sends() {
@@ -171,7 +187,7 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 		return
 	}
 	if !p.output.Claim() {
-		p.drops.switched.Add(1)
+		p.drops.Switched.Add(1)
 		return
 	}
 	defer p.output.Release()
@@ -209,13 +225,13 @@ func (p *Port) rewrite(s *settings, source uint64, h *header, f format, payload 
 	default:
 		p.output.Swallow(source, h.seq)
 		if f.kind == audioKind {
-			p.drops.unknown.Add(1)
+			p.drops.Unknown.Add(1)
 		}
 		return false
 	}
 	stamp := h.stamp()
 	if !p.output.Relay(source, &stamp, span, now) {
-		p.drops.repeated.Add(1)
+		p.drops.Repeated.Add(1)
 		return false
 	}
 	h.seq, h.timestamp, h.marker, h.ssrc = stamp.Seq, stamp.Time, stamp.Marker, p.output.SSRC

@@ -5,7 +5,9 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
+	"github.com/dipcast/dipcast/pbx/media/dtls"
 	"github.com/dipcast/dipcast/pbx/media/opus"
+	"github.com/dipcast/dipcast/pbx/media/srtp"
 )
 
 // settings is the snapshot that packets are judged by: one Apply. It is never
@@ -14,9 +16,10 @@ type settings struct {
 	stream media.Stream
 	law    codec.Law // 0: a format that no table changes
 	khz    uint32    // timestamp units in a millisecond
-	cipher *cipher   // nil: plain RTP
-	epoch  uint64    // rises whenever the peer must be learnt anew
-	at     int64     // when it was applied, in nanoseconds
+	cipher *srtp.Cipher
+	shake  *dtls.Association // nil: the keys, if any, are SDP's
+	epoch  uint64            // rises whenever the peer must be learnt anew
+	at     int64             // when it was applied, in nanoseconds
 }
 
 // khz is the clock of a codec in timestamp units for a millisecond.

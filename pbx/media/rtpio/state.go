@@ -6,7 +6,6 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/dest"
-	"github.com/dipcast/dipcast/pbx/media/rtpio/learn"
 	"github.com/dipcast/dipcast/pbx/media/rtpio/stream"
 )
 
@@ -19,7 +18,10 @@ func (p *Port) Save() media.PortState {
 	}
 	if set := p.settings.Load(); set != nil {
 		s.Stream, s.Applied = set.stream, true
-		s.Out.Index, s.In.Index = set.cipher.indexes(s.Out.SSRC, s.In.SSRC)
+		s.Out.Index, s.In.Index = set.cipher.Indexes(s.Out.SSRC, s.In.SSRC)
+		if set.shake != nil {
+			s.Agreed = set.cipher.Keys()
+		}
 	}
 	if d := p.dest.Load(); d != nil && d.Learnt {
 		s.Peer = d.RTP
@@ -69,21 +71,21 @@ func (p *Port) restore(s *media.PortState, now int64, ago time.Duration) {
 	p.local = s.Local
 	p.control.restore(s)
 	p.output.Rate(khz(s.Stream.Codec))
-	p.output.Restore(&s.Out, s.Quality.PacketsOut, now, ago, s.Stream.Crypto != media.Crypto{})
+	p.output.Restore(&s.Out, s.Quality.PacketsOut, now, ago, s.Stream.Crypto != media.Crypto{} || s.Agreed != media.Crypto{})
 	p.intake.Restore(&s.In, &s.Quality, khz(s.Stream.Codec), now, ago)
-	p.drops.foreign.Store(s.Quality.Foreign)
-	p.drops.malformed.Store(s.Quality.Malformed)
+	p.drops.Foreign.Store(s.Quality.Foreign)
+	p.drops.Malformed.Store(s.Quality.Malformed)
 	if !s.Applied {
 		return
 	}
-	p.Apply(s.Stream)
+	p.apply(s.Stream, s.Agreed)
 	set := p.settings.Load()
-	set.cipher.resume(p, s, p.pool.now())
+	p.resume(set.cipher, s, p.pool.now())
 	if s.Peer.IsValid() {
 		p.dest.Store(dest.Found(&set.stream, set.epoch, s.Peer))
-		p.intake.epoch, p.intake.learner, p.intake.arrived = set.epoch, learn.New(&s.Stream), true
-		p.intake.learner.Lock(s.Peer)
-		p.intake.connectAt = p.intake.learner.Firm(now)
+		p.intake.follow(set)
+		p.intake.settle(s.Peer, now)
+		p.checked.Store(now)
 	}
 }
 

@@ -30,7 +30,8 @@ type Baresip struct {
 	// with "tls".
 	Authority  string
 	Codec      string // "PCMA" (default), "PCMU", "G722" or "opus"
-	Encryption string // "srtp-mand": SRTP with keys in SDP, or no call; empty = none
+	Encryption string // "srtp-mand": SRTP with keys in SDP, or no call; "dtls_srtp": by a handshake; empty = none
+	ICE        bool   // connectivity checks (RFC 8445)
 	Tone       string // WAV file (8 kHz) that is said
 	AutoAnswer bool
 	// Address is the phone's own; empty = 127.0.0.1. Its control socket stays
@@ -93,7 +94,7 @@ func (b Baresip) write(dir string, ports []int) error {
 		fmt.Sprintf("rtp_ports %d-%d", rtp, rtp+50),
 		"jitter_buffer_type fixed", "jitter_buffer_delay 1-5",
 		"module_path /usr/lib/baresip/modules",
-		"module aubridge.so", "module g711.so", "module g722.so", "module opus.so", "module srtp.so", "module aufile.so", "module sndfile.so", "module uuid.so",
+		"module aubridge.so", "module g711.so", "module g722.so", "module opus.so", "module srtp.so", "module dtls_srtp.so", "module ice.so", "module aufile.so", "module sndfile.so", "module uuid.so",
 		"module_app account.so", "module_app menu.so", "module_app ctrl_tcp.so",
 		fmt.Sprintf("ctrl_tcp_listen 127.0.0.1:%d", ports[1]),
 		"snd_path " + dir, "net_interface " + own,
@@ -101,6 +102,9 @@ func (b Baresip) write(dir string, ports []int) error {
 	}
 	if b.Authority != "" {
 		lines = append(lines, "sip_verify_server yes", "sip_cafile "+b.Authority)
+	}
+	if b.ICE {
+		lines = append(lines, "rtcp_mux yes")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return err
@@ -115,6 +119,9 @@ func (b Baresip) write(dir string, ports []int) error {
 	}
 	if b.Encryption != "" {
 		extra += ";mediaenc=" + b.Encryption
+	}
+	if b.ICE {
+		extra += ";medianat=ice"
 	}
 	if b.AutoAnswer {
 		extra += ";answermode=auto"

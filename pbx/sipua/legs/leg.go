@@ -95,6 +95,7 @@ func (l *sipLeg) notices() media.Notices {
 		Digit:  func(d rune) { tell(func() { l.lis.LegDigit(l.id, d, true) }) },
 		Silent: func() { tell(func() { l.lis.LegSilent(l.id) }) },
 		Played: func() { tell(func() { l.lis.LegPlayed(l.id) }) },
+		Keyed:  func() { tell(l.save) },
 	}
 }
 

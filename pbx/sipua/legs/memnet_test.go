@@ -147,7 +147,7 @@ func newMemnet(t *testing.T) *memnet {
 	w.legs = New(Config{
 		Sender: w, Media: w, Trunks: w.trunks, Log: slog.New(slog.DiscardHandler),
 		Receiver: func() leg.Receiver { return w.calls },
-		Document: func() *conf.Document { return doc },
+		Document: func() *conf.Document { return doc }, Fingerprint: ownPrint,
 		NewID: func() string {
 			w.mu.Lock()
 			defer w.mu.Unlock()

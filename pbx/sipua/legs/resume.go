@@ -131,6 +131,7 @@ func (t *Table) takeUp(r *vault.Record, lis leg.Listener) *sipLeg {
 	l := t.newLeg(r.ID, r.Dialog.CallID, r.Dialog.Local.Tag)
 	l.lis, l.trunk, l.phone, l.instance, l.held, l.began = lis, r.Trunk, r.Phone, r.Instance, r.Held, r.Timer
 	l.dlg, l.sdp = &r.Dialog, r.Session
+	l.sdp.Fingerprint = t.cfg.Fingerprint
 	l.dlg.LocalSeq += seqJump
 	l.goTo(r.Hop)
 	err := l.restoreMedia(r)

@@ -51,8 +51,10 @@ type Config struct {
 	// Document returns the document in force; a leg keeps the one that it
 	// began with.
 	Document func() *conf.Document
-	Trunks   *trunk.Set
-	Log      *slog.Logger
+	// Fingerprint is that of Media's certificate, as SDP tells it; empty: no DTLS.
+	Fingerprint string
+	Trunks      *trunk.Set
+	Log         *slog.Logger
 	// NewID returns a fresh random token of at least 128 bits for tags and
 	// Call-IDs; Pick returns a random number in [0, n).
 	NewID  func() string

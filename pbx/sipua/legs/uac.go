@@ -66,7 +66,7 @@ func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 	if err == nil {
 		l.port = port
 		l.sdp = l.newSession(peer)
-		l.sdp.First = d.Codec
+		l.sdp.First, l.sdp.Form = d.Codec, sdp.FormFor(d.Target.Contact.Transport)
 	}
 	if !t.add(l) {
 		// The table is closed; only the answer is still owed.

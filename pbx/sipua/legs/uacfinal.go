@@ -32,7 +32,7 @@ func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
 				l.invite(a.at, a.auth)
 			}
 		})
-	case (code == 488 || code == 606) && l.secured() && l.again():
+	case (code == 488 || code == 606) && l.sdp.Secured() && l.again():
 		l.invite(a.at, a.auth)
 	case code == 503 || (code == 408 || code == 500 || code == 504) && a.at.Host != nil:
 		// RFC 3263 §4.3: another host may do better.
@@ -42,13 +42,6 @@ func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
 	default:
 		l.over(message.CauseOf(res))
 	}
-}
-
-// secured prepares an offer of SRTP for a peer that refused plain RTP, where
-// the policy leaves it to the peer.
-func (l *sipLeg) secured() bool {
-	l.sdp.Withdraw()
-	return l.sdp.Secured()
 }
 
 func (l *sipLeg) again() bool {

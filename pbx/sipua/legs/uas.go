@@ -1,7 +1,6 @@
 package legs
 
 import (
-	"crypto/sha512"
 	"net/netip"
 	"strconv"
 	"time"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/dipcast/dipcast/pbx"
 	"github.com/dipcast/dipcast/pbx/leg"
-	"github.com/dipcast/dipcast/pbx/media/srtp"
 	"github.com/dipcast/dipcast/pbx/sdp"
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
@@ -160,12 +158,8 @@ func (l *sipLeg) openMedia(peer netip.Addr) bool {
 }
 
 func (l *sipLeg) newSession(peer netip.Addr) sdp.Session {
-	s := sdp.Session{ID: uint64(l.t.cfg.Pick(1<<30)) + 1, Local: l.port.Local(), Codecs: l.codecs()}
-	if s.SRTP = sdp.SRTP(l.doc.Media.SRTP); s.SRTP == sdp.Optional || s.SRTP == sdp.Required {
-		// Two tokens have as many bits as the keys need; the hash spreads them.
-		random := sha512.Sum512([]byte(l.t.cfg.NewID() + l.t.cfg.NewID()))
-		s.Random = append(s.Random, random[:srtp.KeySize]...)
-	}
+	s := sdp.Session{ID: uint64(l.t.cfg.Pick(1<<30)) + 1, Local: l.port.Local(), Codecs: l.codecs(), Fingerprint: l.t.cfg.Fingerprint}
+	s.Secure(sdp.SRTP(l.doc.Media.SRTP), l.t.cfg.NewID)
 	s.Trust(peer)
 	return s
 }
@@ -277,10 +271,7 @@ func (l *sipLeg) prack(in *exchange.Incoming, body []byte) {
 	case l.dlg.Offer.State == dialog.Local:
 		// RFC 3262 §5: our offer in the 18x is answered here and nowhere else.
 		if _, err := l.sdp.Accept(body); err != nil {
-			status, warn := message.SDPRefusal(err, l.codecs(), l.doc.Media.SRTP)
-			res := l.reply(in.Req, status, nil)
-			res.AppendHeader(warn)
-			_ = in.Respond(res) // as in verdict
+			l.refuseSDP(in, err)
 			l.refuse(pbx.Cause{SIP: 488, Text: "the PRACK carried no usable answer"})
 			return
 		}
@@ -289,10 +280,7 @@ func (l *sipLeg) prack(in *exchange.Incoming, body []byte) {
 	case len(body) > 0:
 		a, s, err := l.sdp.Answer(body)
 		if err != nil {
-			status, warn := message.SDPRefusal(err, l.codecs(), l.doc.Media.SRTP)
-			res := l.reply(in.Req, status, nil)
-			res.AppendHeader(warn)
-			_ = in.Respond(res) // as in verdict
+			l.refuseSDP(in, err)
 			return
 		}
 		answer = a

@@ -203,3 +203,6 @@ func (l *Learner) Firm(now int64) int64 {
 	}
 	return Never
 }
+
+// Named reports whether the signalling named the source's host.
+func (l *Learner) Named(from netip.AddrPort) bool { return l.judge(from) >= host }

@@ -1,9 +1,10 @@
-package rtpio
+// Package drop counts the packets that a port did not use, by reason.
+package drop
 
 import "sync/atomic"
 
-// Drops counts the packets that were not used, by reason.
-type Drops struct {
+// Counts are the packets that were not used, by reason.
+type Counts struct {
 	Early     uint64 // before the first offer/answer exchange was over
 	Malformed uint64 // not RTP or RTCP, cut off, too long
 	Foreign   uint64 // from a source that is not the peer
@@ -18,27 +19,28 @@ type Drops struct {
 }
 
 // Total is the sum of all reasons.
-func (d Drops) Total() uint64 {
+func (d Counts) Total() uint64 {
 	return d.Early + d.Malformed + d.Foreign + d.Learning + d.Unknown + d.Forged + d.Flood + d.Repeated + d.Switched + d.Unsent + d.Sealed
 }
 
-// drops is what a port counts; any goroutine may add.
-type drops struct {
-	early, malformed, foreign, learning, unknown atomic.Uint64
-	forged, flood, repeated, switched, unsent    atomic.Uint64
-	sealed                                       atomic.Uint64
+// Counter is what a port counts; any goroutine may add.
+type Counter struct {
+	Early, Malformed, Foreign, Learning, Unknown atomic.Uint64
+	Forged, Flood, Repeated, Switched, Unsent    atomic.Uint64
+	Sealed                                       atomic.Uint64
 }
 
-func (d *drops) snapshot() Drops {
-	return Drops{
-		Early: d.early.Load(), Malformed: d.malformed.Load(), Foreign: d.foreign.Load(), Learning: d.learning.Load(),
-		Unknown: d.unknown.Load(), Forged: d.forged.Load(), Flood: d.flood.Load(), Repeated: d.repeated.Load(),
-		Switched: d.switched.Load(), Unsent: d.unsent.Load(), Sealed: d.sealed.Load(),
+// Snapshot returns the counts so far.
+func (d *Counter) Snapshot() Counts {
+	return Counts{
+		Early: d.Early.Load(), Malformed: d.Malformed.Load(), Foreign: d.Foreign.Load(), Learning: d.Learning.Load(),
+		Unknown: d.Unknown.Load(), Forged: d.Forged.Load(), Flood: d.Flood.Load(), Repeated: d.Repeated.Load(),
+		Switched: d.Switched.Load(), Unsent: d.Unsent.Load(), Sealed: d.Sealed.Load(),
 	}
 }
 
-// add sums up, for the ports that are closed.
-func (d *Drops) add(o Drops) {
+// Add sums up, for the ports that are closed.
+func (d *Counts) Add(o Counts) {
 	d.Early += o.Early
 	d.Malformed += o.Malformed
 	d.Foreign += o.Foreign
