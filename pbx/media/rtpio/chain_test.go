@@ -13,8 +13,8 @@ func TestChainIsDrawn(t *testing.T) {
 	pa, pb, _, _ := twoPhones(t, b, loopback4, codec.ALaw, codec.ULaw)
 	alone := b.port(t, loopback4, media.Notices{})
 	pb.Tap(&counter{})
-	sealed, clear, _, _ := secretCall(t, b)
-	clear.Apply(newPeer(t, loopback4, codec.ALaw).stream())
+	sealed, plain, _, _ := secretCall(t, b)
+	plain.Apply(newPeer(t, loopback4, codec.ALaw).stream())
 	web := b.port(t, loopback4, media.Notices{})
 	web.Apply(newShaker(t, newIdentity(t)).stream())
 	web.Hear(web)
@@ -28,8 +28,8 @@ func TestChainIsDrawn(t *testing.T) {
 	}{
 		{pa, fmt.Sprintf("%v ─ learn ─ count ─ keys ─ PCMA to PCMU ─ number ─ tap ─ %v", pa.Local(), pb.Local())},
 		{pb, fmt.Sprintf("%v ─ learn ─ count ─ tap ─ keys ─ PCMU to PCMA ─ number ─ %v", pb.Local(), pa.Local())},
-		{sealed, fmt.Sprintf("%v ─ open ─ learn ─ count ─ keys ─ number ─ %v", sealed.Local(), clear.Local())},
-		{clear, fmt.Sprintf("%v ─ learn ─ count ─ keys ─ number ─ seal ─ %v", clear.Local(), sealed.Local())},
+		{sealed, fmt.Sprintf("%v ─ open ─ learn ─ count ─ keys ─ number ─ %v", sealed.Local(), plain.Local())},
+		{plain, fmt.Sprintf("%v ─ learn ─ count ─ keys ─ number ─ seal ─ %v", plain.Local(), sealed.Local())},
 		{web, fmt.Sprintf("%v ─ DTLS ─ open ─ ICE ─ count ─ keys ─ number ─ seal ─ %v", web.Local(), web.Local())},
 		{converted, fmt.Sprintf("%v ─ learn ─ count ─ keys ─ line ─► worker: G722 to PCMA ─► ─ number ─ %v", converted.Local(), alone.Local())},
 		{alone, fmt.Sprintf("%v ─ learn ─ count ─ keys ─ nobody", alone.Local())},

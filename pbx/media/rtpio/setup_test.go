@@ -289,7 +289,7 @@ func TestWithoutICE(t *testing.T) {
 
 // TestTheEndOfAPort in the midst of a handshake leaves nothing behind.
 func TestTheEndOfAPort(t *testing.T) {
-	_, pa, _, a, _ := shaken(t)
+	_, pa, _, a, z := shaken(t)
 	s := a.stream()
 	s.ICE, s.Remote, s.DTLS.Active = media.ICE{}, addr(a.rtp), true
 	pa.Apply(s) // it begins, and nobody answers
@@ -302,4 +302,5 @@ func TestTheEndOfAPort(t *testing.T) {
 		t.Fatalf("%x, %v: want a ClientHello", b[:n], err)
 	}
 	pa.Close()
+	nothingFor(t, "the plain phone", z.rtp)
 }
