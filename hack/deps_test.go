@@ -75,6 +75,14 @@ func rules() []rule {
 			who:    ours, except: own("pbx/media/...", "pbx/sdp", "pbx/sipua/...", "pbx/phone/..."), what: []string{"github.com/pion/..."},
 		},
 		{
+			reason: "handshakes are one package's affair: the relay only hands packets over",
+			who:    ours, except: own("pbx/media/dtls"), what: []string{"github.com/pion/dtls/..."},
+		},
+		{
+			reason: "checks of ICE are answered without sockets, SDP or handshakes",
+			who:    own("pbx/media/ice"), what: append(own("pbx/..."), "github.com/pion/..."), allow: own("pbx/media"),
+		},
+		{
 			reason: "SQL stays in one package",
 			who:    ours, except: own("pbx/store"),
 			what: []string{"database/sql", "github.com/jackc/...", "modernc.org/...", "github.com/pressly/..."},

@@ -176,8 +176,8 @@ type Media struct {
 	// +listType=set
 	// +optional
 	Codecs []Codec `json:"codecs,omitempty"`
-	// SRTP is Disabled, Optional (default: encrypted where the phone asks and
-	// this version can) or Required.
+	// SRTP is Disabled, Optional (default: encrypted where the phone asks for it)
+	// or Required. Keys come in SDP or by DTLS; Disabled means no browser phones.
 	// +kubebuilder:default=Optional
 	// +optional
 	SRTP SRTPMode `json:"srtp,omitempty"`

@@ -130,7 +130,7 @@ func (n *Numbering) IsEmergency(dialled string) bool {
 // Media is what audio the tenant's calls may use.
 type Media struct {
 	Codecs []string `json:"codecs"` // in order of preference: PCMA, PCMU, G722, opus
-	SRTP   string   `json:"srtp"`   // Disabled, Optional, Required, with keys in SDP (RFC 4568)
+	SRTP   string   `json:"srtp"`   // Disabled, Optional, Required, with keys in SDP (RFC 4568) or by DTLS (RFC 5763)
 }
 
 // Recording is which calls are recorded.
