@@ -111,3 +111,18 @@ func (l Law) Silence() byte {
 	}
 	return 0xFF
 }
+
+// Format is how a tap names audio of a law, or of the codec of that name.
+func Format(law Law, name string) media.Format {
+	switch {
+	case law == ALaw:
+		return media.FormatALaw
+	case law == ULaw:
+		return media.FormatULaw
+	case strings.EqualFold(name, G722):
+		return media.FormatG722
+	case strings.EqualFold(name, Opus):
+		return media.FormatOpus
+	}
+	return media.FormatOther
+}

@@ -2,6 +2,7 @@ package room
 
 import (
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/dipcast/dipcast/pbx/media"
@@ -63,6 +64,15 @@ func (s *Seat) Mute(on bool) { s.muted.Store(on) }
 
 // Muted reports whether the member is muted.
 func (s *Seat) Muted() bool { return s.muted.Load() }
+
+// String draws the way from the member into the room.
+func (s *Seat) String() string {
+	way := "ear ─► room of " + strconv.Itoa(s.room.Size())
+	if s.Muted() {
+		return "muted ─ " + way
+	}
+	return way
+}
 
 // Put takes a packet of the member, whose payload it copies; settled is the
 // codec of one that is not G.711. One goroutine at a time may call it. Until

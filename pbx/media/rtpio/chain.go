@@ -16,7 +16,7 @@ func (p *Port) String() string {
 	}
 	stages = append(stages, "keys")
 	if seat := p.seat.Load(); seat.Taken() {
-		return strings.Join(append(stages, table(seat)...), " ─ ")
+		return strings.Join(append(stages, seat.String()), " ─ ")
 	}
 	if q == nil || s == nil {
 		return strings.Join(append(stages, "nobody"), " ─ ")

@@ -147,7 +147,7 @@ func (p *Port) put(source uint64, b []byte, span uint32) {
 	}
 	p.output.Rate(s.khz)
 	h := stamped(&p.output, p.output.Own(source, span, now))
-	p.tap.Load().hear(media.Heard, tapped(s.law, s.stream.Codec.Name), h.timestamp, now, b[headerSize:])
+	p.tap.Load().hear(media.Heard, codec.Format(s.law, s.stream.Codec.Name), h.timestamp, now, b[headerSize:])
 	h.payloadType = s.stream.Codec.PayloadType
 	h.put(b)
 	p.send(b, &d.To)

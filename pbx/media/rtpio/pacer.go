@@ -222,7 +222,7 @@ func (p *Port) playFrame(now int64) {
 	h := stamped(&p.output, p.output.Own(pl.id, frameSpan, now))
 	b := pl.packet[:headerSize+codec.FrameSamples]
 	s.law.Encode(b[headerSize:], pl.frame[:])
-	p.tap.Load().hear(media.Heard, tapped(s.law, ""), h.timestamp, now, b[headerSize:])
+	p.tap.Load().hear(media.Heard, codec.Format(s.law, ""), h.timestamp, now, b[headerSize:])
 	h.payloadType = s.stream.Codec.PayloadType
 	h.put(b)
 	p.send(b, &d.To)

@@ -52,7 +52,7 @@ func (p *Port) handle(b []byte, from netip.AddrPort, now int64) {
 		return
 	}
 	if f.kind == audioKind {
-		p.tap.Load().hear(media.Said, tapped(f.law, f.name), h.timestamp, now, b[start:end])
+		p.tap.Load().hear(media.Said, codec.Format(f.law, f.name), h.timestamp, now, b[start:end])
 	}
 	q := p.target.Load()
 	if f.kind == eventKind {
@@ -197,7 +197,7 @@ func (p *Port) forward(source uint64, b []byte, h header, f format, now int64) {
 	}
 	if f.kind == audioKind {
 		codec.Transcoder(f.law, s.law).Apply(b[headerSize:])
-		p.tap.Load().hear(media.Heard, tapped(s.law, f.name), h.timestamp, now, b[headerSize:])
+		p.tap.Load().hear(media.Heard, codec.Format(s.law, f.name), h.timestamp, now, b[headerSize:])
 	}
 	h.put(b)
 	p.send(b, &d.To)

@@ -2,18 +2,20 @@ package rtpio
 
 import (
 	"log/slog"
-	"strconv"
 
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/room"
 )
 
 // gathering is a room of ports.
-type gathering struct{ *room.Room }
+type gathering struct {
+	*room.Room
+	pool *Pool
+}
 
 // Room implements media.Allocator. The room is one of the crew's jobs while
 // somebody is in it.
-func (p *Pool) Room() media.Room { return gathering{room.New(p.crew, p.log)} }
+func (p *Pool) Room() media.Room { return gathering{room.New(p.crew, p.log), p} }
 
 // Join implements media.Room.
 func (g gathering) Join(m media.Port) {
@@ -27,7 +29,9 @@ func (g gathering) Join(m media.Port) {
 		return
 	}
 	p.receive()
-	p.sit(g.Room.Join(&line{port: p, source: p.pool.nextSource()}))
+	if s := g.Room.Join(&line{port: p, source: p.pool.nextSource()}); s.Taken() {
+		p.sit(s)
+	}
 }
 
 // Leave implements media.Room.
@@ -38,6 +42,18 @@ func (g gathering) Leave(m media.Port) {
 		if g.seatOf(p) != nil {
 			p.sit(nil)
 		}
+	}
+}
+
+// Close implements media.Room.
+func (g gathering) Close() {
+	g.Room.Close() // so that nobody comes in behind our back
+	for _, p := range g.pool.open(nil) {
+		p.mu.Lock()
+		if s := p.seat.Load(); s != nil && s.Room() == g.Room {
+			p.sit(nil)
+		}
+		p.mu.Unlock()
 	}
 }
 
@@ -85,12 +101,3 @@ func (l *line) Codec() (c media.Codec, ok bool) {
 
 // Emit implements room.Line.
 func (l *line) Emit(packet []byte, span uint32) { l.port.emit(l.source, packet, span) }
-
-// table draws the end of the chain of a member.
-func table(s *room.Seat) []string {
-	end := "ear ─► room of " + strconv.Itoa(s.Room().Size())
-	if s.Muted() {
-		return []string{"muted", end}
-	}
-	return []string{end}
-}

@@ -131,6 +131,18 @@ func TestMembersComeAndGo(t *testing.T) {
 	b.talk(t, everybody, all(phones...)...)
 	guest.port.Close()
 	b.talk(t, stay, all(stay...)...)
+
+	room.Close()
+	room.Join(stay[0].port)
+	for _, w := range stay {
+		if w.port.seat.Load() != nil {
+			t.Errorf("%v is still in the room", w.port)
+		}
+	}
+	x, y := stay[0], stay[1]
+	x.port.Hear(y.port)
+	y.port.Hear(x.port)
+	b.talk(t, stay, tones(x, y)...)
 }
 
 func TestMuted(t *testing.T) {

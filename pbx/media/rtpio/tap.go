@@ -1,11 +1,9 @@
 package rtpio
 
 import (
-	"strings"
 	"time"
 
 	"github.com/dipcast/dipcast/pbx/media"
-	"github.com/dipcast/dipcast/pbx/media/codec"
 )
 
 // tap is who listens to a port.
@@ -27,19 +25,4 @@ func (t *tap) hear(side media.Side, f media.Format, timestamp uint32, now int64,
 	if t != nil {
 		t.to.Audio(side, f, timestamp, time.Duration(now), payload)
 	}
-}
-
-// tapped is how a tap names the format.
-func tapped(law codec.Law, name string) media.Format {
-	switch {
-	case law == codec.ALaw:
-		return media.FormatALaw
-	case law == codec.ULaw:
-		return media.FormatULaw
-	case strings.EqualFold(name, "G722"):
-		return media.FormatG722
-	case strings.EqualFold(name, "opus"):
-		return media.FormatOpus
-	}
-	return media.FormatOther
 }
