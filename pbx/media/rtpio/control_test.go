@@ -11,6 +11,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/media"
 	"github.com/dipcast/dipcast/pbx/media/codec"
 	"github.com/dipcast/dipcast/pbx/media/tone"
+	"github.com/dipcast/dipcast/pbx/pbxtest/bounded"
 )
 
 // receiveControl waits for a compound packet.
@@ -231,9 +232,11 @@ func FuzzHandle(f *testing.F) {
 	s := a.stream()
 	s.RTCPMux = true
 	pa.Apply(s)
-	f.Fuzz(func(_ *testing.T, rtp, control []byte) {
+	f.Fuzz(func(t *testing.T, rtp, control []byte) {
 		b.clock.advance(frameTime)
-		pa.handle(rtp, addr(a.rtp), b.Pool.clock())
-		pa.handleControl(control, addr(a.rtcp), b.Pool.clock())
+		bounded.Run(t, len(rtp)+len(control), func() {
+			pa.handle(rtp, addr(a.rtp), b.Pool.clock())
+			pa.handleControl(control, addr(a.rtcp), b.Pool.clock())
+		})
 	})
 }

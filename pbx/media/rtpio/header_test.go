@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/pion/rtp"
+
+	"github.com/dipcast/dipcast/pbx/pbxtest/bounded"
 )
 
 // FuzzParse compares with an independent parser: what we take it takes too,
@@ -27,7 +29,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte{0x90, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xBE, 0xDE, 0xFF, 0xFF})
 	f.Add([]byte{0xBF, 0xFF})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, start, end, ok := parse(b)
+		var h header
+		var start, end int
+		var ok bool
+		bounded.Run(t, len(b), func() { h, start, end, ok = parse(b) })
 		if !ok {
 			return
 		}
