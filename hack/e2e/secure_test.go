@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -242,4 +243,37 @@ func (s *secured) realPhone(extension string, hz float64, b peer.Baresip) *peer.
 		}
 	}
 	return s.phoneOf(extension, hz, b)
+}
+
+// TestSecureCallsOutliveTheProcess: connections end with it, audio goes on, and
+// phones that have come back end their calls or are told of the end.
+func TestSecureCallsOutliveTheProcess(t *testing.T) {
+	p, ca, ports := newProgram(t), pbxtest.NewAuthority(t), pbxtest.FreePorts(t, 2)
+	p.configure(func(d *conf.Document) {
+		cert, key, _ := ca.Issue(t, d.Tenant.Domain)
+		d.SIPTLS = &conf.SIPTLS{Certificate: cert, PrivateKey: conf.Secret(key)}
+		d.Network.Ports.SIPS, d.Network.Ports.WSS = ports[0], ports[1]
+	})
+	p.start()
+	over := func(extension, transport string, port int) *phone.Phone {
+		ph := newPhone(t, phone.Config{
+			User: extension, Password: passwords[extension], Domain: p.doc.Tenant.Domain, NoRefresh: true,
+			Transport: transport, Roots: ca.Pool, Server: fmt.Sprintf("127.0.0.1:%d", port),
+		})
+		if err := ph.Register(within(t), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		return ph
+	}
+	one, two := over("101", "TLS", ports[0]), over("102", "WSS", ports[1])
+	calls := []*pair{p.pair(one, two, 0), p.pair(one, two, 1)}
+	goOn(t, calls)
+	p.killChild()
+	for _, ph := range []*phone.Phone{one, two} {
+		comeBack(t, ph)
+	}
+	goOn(t, calls)
+	calls[0].hangUp(t, true)
+	calls[1].hangUp(t, false)
+	settled(t, p.records(2), 2)
 }

@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,8 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/media/tone"
+	"github.com/dipcast/dipcast/pbx/pbxtest"
 	"github.com/dipcast/dipcast/pbx/phone"
 	"github.com/dipcast/dipcast/pbx/sipua/digest"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
@@ -38,6 +44,8 @@ const (
 	guessRate   = 30   // logins with a wrong password, each answering a challenge
 	sprayRate   = 3000 // RTP and RTCP of strangers to the ports of the good calls
 	connectRate = 20   // connections that say nothing, or little, slowly
+	halfRate    = 20   // TLS handshakes that are never finished
+	slowRate    = 4    // WebSockets whose message never ends
 	trickleRate = 2    // bytes that each of the slow ones sends
 )
 
@@ -53,19 +61,23 @@ func TestTorture(t *testing.T) {
 			t.Fatalf("%s=%q: %v: say how long, such as 10m", tortureEnv, text, err)
 		}
 	}
+	ca, ports := pbxtest.NewAuthority(t), pbxtest.FreePorts(t, 2)
 	p := startProcess(t, func(d *conf.Document) {
 		d.Limits.ConcurrentCalls = 2 * goodCalls
 		d.Recording.Mode = "All"
 		d.Trunks[0].MaxCalls = 0
 		d.Extensions[0].NoAnswer = conf.Forward{}
 		d.Bot = nil // the cards are the subject of other tests
+		cert, key, _ := ca.Issue(t, d.Tenant.Domain)
+		d.SIPTLS = &conf.SIPTLS{Certificate: cert, PrivateKey: conf.Secret(key)}
+		d.Network.Ports.SIPS, d.Network.Ports.WSS = ports[0], ports[1]
 	})
 	calls := p.goodCalls(goodCalls)
 	before, _ := p.rss()
 	goroutines := p.goroutines()
 	marks := lostOf(calls)
 
-	a := p.attack(calls)
+	a := p.attack(calls, ca.Pool)
 	timer := time.NewTimer(last)
 	defer timer.Stop()
 	rounds := 0
@@ -88,9 +100,9 @@ func TestTorture(t *testing.T) {
 	}
 	_, most := p.rss()
 	m := func(name string) float64 { return metric(t, p.admin, name) }
-	t.Logf("%s: %s sent; %.0f SIP messages taken, %.0f limited, %.0f banned, %.0f garbage, %.0f connections turned away",
+	t.Logf("%s: %s sent; %.0f SIP messages taken, %.0f limited, %.0f banned, %.0f garbage, %.0f connections turned away, %.0f handshakes failed",
 		last, a, m("dipcast_sip_messages_total"), m("dipcast_sip_limited_total"), m("dipcast_sip_banned_total"), m("dipcast_sip_garbage_total"),
-		m("dipcast_sip_connections_turned_total"))
+		m("dipcast_sip_connections_turned_total"), m("dipcast_sip_handshakes_failed_total"))
 	t.Logf("%d recorded calls: %.0f packets, %.0f lost (%.4f %%), %d looks at what is heard; resident %d -> at most %d MiB",
 		goodCalls, received, lost, 100*lost/received, rounds+goodCalls, before>>20, most>>20)
 	if lost > goodLoss*received {
@@ -100,6 +112,9 @@ func TestTorture(t *testing.T) {
 		t.Errorf("the process grew by %d MiB", (most-before)>>20)
 	}
 	p.colleaguesTalk("TCP")
+	p.desk("103", func(c *phone.Config) { // the room for handshakes is not taken
+		c.Transport, c.Roots, c.Server = "TLS", ca.Pool, fmt.Sprintf("127.0.0.1:%d", ports[0])
+	})
 	p.unharmed(goroutines + 8)
 	for _, c := range calls {
 		if err := c.caller.Hangup(within(t)); err != nil {
@@ -179,6 +194,7 @@ func (p *process) goodCalls(n int) (list []*talk) {
 type attack struct {
 	p     *process
 	flood *flooder
+	trust *x509.CertPool // of the PBX's certificate
 	rtp   []netip.AddrPort
 	stop  chan struct{}
 	wg    sync.WaitGroup
@@ -186,13 +202,13 @@ type attack struct {
 	mu                      sync.Mutex
 	requests, guesses, rtps int
 	conns                   []net.Conn
-	opened                  int
+	opened, halves, slow    int
 }
 
 // attack begins against the ports of the process and of its calls.
-func (p *process) attack(calls []*talk) *attack {
+func (p *process) attack(calls []*talk, trust *x509.CertPool) *attack {
 	p.t.Helper()
-	a := &attack{p: p, flood: newFlooder(p.t, netip.MustParseAddrPort(p.sip)), stop: make(chan struct{})}
+	a := &attack{p: p, trust: trust, flood: newFlooder(p.t, netip.MustParseAddrPort(p.sip)), stop: make(chan struct{})}
 	for _, c := range calls {
 		found := regexp.MustCompile(`m=audio (\d+)`).FindStringSubmatch(c.desk.InviteBody())
 		if found == nil {
@@ -214,6 +230,8 @@ func (p *process) attack(calls []*talk) *attack {
 	a.at(sprayRate, func(n int) { a.spray(spray, n) })
 	a.at(guessRate, func(n int) { a.guess(guess, n) })
 	a.at(connectRate, a.connect)
+	a.at(halfRate, a.halfOpen)
+	a.at(slowRate, a.slowWebSocket)
 	a.at(trickleRate, func(int) { a.trickle() })
 	p.t.Cleanup(a.end)
 	return a
@@ -300,17 +318,68 @@ func (a *attack) connect(n int) {
 	if n%2 == 1 {
 		to, begins = a.p.http, "GET / HTTP/1.1\r\nHost: h\r\nX: "
 	}
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: source(2000 + n%100)}, Timeout: time.Second}
-	conn, err := d.DialContext(a.p.t.Context(), "tcp", to)
-	if err != nil {
-		return // it has enough of us
+	conn := a.dial(n, to)
+	if conn == nil {
+		return
 	}
 	if n%4 < 2 {
 		_, _ = io.WriteString(conn, begins) // may be closed already
 	}
+	a.hold(conn, &a.opened)
+}
+
+// dial connects from one of a hundred addresses; nil: the PBX has enough of us.
+func (a *attack) dial(n int, to string) net.Conn {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: source(2000 + n%100)}, Timeout: time.Second}
+	conn, err := d.DialContext(a.p.t.Context(), "tcp", to)
+	if err != nil {
+		return nil
+	}
+	return conn
+}
+
+// halfOpen begins a TLS handshake that is never finished: nothing is said, or a
+// record of which one byte comes at a time.
+func (a *attack) halfOpen(n int) {
+	port := a.p.doc.Network.Ports.SIPS
+	if n%2 == 1 {
+		port = a.p.doc.Network.Ports.WSS
+	}
+	conn := a.dial(n, fmt.Sprintf("127.0.0.1:%d", port))
+	if conn == nil {
+		return
+	}
+	if n%4 < 2 {
+		_, _ = io.WriteString(conn, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") // may be closed already
+	}
+	a.hold(conn, &a.halves)
+}
+
+// slowWebSocket makes both handshakes and begins a message of which one byte
+// comes at a time.
+func (a *attack) slowWebSocket(n int) {
+	host := fmt.Sprintf("127.0.0.1:%d", a.p.doc.Network.Ports.WSS)
+	raw := a.dial(n, host)
+	if raw == nil {
+		return
+	}
+	conn := tls.Client(raw, &tls.Config{RootCAs: a.trust, ServerName: a.p.doc.Tenant.Domain})
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+	d := ws.Dialer{Protocols: []string{"sip"}}
+	if _, _, err := d.Upgrade(conn, &url.URL{Scheme: "wss", Host: host, Path: "/"}); err != nil {
+		_ = raw.Close() // its measure is full
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	_ = ws.WriteHeader(conn, ws.Header{Fin: true, OpCode: ws.OpText, Masked: true, Length: 60000}) // may be closed already
+	a.hold(conn, &a.slow)
+}
+
+// hold keeps a connection, on which a byte trickles from then on.
+func (a *attack) hold(conn net.Conn, count *int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.opened++
+	*count++
 	a.conns = append(a.conns, conn)
 	if len(a.conns) > 1500 { // this machine has only so many
 		_ = a.conns[0].Close()
@@ -342,5 +411,6 @@ func (a *attack) end() {
 }
 
 func (a *attack) String() string {
-	return fmt.Sprintf("%d requests, %d wrong logins, %d RTP packets, %d connections", a.requests, a.guesses, a.rtps, a.opened)
+	return fmt.Sprintf("%d requests, %d wrong logins, %d RTP packets, %d connections, %d halves of TLS handshakes, %d slow WebSockets",
+		a.requests, a.guesses, a.rtps, a.opened, a.halves, a.slow)
 }

@@ -42,7 +42,7 @@ func (s *Server) observe() {
 	s.metrics.Gauge("works_messages_waiting", "Bot messages that wait to be sent.", func() float64 {
 		return float64(s.works.waiting())
 	})
-	s.metrics.Gauge("sip_connections", "Open TCP connections.", func() float64 {
+	s.metrics.Gauge("sip_connections", "Open SIP connections: TCP, TLS and WebSocket.", func() float64 {
 		return float64(s.agent.Counters().Streams.Load())
 	})
 	s.metrics.Gauge("http_connections", "Open HTTP connections of console, REST and callbacks.", func() float64 {
@@ -155,7 +155,8 @@ func (s *Server) observeEdge() {
 		"sip_auth_failures_total":            {"Requests with a wrong digest.", &c.Failures},
 		"sip_overloaded_total":               {"Requests answered with 503 for lack of room.", &c.Overloaded},
 		"sip_strays_total":                   {"Responses that belong to nothing, dropped.", &c.Strays},
-		"sip_connections_turned_total":       {"TCP connections closed for want of room.", &c.Turned},
+		"sip_connections_turned_total":       {"Connections closed for want of room, handshakes over their measure among them.", &c.Turned},
+		"sip_handshakes_failed_total":        {"TLS and WebSocket handshakes that failed or took too long.", &c.Handshakes},
 		"registrations_accepted_total":       {"REGISTERs that were accepted.", &r.Accepted},
 		"registrations_refused_total":        {"REGISTERs that were refused after their digest was right.", &r.Refused},
 		"registrations_expired_total":        {"Bindings that ran out.", &r.Expired},

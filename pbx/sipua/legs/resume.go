@@ -216,18 +216,24 @@ func (l *sipLeg) awaitACK(a *vault.Answer, now time.Time) {
 	l.ok = &accepted{seq: a.Seq, late: a.Late, again: a.Again, note: a}
 	l.ok.resend.Box = l.box
 	l.dlg.Offer.RemoteInvite = true
-	send := func() { _ = l.t.cfg.Sender.Repeat(a.Text, l.hop) } // the next one, or the end of the wait, tells
+	send := func() {
+		l.reach()
+		_ = l.t.cfg.Sender.Repeat(a.Text, l.hop) // the next one, or the end of the wait, tells
+	}
 	if left > 0 {
 		send()
 	}
 	l.ok.resend.Start(tm.T1, left, tm.T2, send, func() {
 		late := l.ok.late
 		l.acked()
-		if late {
+		switch {
+		case late:
 			l.bye(pbx.Cause{SIP: 408, Q850: 102, Text: "no ACK came"})
-			return
+		case l.ended != nil:
+			l.end()
+		default:
+			l.probe()
 		}
-		l.probe()
 	})
 }
 
