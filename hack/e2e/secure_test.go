@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dipcast/dipcast/hack/calls"
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 	"github.com/dipcast/dipcast/pbx/pbxtest"
@@ -266,14 +267,14 @@ func TestSecureCallsOutliveTheProcess(t *testing.T) {
 		return ph
 	}
 	one, two := over("101", "TLS", ports[0]), over("102", "WSS", ports[1])
-	calls := []*pair{p.pair(one, two, 0), p.pair(one, two, 1)}
-	goOn(t, calls)
+	both := []*calls.Pair{p.pair(one, two, 0), p.pair(one, two, 1)}
+	goOn(t, both...)
 	p.killChild()
 	for _, ph := range []*phone.Phone{one, two} {
 		comeBack(t, ph)
 	}
-	goOn(t, calls)
-	calls[0].hangUp(t, true)
-	calls[1].hangUp(t, false)
+	goOn(t, both...)
+	hangUp(t, both[0], true)
+	hangUp(t, both[1], false)
 	settled(t, p.records(2), 2)
 }
