@@ -16,7 +16,8 @@ import (
 const Kind = "ring"
 
 const (
-	// settles is how long an INVITE may take until it is worth a write.
+	// settles is how long an INVITE may take until it is worth a write, which
+	// comes after twice as long at the latest.
 	settles = 200 * time.Millisecond
 	// stale is how old an INVITE may be to be of use: phones and proxies give up
 	// ringing before.
@@ -57,6 +58,7 @@ type Book struct {
 
 	mu    sync.Mutex
 	young map[*entry]struct{} // not written
+	armed bool                // a write is due, or Run is told to make it so
 	gone  bool                // records were deleted that the journal has still
 }
 
@@ -95,11 +97,11 @@ func (b *Book) Rings(i edge.Unanswered) (answered func()) {
 	e := &entry{Unanswered: i, at: b.now()}
 	b.mu.Lock()
 	b.young[e] = struct{}{}
-	first := len(b.young) == 1
-	b.mu.Unlock()
-	if first {
+	if !b.armed { // else what is young is written soon
+		b.armed = true
 		b.signal()
 	}
+	b.mu.Unlock()
 	return func() { b.answered(e) }
 }
 
@@ -138,51 +140,58 @@ func (b *Book) Run(ctx context.Context) {
 	due := time.NewTimer(settles)
 	due.Stop()
 	defer due.Stop()
-	for armed := false; ; {
+	for waits := false; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-b.wake:
-			if b.flush() && !armed {
-				armed = true
+			if b.flush() && !waits {
+				waits = true
 				due.Reset(settles)
 			}
 		case <-due.C:
-			armed = false
-			b.write()
+			if waits = b.write(); waits {
+				due.Reset(settles)
+			}
 		}
 	}
 }
 
-// flush has the journal write what was deleted, and reports whether something
-// rings that is not written.
-func (b *Book) flush() (young bool) {
+// flush has the journal write what was deleted, and reports whether a write is
+// due.
+func (b *Book) flush() (due bool) {
 	b.mu.Lock()
-	gone, young := b.gone, len(b.young) > 0
+	gone, due := b.gone, b.armed
 	b.gone = false
 	b.mu.Unlock()
 	if gone {
 		_ = b.store.PutAll() // told by the journal
 	}
-	return young
+	return due
 }
 
-// write writes what rings. An error is the journal's to tell: such an INVITE
-// rings on if the process dies, and then gives up by itself.
-func (b *Book) write() {
+// write writes what rings for long enough, and reports whether younger ones are
+// left. An error is the journal's to tell: such an INVITE rings on if the process
+// dies, and then gives up by itself.
+func (b *Book) write() (left bool) {
+	now := b.now()
 	b.mu.Lock()
-	list := make([]*entry, 0, len(b.young))
+	var list []*entry
 	for e := range b.young {
-		list = append(list, e)
+		if now.Sub(e.at) >= settles {
+			list = append(list, e)
+			delete(b.young, e)
+		}
 	}
-	clear(b.young)
+	left = len(b.young) > 0
+	b.armed = left
 	b.mu.Unlock()
 	batch := make([]journal.Record, len(list))
 	for i, e := range list {
 		batch[i] = b.table.Pack(rand.Text(), &record{At: e.at, Text: e.Text(), To: e.To, From: e.From})
 	}
 	if b.table.PutAll(batch) != nil {
-		return
+		return left
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -193,4 +202,5 @@ func (b *Book) write() {
 			b.signal()
 		}
 	}
+	return left
 }

@@ -62,12 +62,12 @@ func TestOnlyWhatRingsForAWhileIsWritten(t *testing.T) {
 		b, end := life(store)
 		defer end()
 		b.Rings(ours())()
-		<-time.After(2 * settles)
+		<-time.After(3 * settles)
 		if store.Writes() != 0 {
 			t.Error("an INVITE that was answered at once was written")
 		}
 		answered, gaveUp := b.Rings(ours()), b.Rings(theirs("a"))
-		<-time.After(2 * settles)
+		<-time.After(3 * settles)
 		synctest.Wait()
 		if store.Len() != 2 {
 			t.Fatalf("%d records of what rings, want 2", store.Len())
@@ -159,7 +159,7 @@ func left(t *testing.T, all ...edge.Unanswered) *memjournal.Journal {
 		for _, i := range all {
 			b.Rings(i)
 		}
-		<-time.After(2 * settles)
+		<-time.After(3 * settles)
 		end()
 	})
 	return store
