@@ -73,6 +73,13 @@ func (p *Phone) reply(req *sip.Request, tx *sip.ServerTx, code int, reason strin
 // receive takes an INVITE that begins a call and lives until the call is
 // answered and acknowledged, or over.
 func (p *Phone) receive(req *sip.Request, tx *sip.ServerTx) {
+	if body := req.Body(); len(body) > 0 {
+		if _, err := session.Parse(body); err != nil { // audio that it cannot speak: it is not worth a ring
+			p.log.Debug("call refused", "error", err)
+			p.reply(req, tx, 488, "Not Acceptable Here")
+			return
+		}
+	}
 	c, err := p.newCall(true)
 	if err != nil {
 		p.reply(req, tx, 500, "Server Internal Error")

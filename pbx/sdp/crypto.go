@@ -131,14 +131,17 @@ func (s *Session) form() Form {
 	return s.Form
 }
 
-// Secured withdraws an offer that was refused and makes the next one of SRTP,
-// for a peer that takes no plain RTP, or no keys in SDP. It reports false if the
+// Secured withdraws an offer that was refused and gives the next one another
+// form: SRTP for a peer that takes no plain RTP, or no keys in SDP; what other
+// phones get for one that is no browser after all. It reports false if the
 // policy has no such offer or all were made already.
 func (s *Session) Secured() bool {
 	s.Withdraw()
 	switch was := s.form(); {
 	case s.Settled || s.SRTP != Optional && s.SRTP != Required:
 		return false
+	case was == Web:
+		s.Form = "" // a phone over WebSocket that is no browser
 	case was == "":
 		s.Form = SDES
 	case was == SDES && s.Fingerprint != "":
