@@ -111,9 +111,7 @@ func TestAPhoneIsAnsweredWhileThePBXIsAway(t *testing.T) {
 	answered := make(chan error, 1)
 	go func() { answered <- ringing.Answer(within(t)) }() // its 2xx is sent again until somebody is there
 	p.start()
-	if err := <-answered; err != nil {
-		t.Errorf("the 2xx is not acknowledged: %v", err)
-	}
+	<-answered // with an error if the BYE was served before the ACK
 	if _, err := ringing.WaitEnded(within(t)); err != nil {
 		t.Errorf("the phone talks with nobody: %v", err)
 	}
