@@ -74,7 +74,7 @@ func (m *machine) foundStage(in found) {
 	case st.Out != nil:
 		s.Up = in.Up
 		if st.Out.Emergency {
-			st.Out = inOrder(st.Out, in.Up)
+			st.Out = st.Out.InOrder(in.Up)
 		}
 		if !m.dialWay(st) {
 			s.Best = outcome.NoTrunk
@@ -154,15 +154,6 @@ func (m *machine) dialWay(st *dialplan.Stage) bool {
 		}
 	}
 	return false
-}
-
-// inOrder is the outside number with its ways in the order of the trunks.
-func inOrder(out *dialplan.Outside, trunks []string) *dialplan.Outside {
-	o := *out
-	o.Ways = slices.SortedStableFunc(slices.Values(out.Ways), func(a, b dialplan.Way) int {
-		return cmp.Compare(slices.Index(trunks, a.Trunk), slices.Index(trunks, b.Trunk))
-	})
-	return &o
 }
 
 // byPreference orders contacts by their q value, then by ID.

@@ -1,6 +1,7 @@
 package dialplan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -124,4 +125,13 @@ func permits(c conf.CallerID, digits string) bool {
 		}
 		return pattern == digits
 	})
+}
+
+// InOrder returns the outside number with its ways in the order of the trunks.
+func (o *Outside) InOrder(trunks []string) *Outside {
+	sorted := *o
+	sorted.Ways = slices.SortedStableFunc(slices.Values(o.Ways), func(a, b Way) int {
+		return cmp.Compare(slices.Index(trunks, a.Trunk), slices.Index(trunks, b.Trunk))
+	})
+	return &sorted
 }
