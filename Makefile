@@ -54,7 +54,7 @@ test: peers apiserver $(HELM) ## Run all tests with the race detector; wants the
 peers:
 	@for p in gcc node npm chromium sipp baresip sipsak svwar svcrack; do command -v $$p >/dev/null || \
 		{ echo "test: $$p is missing: run 'make packages' as root (node and npm: Node 20)"; exit 1; }; done
-	@cd hack/browser && { [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --silent; }
+	@cd hack/browser && { [ -d node_modules/jssip ] || npm ci --no-audit --no-fund --silent; }
 
 # The tests of the controllers ask a real API server: built once, before the
 # clock of any test runs.

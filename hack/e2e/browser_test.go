@@ -2,62 +2,93 @@ package e2e
 
 import (
 	"bufio"
-	"encoding/json"
+	"bytes"
+	"context"
+	"io"
+	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/media/tone"
 	"github.com/dipcast/dipcast/pbx/pbxtest"
+	"github.com/dipcast/dipcast/pbx/phone"
 )
 
-// TestABrowserPhone has JsSIP in Chromium register over secure WebSocket and
-// call a plain phone; each hears the other's tone.
-func TestABrowserPhone(t *testing.T) {
+// TestABrowserIsAPhone has JsSIP in Chromium call a plain phone and be called by
+// it, over WebSocket and DTLS-SRTP; each hears the other's tone.
+func TestABrowserIsAPhone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs Chromium")
 	}
-	script, err := filepath.Abs("../browser/softphone.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, need := range []string{"/usr/bin/chromium", filepath.Join(filepath.Dir(script), "node_modules/jssip/package.json")} {
+	for _, need := range []string{"/usr/bin/chromium", "../browser/node_modules/jssip/package.json"} {
 		if _, err := os.Stat(need); err != nil {
 			t.Fatalf("%s is missing: make packages as root; npm ci in hack/browser (go test -short leaves the browser out)", need)
 		}
 	}
 	s := newSecured(t, func(d *conf.Document) { d.Media.SRTP = "Optional" })
-	plain := s.desk("102")
-	in, err := json.Marshal(map[string]any{
-		"wss": "wss://" + s.at("WSS"), "domain": s.doc.Tenant.Domain, "user": "101", "password": passwords["101"],
-		"call": "102", "wav": pbxtest.WriteTone(t, 500, toneLength), "hertz": 700,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(within(t), "node", script, string(in))
-	cmd.Stderr = os.Stderr
+	desk := s.desk("102")
+	home := (&url.URL{Scheme: "https", Host: s.doc.Tenant.Domain, Path: "/"}).String()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", "phone.mjs", "wss://"+s.at("WSS"), home, s.doc.Tenant.Domain, passwords["101"], "700")
+	cmd.Dir = "../browser"
+	cmd.Env = append(cmd.Environ(), "CHROMIUM_FLAGS=--headless --no-sandbox --disable-gpu --no-first-run --ignore-certificate-errors "+
+		"--disable-features=LocalNetworkAccessChecks --autoplay-policy=no-user-gesture-required "+
+		"--use-fake-device-for-media-stream --use-fake-ui-for-media-stream --use-file-for-fake-audio-capture="+pbxtest.WriteTone(t, 500, toneLength))
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
 	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	call := rings(t, plain)
-	answer(t, call)
+	tell, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the browser: %s", complaints.String())
+		}
+	})
+	lines := bufio.NewScanner(out)
+	says := func(want string) {
+		t.Helper()
+		if !lines.Scan() || lines.Text() != want {
+			t.Fatalf("the browser says %q, want %q: %s", lines.Text(), want, complaints.String())
+		}
+	}
+	says("registered")
+	in := rings(t, desk)
+	answer(t, in)
+	in.Play(tone.Sine(700, loud))
+	hears(t, in, "the callee", 500)
+	says("heard")
+	if _, err := io.WriteString(tell, "hang up\n"); err != nil {
+		t.Fatal(err)
+	}
+	says("call me")
+	ended(t, "the callee", in)
+
+	call, err := desk.Dial(within(t), "101", phone.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := call.WaitAnswered(within(t)); err != nil {
+		t.Fatal(err)
+	}
 	call.Play(tone.Sine(700, loud))
-	hears(t, call, "the plain phone", 500)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "heard\n" {
-		t.Errorf("the browser says %q, %v", line, err)
-	}
+	hears(t, call, "the caller", 500)
+	says("heard")
 	if err := call.Hangup(within(t)); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
+	_, _ = io.Copy(io.Discard, out) // until it ends
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("the browser phone: %v", err)
+		t.Errorf("the browser: %v: %s", err, complaints.String())
 	}
 }

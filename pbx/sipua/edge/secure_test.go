@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,7 +68,7 @@ func answerOne(conn net.Conn, told chan<- string) {
 			told <- first
 			_, _ = conn.Write([]byte(head + "Content-Length: 0\r\n\r\n"))
 			return
-		case strings.Contains(" Via From To Call-ID CSeq Contact ", " "+name+" "):
+		case slices.Contains([]string{"Via", "From", "To", "Call-ID", "CSeq"}, name):
 			head += line
 		}
 	}
