@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/dipcast/dipcast/api/v1alpha1"
 	"github.com/dipcast/dipcast/pbx"
+	"github.com/dipcast/dipcast/pbx/conf"
 	"github.com/dipcast/dipcast/pbx/phone"
 	"github.com/dipcast/dipcast/pbx/works/sim"
 )
@@ -275,6 +277,10 @@ func (c *company) away() {
 	old := c.pod()
 	c.t.Cleanup(c.back)
 	kubectl(c.t, "cordon", "n1", "n2")
+	// One that refuses calls does not wait for its successor: nobody is there.
+	if code, said := ask(c.t, http.MethodPost, "http://"+c.admin()+conf.PathDrain, c.token(), nil, []byte(`{"hold":"1m"}`)); code != http.StatusOK {
+		c.t.Fatalf("the drain is answered with %d: %s", code, said)
+	}
 	kubectl(c.t, "-n", c.name, "delete", "pod", old.Name, "--force", "--grace-period=0", "--wait=false")
 	until(c.t, patience, "a pod that waits", func(ctx context.Context) string {
 		pod, err := podOf(ctx, c.name, c.name)
