@@ -148,6 +148,7 @@ func serve(ctx context.Context, path string, o server.Options, log *slog.Logger)
 	// The watch ends with the signal, the server when it has drained.
 	g, watch := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
+	g.Go(func() error { load.TendGarbage(watch); return nil })
 	g.Go(func() error {
 		return filewatch.Since(watch, seen, []string{path}, func() { apply(s, path, log) })
 	})

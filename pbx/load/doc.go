@@ -5,5 +5,6 @@
 //
 // The Judge is pure: it sees samples, one each Interval, and nothing else. A
 // Meter takes them from the process, its control group and the media; it needs
-// no rights. The package knows nothing of SIP, calls or packets.
+// no rights. TendGarbage, for a goroutine of the program, suits the collector of
+// garbage to the load. The package knows nothing of SIP, calls or packets.
 package load

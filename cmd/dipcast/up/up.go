@@ -19,6 +19,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/call"
 	"github.com/dipcast/dipcast/pbx/filewatch"
 	"github.com/dipcast/dipcast/pbx/keeper"
+	"github.com/dipcast/dipcast/pbx/load"
 )
 
 const usage = `Usage: dipcast up -f PATH... [flags]
@@ -142,6 +143,11 @@ func run(ctx context.Context, k *keeper.Child, o options, stdout, stderr io.Writ
 	}
 	fleet.ready()
 	giveBack()
+	var tended sync.WaitGroup
+	defer tended.Wait()
+	tending, stop := context.WithCancel(ctx)
+	defer stop()
+	tended.Go(func() { load.TendGarbage(tending) })
 	err = filewatch.Since(ctx, seen, o.paths, func() {
 		wanted, problems := src.read(fleet.ports())
 		bad := tell(stdout, problems)
