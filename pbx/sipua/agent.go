@@ -28,6 +28,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
 	"github.com/dipcast/dipcast/pbx/sipua/legs"
 	"github.com/dipcast/dipcast/pbx/sipua/rings"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 	"github.com/dipcast/dipcast/pbx/trunk"
 )
 
@@ -180,7 +181,7 @@ func (a *Agent) build() error {
 		},
 		Talks:     func(match func(netip.Addr) bool) bool { return a.legs.Talks(match) },
 		Invite:    a.onInvite,
-		InDialog:  func(req *sip.Request, tx sip.ServerTransaction) { a.legs.InDialog(req, tx) },
+		InDialog:  a.inDialog,
 		Advertise: a.cfg.Advertise, Resolver: a.cfg.Resolver, Gate: a.cfg.Gate, Banned: a.cfg.Banned,
 		Keeper: a.cfg.Keeper, Ledger: a.rings,
 		Now: a.cfg.Now, Rand: a.cfg.Rand, Log: a.cfg.Log,
@@ -381,6 +382,9 @@ func (a *Agent) Contacts(extension string) []pbx.Contact {
 func (a *Agent) TrunkUp(name string) bool { return a.trunks.Up(name) && !a.trunks.Full(name) }
 
 // onInvite takes an INVITE without a To tag that passed admission.
-func (a *Agent) onInvite(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
+func (a *Agent) onInvite(req *sip.Request, tx *txn.Server, id edge.Identity) {
 	a.legs.Invite(req, tx, id)
 }
+
+// inDialog takes a request inside a dialog; an ACK has no transaction.
+func (a *Agent) inDialog(req *sip.Request, tx *txn.Server) { a.legs.InDialog(req, tx) }

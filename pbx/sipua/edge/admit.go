@@ -95,7 +95,7 @@ func (e *Edge) ack(m *gate.Message, f *gate.Flow) {
 	if err != nil {
 		return
 	}
-	e.txns.Go(func() { e.cfg.InDialog(req, nil) })
+	e.cfg.InDialog(req, nil)
 }
 
 func (e *Edge) inDialog(m *gate.Message, f *gate.Flow) {
@@ -108,7 +108,7 @@ func (e *Edge) inDialog(m *gate.Message, f *gate.Flow) {
 		return
 	}
 	f.Prove()
-	e.begin(m, f, txn.Important, func(req *sip.Request, tx sip.ServerTransaction) { e.cfg.InDialog(req, tx) })
+	e.begin(m, f, txn.Important, e.cfg.InDialog)
 }
 
 // outside takes a request that belongs to nothing yet.
@@ -311,17 +311,17 @@ func (e *Edge) invite(idx *index, m *gate.Message, f *gate.Flow, id Identity) {
 	case id.Trunk != "":
 		rank = txn.Important
 	}
-	e.begin(m, f, rank, func(req *sip.Request, tx sip.ServerTransaction) { e.serveInvite(m, req, tx, id) })
+	e.begin(m, f, rank, func(req *sip.Request, tx *txn.Server) { e.serveInvite(m, req, tx, id) })
 }
 
-func (e *Edge) begin(m *gate.Message, f *gate.Flow, rank txn.Rank, serve func(*sip.Request, sip.ServerTransaction)) {
+func (e *Edge) begin(m *gate.Message, f *gate.Flow, rank txn.Rank, serve func(*sip.Request, *txn.Server)) {
 	req, err := txn.Parse(m, f)
 	if err != nil {
 		e.gate.Counters.Malformed.Add(1)
 		e.answer(m, f, 400, "Bad Request")
 		return
 	}
-	err = e.txns.Begin(m, req, f, rank, func(tx sip.ServerTransaction) { serve(req, tx) })
+	err = e.txns.Begin(m, f, rank, func(tx *txn.Server) { serve(req, tx) })
 	if errors.Is(err, txn.ErrFull) {
 		e.gate.Counters.Overloaded.Add(1)
 		e.busy(m, f, "Service Unavailable", e.jitter(m, callWait, callWait))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
 // plain takes out of an answer what must differ between two equal ones.
@@ -297,15 +298,10 @@ func TestOtherMethods(t *testing.T) {
 func TestCancel(t *testing.T) {
 	b := newBed(t, nil)
 	b.trunk("127.0.0.1")
-	cancelled, acked := make(chan struct{}), make(chan struct{})
-	b.serve(func(req *sip.Request, tx sip.ServerTransaction) {
-		tx.OnCancel(func(*sip.Request) { close(cancelled) })
+	cancelled := make(chan struct{})
+	b.serve(func(req *sip.Request, tx *txn.Server) {
+		tx.Listen(txn.User{Cancelled: func(*sip.Request) { close(cancelled) }})
 		_ = tx.Respond(sip.NewResponseFromRequest(req, 180, "Ringing", nil))
-		select {
-		case <-tx.Acks():
-			close(acked)
-		case <-tx.Done():
-		}
 	})
 	p := b.dial(t, "udp", "127.0.0.1")
 	r := inviteFrom("sip:0215990000@carrier.example", "sip:101@"+domain)
@@ -329,11 +325,10 @@ func TestCancel(t *testing.T) {
 	ack := r
 	ack.method, ack.toTag = "ACK", "x"
 	p.send(p.text(ack))
-	select {
-	case <-acked:
-	case <-time.After(patience):
-		t.Fatal("the ACK did not reach the transaction")
-	}
+	waitFor(t, "the ACK to reach the transaction", func() bool {
+		server, _ := b.Transactions()
+		return server == 0
+	})
 	if len(b.seen()) != 1 {
 		t.Errorf("the INVITE was served %d times", len(b.seen()))
 	}
@@ -358,11 +353,8 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 func TestOverloadKeepsRoomForTrunksAndEmergencies(t *testing.T) {
 	b := newBed(t, func(c *edge.Config) { c.Transactions = 4 })
 	b.trunk("127.0.0.3")
-	done := make(chan struct{})
-	t.Cleanup(func() { close(done) })
-	b.serve(func(req *sip.Request, tx sip.ServerTransaction) {
+	b.serve(func(req *sip.Request, tx *txn.Server) {
 		_ = tx.Respond(sip.NewResponseFromRequest(req, 180, "Ringing", nil))
-		<-done
 	})
 	call := func(p *peer, to string) *gate.Message {
 		r := inviteFrom("sip:101@"+domain, to)
@@ -393,11 +385,8 @@ func TestOverloadKeepsRoomForTrunksAndEmergencies(t *testing.T) {
 func TestDrain(t *testing.T) {
 	b := newBed(t, nil)
 	b.trunk("127.0.0.3")
-	done := make(chan struct{})
-	t.Cleanup(func() { close(done) })
-	b.serve(func(req *sip.Request, tx sip.ServerTransaction) {
+	b.serve(func(req *sip.Request, tx *txn.Server) {
 		_ = tx.Respond(sip.NewResponseFromRequest(req, 180, "Ringing", nil))
-		<-done
 	})
 	b.Drain()
 	trunk, phone := b.dial(t, "udp", "127.0.0.3"), b.dial(t, "udp", "127.0.0.1")
@@ -441,7 +430,7 @@ func TestDrain(t *testing.T) {
 func TestCallsWaitForTheNextProcess(t *testing.T) {
 	b := newBed(t, nil)
 	b.trunk("127.0.0.3")
-	b.serve(func(*sip.Request, sip.ServerTransaction) { t.Error("a call begins") })
+	b.serve(func(*sip.Request, *txn.Server) { t.Error("a call begins") })
 	b.Leave()
 	trunk, stream := b.dial(t, "udp", "127.0.0.3"), b.dial(t, "tcp", "127.0.0.3")
 	trunk.send(trunk.text(inviteFrom("sip:1@carrier.example", "sip:101@"+domain)))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
 // TestRequestsOfADialogComeFromItsPeer: who knows Call-ID and tags of a call
@@ -227,9 +228,8 @@ func TestACANCELComesFromTheCaller(t *testing.T) {
 	b.trunk("127.0.0.1")
 	b.trunk("127.0.0.3")
 	b.set(func() { b.trunks[netip.MustParseAddr("127.0.0.4")] = "other" })
-	b.serve(func(req *sip.Request, tx sip.ServerTransaction) {
+	b.serve(func(req *sip.Request, tx *txn.Server) {
 		_ = tx.Respond(sip.NewResponseFromRequest(req, 180, "Ringing", nil))
-		<-tx.Done()
 	})
 	p := b.dial(t, "udp", "127.0.0.1")
 	r := inviteFrom("sip:0215990000@carrier.example", "sip:101@"+domain)

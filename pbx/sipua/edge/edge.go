@@ -68,10 +68,10 @@ type Config struct {
 	// matches.
 	Talks func(match func(netip.Addr) bool) bool
 	// Invite takes an INVITE that begins a dialog, InDialog every request
-	// inside one; tx is nil for an ACK. Both run in goroutines of their own
-	// and return when the transaction is settled.
-	Invite   func(req *sip.Request, tx sip.ServerTransaction, id Identity)
-	InDialog func(req *sip.Request, tx sip.ServerTransaction)
+	// inside one; tx is nil for an ACK. Both are called from where the socket
+	// is read and must not block.
+	Invite   func(req *sip.Request, tx *txn.Server, id Identity)
+	InDialog func(req *sip.Request, tx *txn.Server)
 	// Advertise are our addresses as others must see them.
 	Advertise []netip.Addr
 	Resolver  Resolver

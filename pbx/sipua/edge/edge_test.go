@@ -24,6 +24,7 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua/digest"
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
 	"github.com/dipcast/dipcast/pbx/sipua/gate"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,7 +46,7 @@ type bed struct {
 	invites      []edge.Identity
 	known        map[string]edge.Identity
 	acknowledged []string
-	invite       func(*sip.Request, sip.ServerTransaction)
+	invite       func(*sip.Request, *txn.Server)
 }
 
 type memory struct {
@@ -136,7 +137,7 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 			defer b.mu.Unlock()
 			b.acknowledged = append(b.acknowledged, fmt.Sprint(callID, " ", localTag, " ", remoteTag, " ", seq))
 		},
-		Invite: func(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
+		Invite: func(req *sip.Request, tx *txn.Server, id edge.Identity) {
 			b.mu.Lock()
 			b.invites = append(b.invites, id)
 			f := b.invite
@@ -147,7 +148,7 @@ func newBed(t testing.TB, change func(*edge.Config)) *bed {
 			}
 			_ = tx.Respond(sip.NewResponseFromRequest(req, 486, "Busy Here", nil))
 		},
-		InDialog: func(req *sip.Request, tx sip.ServerTransaction) {
+		InDialog: func(req *sip.Request, tx *txn.Server) {
 			if tx != nil {
 				_ = tx.Respond(sip.NewResponseFromRequest(req, 200, "OK", nil))
 			}
@@ -205,7 +206,7 @@ func (b *bed) trunk(addr string) {
 	b.set(func() { b.trunks[netip.MustParseAddr(addr)] = "carrier" })
 }
 
-func (b *bed) serve(f func(*sip.Request, sip.ServerTransaction)) {
+func (b *bed) serve(f func(*sip.Request, *txn.Server)) {
 	b.set(func() { b.invite = f })
 }
 

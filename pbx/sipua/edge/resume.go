@@ -52,10 +52,10 @@ func (e *Edge) noted(req *sip.Request, to Hop, tell txn.Tell) (noted txn.Tell, a
 	}, answered
 }
 
-// serveInvite serves an INVITE of a peer, which is in the ledger meanwhile.
-func (e *Edge) serveInvite(m *gate.Message, req *sip.Request, tx sip.ServerTransaction, id Identity) {
-	answered := e.note(id.Transport, Unanswered{Text: m.Text, From: id})
-	defer answered()
+// serveInvite serves an INVITE of a peer, which is in the ledger until it is
+// answered.
+func (e *Edge) serveInvite(m *gate.Message, req *sip.Request, tx *txn.Server, id Identity) {
+	tx.Answered(e.note(id.Transport, Unanswered{Text: m.Text, From: id}))
 	e.cfg.Invite(req, tx, id)
 }
 
@@ -93,9 +93,12 @@ func (e *Edge) Again(text string, id Identity, ready <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	e.begin(m, f, txn.Important, func(req *sip.Request, tx sip.ServerTransaction) {
-		<-ready
-		e.serveInvite(m, req, tx, id)
+	e.begin(m, f, txn.Important, func(req *sip.Request, tx *txn.Server) {
+		tx.Listen(txn.User{Tag: e.gate.Tag(m)})
+		e.txns.Go(func() {
+			<-ready
+			e.serveInvite(m, req, tx, id)
+		})
 	})
 	return nil
 }

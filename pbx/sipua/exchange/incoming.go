@@ -3,12 +3,12 @@ package exchange
 import (
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/dipcast/dipcast/pbx/sipua/edge"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
 // HopOf returns where a request came from.
@@ -24,25 +24,32 @@ func HopOf(m interface {
 	return edge.Hop{Transport: strings.ToUpper(m.Transport()), Addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, true
 }
 
-// Incoming is a request of the peer with its transaction. The handler's
-// goroutine stays until the transaction is settled.
+// Transaction is that of a request of the peer; *txn.Server is one.
+type Transaction interface {
+	// Listen sets who is told what happens; false if the request was taken
+	// back before.
+	Listen(u txn.User) bool
+	Respond(res *sip.Response) error
+	// Settle says that there is nothing more to say.
+	Settle()
+}
+
+// Incoming is a request of the peer with its transaction.
 type Incoming struct {
 	Req       *sip.Request
-	Tx        sip.ServerTransaction
+	Tx        Transaction
 	cancelled atomic.Bool
 	final     atomic.Bool
-	once      sync.Once
-	settled   chan struct{}
 }
 
 // NewIncoming returns a request that nobody has answered.
-func NewIncoming(req *sip.Request, tx sip.ServerTransaction) *Incoming {
-	return &Incoming{Req: req, Tx: tx, settled: make(chan struct{})}
+func NewIncoming(req *sip.Request, tx Transaction) *Incoming {
+	return &Incoming{Req: req, Tx: tx}
 }
 
-// Respond sends a response and settles the transaction, unless it is a 2xx to
-// an INVITE: that is settled by its ACK. An error means that the transaction
-// is over, by CANCEL or since the peer cannot be reached.
+// Respond sends a response. A 2xx to an INVITE is settled by its ACK. An error
+// means that the transaction is over, by CANCEL or since the peer cannot be
+// reached.
 func (in *Incoming) Respond(res *sip.Response) error {
 	if in.cancelled.Load() {
 		return sip.ErrTransactionCanceled
@@ -50,18 +57,11 @@ func (in *Incoming) Respond(res *sip.Response) error {
 	if res.StatusCode >= 200 {
 		in.final.Store(true)
 	}
-	err := in.Tx.Respond(res)
-	if res.StatusCode >= 200 && (err != nil || res.StatusCode >= 300 || !in.Req.IsInvite()) {
-		in.Settle()
-	}
-	return err
+	return in.Tx.Respond(res)
 }
 
-// Settle ends the wait for the transaction.
-func (in *Incoming) Settle() { in.once.Do(func() { close(in.settled) }) }
-
-// Settled is closed when the transaction has nothing left to do.
-func (in *Incoming) Settled() <-chan struct{} { return in.settled }
+// Settle ends the transaction: the ACK has come, or nobody will answer.
+func (in *Incoming) Settle() { in.Tx.Settle() }
 
 // Cancel notes that the peer took the request back.
 func (in *Incoming) Cancel() { in.cancelled.Store(true) }

@@ -7,26 +7,15 @@ import (
 	"github.com/dipcast/dipcast/pbx/sipua/dialog"
 	"github.com/dipcast/dipcast/pbx/sipua/exchange"
 	"github.com/dipcast/dipcast/pbx/sipua/message"
+	"github.com/dipcast/dipcast/pbx/sipua/txn"
 )
 
-// attend keeps sipgo's handler goroutine until the transaction is settled and
-// hands ACKs that matched the transaction to the leg.
-func (l *sipLeg) attend(in *exchange.Incoming) {
-	for {
-		select {
-		case <-in.Settled():
-			return
-		case ack := <-in.Tx.Acks():
-			l.box.PostBounded(func() { l.onACK(ack) })
-		case <-in.Tx.Done():
-			l.box.Post(func() { l.lost(in) })
-			return
-		case <-l.done:
-			if !in.Final() && !in.Cancelled() {
-				message.Reject(in.Req, in.Tx, 481)
-			}
-			return
-		}
+// user brings what the transaction of an INVITE tells to the leg's goroutine.
+func (l *sipLeg) user(in *exchange.Incoming) txn.User {
+	return txn.User{
+		Tag:  l.localTag,
+		ACK:  func(ack *sip.Request) { l.box.PostBounded(func() { l.onACK(ack) }) },
+		Lost: func() { l.box.Post(func() { l.lost(in) }) },
 	}
 }
 

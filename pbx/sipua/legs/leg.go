@@ -37,8 +37,7 @@ type sipLeg struct {
 	doc      *conf.Document
 	box      *mailbox.Box
 	port     media.Port
-	done     chan struct{} // closed when the leg is left
-	gone     atomic.Bool   // LegOver was told
+	gone     atomic.Bool // LegOver was told
 	owner    atomic.Pointer[edge.Identity]
 
 	// Owned by the goroutine.
@@ -70,7 +69,7 @@ var _ leg.Leg = (*sipLeg)(nil)
 func (t *Table) newLeg(id pbx.LegID, callID, localTag string) *sipLeg {
 	l := &sipLeg{
 		id: id, t: t, callID: callID, localTag: localTag, doc: t.cfg.Document(),
-		box: mailbox.New(), done: make(chan struct{}), port: media.None{}, release: func() {},
+		box: mailbox.New(), port: media.None{}, release: func() {},
 	}
 	l.refresh.Box, l.expiry.Box, l.retry.Box, l.later.Box = l.box, l.box, l.box, l.box
 	return l
@@ -101,9 +100,14 @@ func (l *sipLeg) notices() media.Notices {
 
 // run begins the leg's life. first is its first message.
 func (l *sipLeg) run(first func()) {
+	l.wake()
+	l.box.Post(first)
+}
+
+// wake sees to it that messages are taken.
+func (l *sipLeg) wake() {
 	work := l.work
 	l.box.Serve(func() { l.t.pool.Go(work) })
-	l.box.Post(first)
 }
 
 // work is the leg's goroutine, as long as messages wait.
@@ -127,7 +131,12 @@ func (l *sipLeg) exit() {
 	if !l.leave() {
 		l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the PBX shuts down"})
 	}
-	l.box.Close()
+	late := l.box.Close()
+	if l.t.ctx.Err() == nil {
+		for _, f := range late {
+			f() // a request that came too late is refused; nothing else is left to do
+		}
+	}
 	if l.uac != nil {
 		l.uac.next.Stop()
 		l.uac.give.Stop()
@@ -135,7 +144,6 @@ func (l *sipLeg) exit() {
 			a.tx.Terminate() // nobody would hear a 2xx that is sent again
 		}
 	}
-	close(l.done)
 	l.t.remove(l)
 }
 

@@ -232,9 +232,9 @@ func (t *Table) Close(ctx context.Context) error {
 	return err
 }
 
-// InDialog takes every request with a To tag (ACK included) and returns when
-// its transaction is settled.
-func (t *Table) InDialog(req *sip.Request, tx sip.ServerTransaction) {
+// InDialog takes every request with a To tag; tx is nil for an ACK. It does not
+// block.
+func (t *Table) InDialog(req *sip.Request, tx exchange.Transaction) {
 	callID, to, from := req.CallID(), req.To(), req.From()
 	if callID == nil || to == nil || from == nil || req.CSeq() == nil {
 		return
@@ -251,9 +251,10 @@ func (t *Table) InDialog(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	in := exchange.NewIncoming(req, tx)
+	if req.IsInvite() {
+		tx.Listen(l.user(in))
+	}
 	if !l.box.PostBounded(func() { l.onRequest(in) }) {
 		message.Reject(req, tx, 503)
-		return
 	}
-	l.attend(in)
 }

@@ -75,7 +75,6 @@ func (t *Table) Dial(d leg.Dial, lis leg.Listener) leg.Leg {
 			defer t.wg.Done()
 			l.over(pbx.Cause{SIP: 503, Q850: 41, Text: "the PBX shuts down"})
 			l.box.Close()
-			close(l.done)
 		}()
 		return l
 	}

@@ -37,16 +37,15 @@ type provisional struct {
 	sdp    bool
 }
 
-// Invite takes an INVITE without a To tag that passed admission. It returns
-// when the transaction is settled: sipgo ends a transaction whose handler
-// returned before the final response.
-func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Identity) {
+// Invite takes an INVITE without a To tag that passed admission. It does not
+// block.
+func (t *Table) Invite(req *sip.Request, tx exchange.Transaction, id edge.Identity) {
 	callID, from, to, seq := req.CallID(), req.From(), req.To(), req.CSeq()
 	if callID == nil || from == nil || to == nil || seq == nil {
 		return
 	}
-	// All responses have our tag, sipgo's own 487, too: they belong to the
-	// same dialog as our 18x.
+	// All responses have our tag, the transaction's own 487, too: they belong
+	// to the same dialog as our 18x.
 	tag := t.cfg.NewID()
 	to.Params.Add("tag", tag)
 	if status, why := message.Unacceptable(req); status != 0 {
@@ -73,15 +72,16 @@ func (t *Table) Invite(req *sip.Request, tx sip.ServerTransaction, id edge.Ident
 		message.Reject(req, tx, 503, sip.NewHeader("Retry-After", "5"))
 		return
 	}
-	alive := tx.OnCancel(func(cancel *sip.Request) {
+	u := l.user(in)
+	u.Cancelled = func(cancel *sip.Request) {
 		in.Cancel()
 		l.box.Post(func() { l.cancelled(cancel) })
-	})
-	if !alive {
+	}
+	l.wake()
+	if !tx.Listen(u) {
 		in.Cancel()
 	}
-	l.run(func() { l.receive(receiver, id) })
-	l.attend(in)
+	l.box.Post(func() { l.receive(receiver, id) })
 }
 
 // receive is the first message of an incoming leg: SDP, port, receiver.
@@ -91,7 +91,6 @@ func (l *sipLeg) receive(receiver leg.Receiver, id edge.Identity) {
 		l.drop()
 		return
 	}
-	_ = in.Respond(l.reply(in.Req, 100, nil)) // an error shows at the next response
 	from, to := in.Req.From(), in.Req.To()
 	l.dlg = dialog.NewCallee(l.callID,
 		dialog.Party{Display: to.DisplayName, URI: to.Address.String(), Tag: l.localTag},
@@ -341,7 +340,8 @@ func (l *sipLeg) refuse(c pbx.Cause) {
 	l.over(c)
 }
 
-// cancelled ends a leg whose INVITE was cancelled; sipgo has sent the 487.
+// cancelled ends a leg whose INVITE was cancelled; its transaction sends the
+// 487.
 func (l *sipLeg) cancelled(cancel *sip.Request) {
 	if l.told || l.dlg == nil || l.dlg.State != dialog.Early {
 		return

@@ -34,8 +34,8 @@ func (b *Box) Serve(start func()) { b.queue.Serve(start) }
 // Take returns the next message, false if there is none.
 func (b *Box) Take() (func(), bool) { return b.queue.Take() }
 
-// Close drops what waits and what comes.
-func (b *Box) Close() { b.queue.Close() }
+// Close returns what waits and drops what comes.
+func (b *Box) Close() []func() { return b.queue.Close() }
 
 // Alarm is a timer whose function runs in the goroutine that empties the Box,
 // and never after it was stopped or set anew.

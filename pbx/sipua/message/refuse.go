@@ -33,7 +33,7 @@ func Explain(res *sip.Response, v dialog.Verdict) {
 
 // Reject answers a request that reaches no leg. An error means that the peer is
 // gone, which changes nothing.
-func Reject(req *sip.Request, tx sip.ServerTransaction, status int, headers ...sip.Header) {
+func Reject(req *sip.Request, tx interface{ Respond(*sip.Response) error }, status int, headers ...sip.Header) {
 	res := Response(req, status)
 	for _, h := range headers {
 		res.AppendHeader(h)

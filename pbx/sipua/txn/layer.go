@@ -3,14 +3,10 @@ package txn
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -29,11 +25,10 @@ var (
 type Layer struct {
 	places Places
 	now    func() time.Time
-	log    *slog.Logger
 
 	mu      sync.Mutex
 	closed  bool
-	server  map[string]*sip.ServerTx
+	server  map[string]*Server
 	settled settled
 	client  map[string]*Client
 	wg      sync.WaitGroup
@@ -75,9 +70,7 @@ func (p Places) room(r Rank) int {
 func New(places Places, now func() time.Time) *Layer {
 	return &Layer{
 		places: places, now: now, settled: settled{limit: 2 * places.All},
-		// What sipgo logs holds packets and addresses of strangers.
-		log:    slog.New(slog.DiscardHandler),
-		server: make(map[string]*sip.ServerTx), client: make(map[string]*Client),
+		server: make(map[string]*Server), client: make(map[string]*Client),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 }
@@ -119,29 +112,25 @@ func (l *Layer) Len() (server, client int) {
 // Matches reports whether a request belongs to a server transaction: a
 // retransmission, the ACK of a refusal, or a CANCEL (RFC 3261 §17.2.3, §9.2).
 func (l *Layer) Matches(m *gate.Message) bool {
-	tx, _, ok := l.find(m)
-	return tx != nil || ok
+	s, _, ok := l.find(m)
+	return s != nil || ok
 }
 
 // Origin returns where the INVITE that a CANCEL names came from, not valid
 // without one. What the CANCEL says of itself can be read or guessed by others:
 // some phones count their branches.
 func (l *Layer) Origin(m *gate.Message) netip.Addr {
-	tx, _, _ := l.find(m)
-	if tx == nil {
+	s, _, _ := l.find(m)
+	if s == nil {
 		return netip.Addr{}
 	}
-	origin, err := netip.ParseAddrPort(tx.Origin().Source())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return origin.Addr().Unmap()
+	return s.from.Addr()
 }
 
 // find returns the live transaction that a request belongs to, or the answer
 // of the settled one. An ACK of a 2xx belongs to no settled one, whatever its
 // branch is.
-func (l *Layer) find(m *gate.Message) (tx *sip.ServerTx, a answer, ok bool) {
+func (l *Layer) find(m *gate.Message) (s *Server, r remembered, ok bool) {
 	method := m.Method
 	if method == "ACK" || method == "CANCEL" {
 		method = "INVITE"
@@ -150,88 +139,76 @@ func (l *Layer) find(m *gate.Message) (tx *sip.ServerTx, a answer, ok bool) {
 	key := serverKey(room[:0], m, method)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if tx = l.server[string(key)]; tx == nil && m.Method != "ACK" {
-		a, ok = l.settled.find(key, l.now())
+	if s = l.server[string(key)]; s == nil && m.Method != "ACK" {
+		r, ok = l.settled.find(key, l.now())
 	}
-	return tx, a, ok
+	return s, r, ok
 }
 
 // Receive hands a request to the transaction that it belongs to and reports
 // whether there was one.
 func (l *Layer) Receive(m *gate.Message) bool {
-	tx, a, ok := l.find(m)
-	if tx == nil {
-		if ok && a.text != nil {
-			_ = a.flow.Send(a.text) // the peer sends its request again
-		}
-		return ok
+	s, r, ok := l.find(m)
+	if s != nil {
+		s.receive(m)
+		return true
 	}
-	req, err := Parse(m, nil)
-	if err != nil {
-		return true // it matched by its branch: drop it, the first one counts
+	if ok && r.text != nil {
+		_ = r.way.Send(r.text) // the peer sends its request again
 	}
-	if err := tx.Receive(req); err != nil {
-		l.log.Debug("request does not fit its transaction", "error", err)
-	}
-	return true
+	return ok
 }
 
-// Begin starts a server transaction and runs serve in a goroutine of its own;
-// when serve returns without a final response the transaction is dropped.
-func (l *Layer) Begin(m *gate.Message, req *sip.Request, f *gate.Flow, rank Rank, serve func(sip.ServerTransaction)) error {
-	key := string(serverKey(nil, m, m.Method))
+// Begin starts a server transaction and calls serve, which must not block. An
+// INVITE that is not answered for a moment gets a 100.
+func (l *Layer) Begin(m *gate.Message, f *gate.Flow, rank Rank, serve func(*Server)) error {
+	return l.begin(m, f.For(m), f.Remote, f.Transport == "UDP", rank, serve)
+}
+
+func (l *Layer) begin(m *gate.Message, way sender, from netip.AddrPort, datagram bool, rank Rank, serve func(*Server)) error {
+	s := &Server{
+		l: l, key: string(serverKey(nil, m, m.Method)), way: way, from: from, m: m,
+		invite: m.Method == "INVITE", datagram: datagram,
+	}
+	if err := l.addServer(s, rank); err != nil {
+		return err
+	}
+	serve(s)
+	s.await()
+	return nil
+}
+
+func (l *Layer) addServer(s *Server, rank Rank) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
 		return ErrClosed
-	case l.server[key] != nil:
+	case l.server[s.key] != nil:
 		return errTwice
 	case len(l.server) >= l.places.room(rank):
 		return ErrFull
 	}
-	c := &conn{l: l, flow: f.For(m), keep: m.Method != "INVITE"}
-	tx := sip.NewServerTx(key, req, c, l.log)
-	if err := tx.Init(); err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
-	}
-	l.server[key] = tx
-	tx.OnTerminate(func(key string, _ error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.server, key)
-	})
-	l.wg.Add(1)
-	go func() {
-		defer l.wg.Done()
-		serve(tx)
-		l.settle(key, tx, c, m.Method == "INVITE")
-	}()
+	l.server[s.key] = s
 	return nil
 }
 
-// Go runs f in a goroutine that Close awaits: for requests that have no
-// transaction, the ACK of a 2xx.
+// Go runs f in a goroutine that Close awaits, for what cannot begin yet.
 func (l *Layer) Go(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return
+	if !l.closed {
+		l.wg.Go(f)
 	}
-	l.wg.Add(1)
-	go func() {
-		defer l.wg.Done()
-		f()
-	}()
 }
 
-// Close ends every transaction and waits for their goroutines.
+// Close ends every transaction; who waits for an answer is told.
 func (l *Layer) Close() {
 	l.mu.Lock()
 	l.closed = true
 	all := make([]interface{ Terminate() }, 0, len(l.server)+len(l.client))
-	for _, tx := range l.server {
-		all = append(all, tx)
+	for _, s := range l.server {
+		all = append(all, s)
 	}
 	for _, c := range l.client {
 		all = append(all, c)
@@ -282,44 +259,3 @@ func Parse(m *gate.Message, f *gate.Flow) (*sip.Request, error) {
 	}
 	return req, nil
 }
-
-// conn is a flow in sipgo's eyes. It remembers the final response.
-type conn struct {
-	l     *Layer
-	flow  *gate.Flow
-	keep  bool // the final response's bytes are repeated when it is settled
-	final atomic.Pointer[final]
-}
-
-type final struct {
-	success bool
-	text    []byte
-}
-
-// LocalAddr implements sip.Connection.
-func (c *conn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.flow.Local) }
-
-// WriteMsg implements sip.Connection. A datagram may be larger than sipgo's
-// limit of 1300 bytes: the kernel cuts it into fragments, which a response
-// must be sent in (RFC 3261 §18.2.2 leaves no other transport).
-func (c *conn) WriteMsg(m sip.Message) error {
-	b := c.l.write(m)
-	defer c.l.buffers.Put(b)
-	if res, ok := m.(*sip.Response); ok && res.StatusCode >= 200 {
-		f := &final{success: res.IsSuccess()}
-		if c.keep {
-			f.text = bytes.Clone(b.Bytes())
-		}
-		c.final.Store(f)
-	}
-	return c.flow.Send(b.Bytes())
-}
-
-// Ref implements sip.Connection: the gate alone closes connections.
-func (c *conn) Ref(int) int { return 1 }
-
-// TryClose implements sip.Connection.
-func (c *conn) TryClose() (int, error) { return 1, nil }
-
-// Close implements sip.Connection.
-func (c *conn) Close() error { return nil }

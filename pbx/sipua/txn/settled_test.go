@@ -59,32 +59,21 @@ func (b *bench) request(method string, n int) *gate.Message {
 	return m
 }
 
-// serve begins a transaction, answers it and waits until it was served, or
-// settled if it is to be.
-func (b *bench) serve(m *gate.Message, status int, settles bool) {
+// serve begins a transaction and answers it; the user of an INVITE has its ACK.
+func (b *bench) serve(m *gate.Message, status int) {
 	b.t.Helper()
 	req, err := Parse(m, b.flow)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	err = b.layer.Begin(m, req, b.flow, Ordinary, func(tx sip.ServerTransaction) {
-		if settles {
-			tx.OnTerminate(func(string, error) { close(ended) })
-		} else {
-			defer close(ended)
-		}
+	err = b.layer.Begin(m, b.flow, Ordinary, func(tx *Server) {
 		if err := tx.Respond(sip.NewResponseFromRequest(req, status, "Answer", nil)); err != nil {
 			b.t.Error(err)
 		}
+		tx.Settle()
 	})
 	if err != nil {
 		b.t.Fatal(err)
-	}
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		b.t.Fatal("the transaction was not settled")
 	}
 }
 
@@ -105,7 +94,7 @@ func (b *bench) hears() string {
 func TestASettledRequestIsAnsweredAlike(t *testing.T) {
 	b := newBench(t, 10)
 	m := b.request("BYE", 1)
-	b.serve(m, 200, true)
+	b.serve(m, 200)
 	first := b.hears()
 	if server, _ := b.layer.Len(); server != 0 {
 		t.Errorf("%d transactions are live, want none", server)
@@ -123,7 +112,7 @@ func TestASettledRequestIsAnsweredAlike(t *testing.T) {
 func TestASettledInviteAbsorbs(t *testing.T) {
 	b := newBench(t, 10)
 	m := b.request("INVITE", 1)
-	b.serve(m, 200, true)
+	b.serve(m, 200)
 	b.hears()
 	if !b.layer.Receive(m) {
 		t.Error("a retransmitted INVITE is taken for a new one")
@@ -136,7 +125,7 @@ func TestASettledInviteAbsorbs(t *testing.T) {
 	}
 	// Nothing was sent for any of them: the next thing heard is the answer to
 	// another request.
-	b.serve(b.request("BYE", 2), 200, true)
+	b.serve(b.request("BYE", 2), 200)
 	if got := gate.Scan([]byte(b.hears())); got.CSeqMethod != "BYE" {
 		t.Errorf("an absorbed request was answered: %s", got.Text())
 	}
@@ -144,7 +133,7 @@ func TestASettledInviteAbsorbs(t *testing.T) {
 
 func TestARefusedInviteWaitsForItsACK(t *testing.T) {
 	b := newBench(t, 10)
-	b.serve(b.request("INVITE", 1), 486, false)
+	b.serve(b.request("INVITE", 1), 486)
 	b.hears()
 	if server, _ := b.layer.Len(); server != 1 {
 		t.Errorf("%d transactions are live, want the one that waits for its ACK", server)
@@ -157,9 +146,9 @@ func TestARefusedInviteWaitsForItsACK(t *testing.T) {
 func TestSettledRequestsAreForgotten(t *testing.T) {
 	b := newBench(t, 10)
 	early, late := b.request("BYE", 1), b.request("BYE", 2)
-	b.serve(early, 200, true)
+	b.serve(early, 200)
 	b.now = b.now.Add(settledFor - time.Second)
-	b.serve(late, 200, true)
+	b.serve(late, 200)
 	b.now = b.now.Add(settledFor - time.Second)
 	if !b.layer.Matches(late) {
 		t.Error("forgotten before its time")
@@ -174,7 +163,7 @@ func TestWithoutRoomTransactionsLiveOn(t *testing.T) {
 	b := newBench(t, 10)
 	b.layer.settled.limit = 0
 	m := b.request("BYE", 1)
-	b.serve(m, 200, false)
+	b.serve(m, 200)
 	first := b.hears()
 	if server, _ := b.layer.Len(); server != 1 {
 		t.Errorf("%d transactions are live, want one", server)
