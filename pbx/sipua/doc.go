@@ -1,7 +1,6 @@
 // Package sipua is the SIP side of the PBX. An Agent joins, for one tenant, the
 // packages below it with the registrar and the trunks; with package phone they
-// are the only importers of sipgo, which parses messages and runs the state
-// machines of transactions.
+// are the only importers of sipgo, which has the messages.
 //
 //	gate     sockets, bans, rate limits; drops or answers what needs no state
 //	edge     who may speak: digest, trunks, REGISTER; sends our own requests
