@@ -82,6 +82,7 @@ const (
 	ReasonMemoryShort      = "MemoryShort"      // its memory is nearly used up
 	ReasonMediaLate        = "MediaLate"        // packets of calls wait too long
 	ReasonTransactionsFull = "TransactionsFull" // too many SIP requests are open
+	ReasonLoad             = "Load"             // the PBX does not say of what
 	ReasonValid            = "Valid"            // the credentials were proven by a token
 	ReasonUnauthorized     = "Unauthorized"     // NAVER WORKS answers 401
 	ReasonForbidden        = "Forbidden"        // NAVER WORKS answers 403

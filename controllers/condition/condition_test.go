@@ -99,7 +99,9 @@ func TestOverloaded(t *testing.T) {
 		{"memory", refuses(conf.ScarceMemory), class, metav1.ConditionTrue, v1alpha1.ReasonMemoryShort, told + "raise resources.limits.memory of PBXClass dipcast-100"},
 		{"media", refuses(conf.ScarceMedia), class, metav1.ConditionTrue, v1alpha1.ReasonMediaLate, told + "other programs take the node's processors"},
 		{"transactions", refuses(conf.ScarceTransactions), class, metav1.ConditionTrue, v1alpha1.ReasonTransactionsFull, told + "somebody sends more"},
-		{"of an older PBX, without a class", refuses(""), nil, metav1.ConditionTrue, v1alpha1.ReasonProcessorShort, told + "raise resources.limits.cpu of its class"},
+		{"without a class", refuses(conf.ScarceProcessor), nil, metav1.ConditionTrue, v1alpha1.ReasonProcessorShort, told + "raise resources.limits.cpu of its class"},
+		{"of an older PBX", refuses(""), class, metav1.ConditionTrue, v1alpha1.ReasonLoad, told + "the log of the PBX"},
+		{"of a newer PBX", refuses("Disk"), class, metav1.ConditionTrue, v1alpha1.ReasonLoad, told + "the log of the PBX"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := condition.Overloaded(tc.class, tc.seen)

@@ -31,8 +31,8 @@ func Overloaded(class *v1alpha1.PBXClass, seen observer.Observation) metav1.Cond
 	return c
 }
 
-// scarcity is the reason of an overload and its cure. What a newer PBX may find
-// scarce is told without a cure of its own.
+// scarcity is the reason of an overload and its cure. What a newer PBX finds
+// scarce, or an older one does not say, is told without a cure of its own.
 func scarcity(s conf.Scarce, class string) (reason, cure string) {
 	switch s {
 	case conf.ScarceMemory:
@@ -42,6 +42,7 @@ func scarcity(s conf.Scarce, class string) (reason, cure string) {
 	case conf.ScarceTransactions:
 		return v1alpha1.ReasonTransactionsFull, "somebody sends more requests than phones do: see the metrics dipcast_sip_*, and the log for who was banned"
 	case conf.ScarceProcessor:
+		return v1alpha1.ReasonProcessorShort, "raise resources.limits.cpu of " + class + " if it sets one, or add a node"
 	}
-	return v1alpha1.ReasonProcessorShort, "raise resources.limits.cpu of " + class + " if it sets one, or add a node"
+	return v1alpha1.ReasonLoad, "the log of the PBX says more"
 }

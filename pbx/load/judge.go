@@ -3,8 +3,8 @@ package load
 import "time"
 
 // Level says who may still begin a call. Each level refuses what the one
-// before refuses, too. Calls that are up, and registrations, are served at
-// every level; so are calls to emergency numbers.
+// before refuses, too. Calls that are up, and phones that renew their
+// registrations, are served at every level; so are calls to emergency numbers.
 type Level int
 
 // The levels, from no load to the most.

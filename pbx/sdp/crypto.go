@@ -96,7 +96,7 @@ func (s *Session) Secure(policy SRTP, token func() string) {
 }
 
 // FormFor is what the first offer is like to a phone that is reached over a
-// transport: whoever speaks SIP over WebSocket is a browser.
+// transport: whoever speaks SIP over WebSocket is a browser, as a first guess.
 func FormFor(transport string) Form {
 	if strings.EqualFold(transport, "WS") || strings.EqualFold(transport, "WSS") {
 		return Web

@@ -10,9 +10,9 @@ import (
 )
 
 // ErrHandOver is the cause of the context that Run got when another process
-// takes the PBX's place at once (SIGTERM): nothing is drained and no phone is
-// told anything. After a drain that is conf.Drain.Final nobody takes its place,
-// and the calls end as with any other cause.
+// takes the PBX's place (SIGTERM): nothing is drained and no phone of a call
+// that is up is told anything. After a drain that is conf.Drain.Final nobody
+// takes its place, and the calls end as with any other cause.
 var ErrHandOver = errors.New("another process takes over")
 
 // ErrRestart is ErrHandOver to a process that is started when this one has ended.

@@ -314,8 +314,8 @@ func (a *Agent) Counters() *gate.Counters { return a.edge.Counters() }
 // Shed returns what was refused for overload so far.
 func (a *Agent) Shed() *edge.Shed { return a.edge.Shed() }
 
-// SetLoad says who may begin a call from now on; calls that are up and
-// registrations are not touched.
+// SetLoad says who may begin a call or register anew from now on; calls that
+// are up and phones that renew are not touched.
 func (a *Agent) SetLoad(l load.Level) { a.edge.SetLoad(l) }
 
 // Full is the used share of the places for server transactions.

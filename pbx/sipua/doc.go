@@ -2,10 +2,12 @@
 // packages below it with the registrar and the trunks; with package phone they
 // are the only importers of sipgo, which has the messages.
 //
-//	gate     sockets, bans, rate limits; drops or answers what needs no state
+//	gate     sockets, rate limits; drops or answers what needs no state. Below it
+//	         ban (who is shut out) and websocket (SIP over RFC 6455 frames)
 //	edge     who may speak: digest, trunks, REGISTER; sends our own requests
 //	txn      the table of transactions
-//	legs     dialogs that are the legs of calls, a goroutine each
+//	legs     dialogs that are the legs of calls; vault keeps them for another process
+//	exchange what legs need before any dialog: a peer's INVITE, where requests go
 //	rings    what nobody has answered, kept for another process
 //	dialog   the state of a dialog as a plain value, so that it can be written down
 //	digest   challenges and their answers

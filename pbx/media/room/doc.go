@@ -19,5 +19,6 @@
 // other that the change is the least step of the quantiser. Opus members
 // keep their own.
 //
-// The package knows nothing of sockets and calls.
+// The package knows nothing of sockets and calls; no call leads into a room yet
+// (spec.conferences is not served).
 package room

@@ -108,7 +108,7 @@ func (e *Edge) inDialog(m *gate.Message, f *gate.Flow) {
 		return
 	}
 	f.Prove()
-	e.begin(m, f, txn.Important, e.cfg.InDialog)
+	_ = e.begin(m, f, txn.Important, e.cfg.InDialog) // the peer was told
 }
 
 // outside takes a request that belongs to nothing yet.
@@ -304,28 +304,35 @@ func (e *Edge) invite(idx *index, m *gate.Message, f *gate.Flow, id Identity) {
 		e.answer(m, f, 503, "Service Unavailable (no new calls)", gate.Header{Name: "Retry-After", Value: retryAfter})
 		return
 	}
-	rank := txn.Ordinary
-	switch {
-	case emergency:
-		rank = txn.Help
-	case id.Trunk != "":
-		rank = txn.Important
-	}
-	e.begin(m, f, rank, func(req *sip.Request, tx *txn.Server) { e.serveInvite(m, req, tx, id) })
+	_ = e.begin(m, f, rank(emergency, id), func(req *sip.Request, tx *txn.Server) { e.serveInvite(m, req, tx, id) }) // the sender was told
 }
 
-func (e *Edge) begin(m *gate.Message, f *gate.Flow, rank txn.Rank, serve func(*sip.Request, *txn.Server)) {
+// rank is what a call attempt counts when places for transactions are few.
+func rank(emergency bool, id Identity) txn.Rank {
+	switch {
+	case emergency:
+		return txn.Help
+	case id.Trunk != "":
+		return txn.Important
+	}
+	return txn.Ordinary
+}
+
+// begin gives a request its transaction. Its sender is told if there is none;
+// the error says why.
+func (e *Edge) begin(m *gate.Message, f *gate.Flow, rank txn.Rank, serve func(*sip.Request, *txn.Server)) error {
 	req, err := txn.Parse(m, f)
 	if err != nil {
 		e.gate.Counters.Malformed.Add(1)
 		e.answer(m, f, 400, "Bad Request")
-		return
+		return err
 	}
 	err = e.txns.Begin(m, f, rank, func(tx *txn.Server) { serve(req, tx) })
 	if errors.Is(err, txn.ErrFull) {
 		e.gate.Counters.Overloaded.Add(1)
 		e.busy(m, f, "Service Unavailable", e.jitter(m, callWait, callWait))
 	}
+	return err
 }
 
 func (e *Edge) answer(m *gate.Message, f *gate.Flow, status int, reason string, headers ...gate.Header) {

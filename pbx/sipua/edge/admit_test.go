@@ -128,6 +128,38 @@ func TestTheLastPlacesAreForHelp(t *testing.T) {
 	}
 }
 
+// TestACallBegunAnewHasItsRank: a call of an earlier process finds room like any
+// other, and who takes it up learns if there is none.
+func TestACallBegunAnewHasItsRank(t *testing.T) {
+	b := newBed(t, func(c *edge.Config) { c.Transactions = 32 })
+	b.trunk("127.0.0.3")
+	trunk, phone := b.dial(t, "udp", "127.0.0.3"), b.dial(t, "udp", "127.0.0.1")
+	for range 40 {
+		trunk.ask(trunk.text(inviteFrom("sip:1@carrier.example", "sip:102@"+domain)))
+	}
+	id := edge.Identity{Extension: "101", Source: netip.MustParseAddrPort(phone.conn.LocalAddr().String()), Transport: "UDP"}
+	ready := make(chan struct{})
+	close(ready)
+	for _, tc := range []struct {
+		text string
+		ok   bool
+		want int
+	}{
+		{phone.text(inviteFrom("sip:101@"+domain, "sip:102@"+domain)), false, 503},
+		{phone.text(inviteFrom("sip:101@"+domain, "sip:119@"+domain)), true, 486},
+	} {
+		if err := b.Again(tc.text, id, ready); (err == nil) != tc.ok {
+			t.Errorf("%v", err)
+		}
+		if got := phone.receive(); got.Status != tc.want {
+			t.Errorf("the caller is answered %d, want %d", got.Status, tc.want)
+		}
+	}
+	if err := b.Again("INVITE", id, ready); err == nil {
+		t.Error("what cannot be read was taken up")
+	}
+}
+
 func TestBanOfUserAndSource(t *testing.T) {
 	b := newBed(t, func(c *edge.Config) { c.Gate.Bans = gate.BanLimits{Failures: 5} })
 	p := b.dial(t, "udp", "127.0.0.1")

@@ -81,7 +81,8 @@ func (e *Edge) TakeUp(ctx context.Context, invite *sip.Request, to Hop, tell txn
 
 // Again begins anew the call of an INVITE that an earlier process had admitted.
 // Its transaction stands when Again returns: a CANCEL finds it; the call begins
-// when ready is closed.
+// when ready is closed. An error says that there will be no call; the caller
+// was told, if that was possible.
 func (e *Edge) Again(text string, id Identity, ready <-chan struct{}) error {
 	m := gate.Scan([]byte(text))
 	if m == nil || m.Fault != "" || m.Method != "INVITE" {
@@ -93,12 +94,12 @@ func (e *Edge) Again(text string, id Identity, ready <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	e.begin(m, f, txn.Important, func(req *sip.Request, tx *txn.Server) {
+	emergency := id.Trunk == "" && e.look().emergencyCall(m)
+	return e.begin(m, f, rank(emergency, id), func(req *sip.Request, tx *txn.Server) {
 		tx.Listen(txn.User{Tag: e.gate.Tag(m)})
 		e.txns.Go(func() {
 			<-ready
 			e.serveInvite(m, req, tx, id)
 		})
 	})
-	return nil
 }
