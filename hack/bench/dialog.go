@@ -40,6 +40,9 @@ func (p *phone) invite(ctx context.Context, to string) (*dialog, error) {
 			return nil, err
 		}
 		answer, ok := proof(res, p.user, p.password, "INVITE", d.ask.uri)
+		if res.status == 503 {
+			return d, fmt.Errorf("INVITE of %s to %s: %w: %.60q", p.user, to, errShed, res.text)
+		}
 		if d.ask.cseq > 1 || !ok || res.status != 401 && res.status != 407 {
 			return d, fmt.Errorf("INVITE of %s to %s: %.60q", p.user, to, res.text)
 		}

@@ -158,7 +158,7 @@ func talkers(ctx context.Context, t *target, x *exchange, calls int) (end func()
 	}
 	dialogs := make([]*dialog, calls)
 	for i, p := range phones[:calls] {
-		d, err := p.invite(ctx, phones[calls+i].user)
+		d, err := patiently(ctx, t, p, phones[calls+i].user)
 		if err == nil {
 			var n int
 			n, err = audioPort(d.remote.body())
@@ -176,6 +176,26 @@ func talkers(ctx context.Context, t *target, x *exchange, calls int) (end func()
 		}
 		hangUp(phones)
 	}, nil
+}
+
+// pace is the time between two set-ups of calls that are to talk: it is not
+// they that are measured.
+const pace = 5 * time.Millisecond
+
+// patiently calls again while the PBX has no room for new calls, which may be
+// due to whatever else the machine does.
+func patiently(ctx context.Context, t *target, p *phone, to string) (*dialog, error) {
+	wait := pace
+	for tries := 60; ; tries-- {
+		if err := t.Wait(ctx, wait); err != nil {
+			return nil, err
+		}
+		d, err := p.invite(ctx, to)
+		if !errors.Is(err, errShed) || tries == 0 {
+			return d, err
+		}
+		wait = time.Second
+	}
 }
 
 // rtpengineRelay measures rtpengine, driven by its own protocol without a
@@ -229,4 +249,7 @@ func rtpengineRelay(ctx context.Context, dir string, calls int, p plan, record b
 	return x.measure(ctx, proc, p.media)
 }
 
-var errNotInstalled = errors.New("not installed")
+var (
+	errNotInstalled = errors.New("not installed")
+	errShed         = errors.New("no room for new calls")
+)

@@ -66,10 +66,12 @@ type Vault struct {
 	mu   sync.Mutex
 	left map[pbx.LegID]*Record
 	open map[pbx.LegID]*entry
+	list []*entry // Run's, for each look anew
 }
 
 // entry is the port of a leg that is kept.
 type entry struct {
+	id     pbx.LegID
 	port   media.Port
 	last   mapping
 	passed int // looks since it was written
@@ -148,7 +150,7 @@ func (v *Vault) Put(r *Record, port media.Port) error {
 	v.mu.Lock()
 	first := v.open[r.ID] == nil
 	if first {
-		v.open[r.ID] = &entry{port: port, last: mappingOf(&r.Port)}
+		v.open[r.ID] = &entry{id: r.ID, port: port, last: mappingOf(&r.Port)}
 	}
 	v.mu.Unlock()
 	if first {
@@ -187,9 +189,7 @@ func (v *Vault) Run(ctx context.Context) {
 // look writes the ports that are worth it. Errors are the journal's to tell;
 // the next look tries again.
 func (v *Vault) look(all bool) {
-	v.mu.Lock()
-	open := maps.Clone(v.open)
-	v.mu.Unlock()
+	open := v.opened()
 	batch := make([]journal.Record, 0, min(len(open), atOnce))
 	written := make([]*entry, 0, cap(batch))
 	flush := func() {
@@ -201,20 +201,33 @@ func (v *Vault) look(all bool) {
 		}
 		batch, written = batch[:0], written[:0]
 	}
-	for id, e := range open {
+	var s media.PortState // one for all: each is packed before the next
+	for _, e := range open {
 		e.passed++
-		s := e.port.Save()
+		s = e.port.Save()
 		m := mappingOf(&s)
 		if !all && m == e.last && e.passed < int(countEvery/lookEvery) {
 			continue
 		}
 		e.last = m
-		batch, written = append(batch, v.ports.Pack(string(id), &s)), append(written, e)
+		batch, written = append(batch, v.ports.Pack(string(e.id), &s)), append(written, e)
 		if len(batch) == atOnce {
 			flush()
 		}
 	}
 	flush()
+}
+
+// opened lists the ports that are kept. The list is Run's until its next look.
+func (v *Vault) opened() []*entry {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	clear(v.list) // those of legs that are over
+	v.list = v.list[:0]
+	for _, e := range v.open {
+		v.list = append(v.list, e)
+	}
+	return v.list
 }
 
 // undelete takes back the ports of legs that ended while they were written.
