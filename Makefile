@@ -47,7 +47,7 @@ kube: ## Build Kubernetes and etcd into the cache (8 minutes once) and print the
 
 .PHONY: test
 test: peers apiserver $(HELM) ## Run all tests with the race detector; wants the packages of hack/apt.txt.
-	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 45m ./...
 
 # A test that cannot find its peer would prove nothing: say so before.
 .PHONY: peers
