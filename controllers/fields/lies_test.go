@@ -12,7 +12,7 @@ const warning = metav1.ConditionTrue
 
 func lies() []lie {
 	var out []lie
-	for _, list := range [][]lie{classLies(), tenantLies(), planLies(), memberLies(), trunkLies(), flowLies(), botLies()} {
+	for _, list := range [][]lie{classLies(), tenantLies(), servingLies(), planLies(), memberLies(), trunkLies(), flowLies(), botLies()} {
 		out = append(out, list...)
 	}
 	return out
@@ -136,6 +136,13 @@ func tenantLies() []lie {
 			kind: kind, name: "key of recordings", set: m{"spec.recording.encryptionKeyRef": m{"name": "nosuch"}}, status: warning,
 			says: []string{"spec.recording.encryptionKeyRef.name nosuch", "not served yet"}, about: []string{"spec.recording.encryptionKeyRef.name"},
 		},
+	}
+}
+
+// servingLies are those about where a tenant is reached and what it stores.
+func servingLies() []lie {
+	const kind = v1alpha1.KindPBXTenant
+	return []lie{
 		{
 			kind: kind, name: "certificate of SIP missing", set: m{"spec.sipTLS": m{"secretRef": m{"name": "nosuch"}}}, status: warning,
 			says: []string{"spec.sipTLS.secretRef.name nosuch", "create it with the keys tls.crt and tls.key"}, about: []string{"spec.sipTLS.secretRef.name"},
