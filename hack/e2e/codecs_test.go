@@ -52,15 +52,21 @@ func TestRealPhonesOfDifferentKinds(t *testing.T) {
 				d.Media.Codecs, d.Media.SRTP = []string{"PCMA", "PCMU", "G722", "opus"}, "Optional"
 			}})
 			a, b := r.phoneOf("101", 500, tc.caller), r.phoneOf("102", 700, tc.callee)
-			command(t, a, "dial", "102")
-			event(t, b, peer.CallIncoming)
-			command(t, b, "accept", "")
-			event(t, a, peer.Established, peer.Closed)
-			event(t, b, peer.Established, peer.Closed)
-			hasHeard(t, a, "the caller", 700)
-			hasHeard(t, b, "the callee", 500)
+			bothHear(t, a, b)
 		})
 	}
+}
+
+// bothHear lets a, who says 500 Hz, call 102, who says 700 Hz.
+func bothHear(t *testing.T, a, b *peer.BaresipRun) {
+	t.Helper()
+	command(t, a, "dial", "102")
+	event(t, b, peer.CallIncoming)
+	command(t, b, "accept", "")
+	event(t, a, peer.Established, peer.Closed)
+	event(t, b, peer.Established, peer.Closed)
+	hasHeard(t, a, "the caller", 700)
+	hasHeard(t, b, "the callee", 500)
 }
 
 // hasHeard waits until a baresip's recording has a whole second of the tone. Its

@@ -92,6 +92,15 @@ func (p *program) pair(one, two *phone.Phone, i int) *calls.Pair {
 	return c
 }
 
+// pairs are so many calls between two phones, of which 102 rings.
+func (p *program) pairs(one, two *phone.Phone, n int) (list []*calls.Pair) {
+	p.t.Helper()
+	for i := range n {
+		list = append(list, p.pair(one, two, i))
+	}
+	return list
+}
+
 // goOn proves that all of them do.
 func goOn(t *testing.T, list ...*calls.Pair) {
 	t.Helper()
@@ -127,10 +136,7 @@ func TestFiftyCallsOutliveTheProcess(t *testing.T) {
 	})
 	p.start()
 	one, two := p.registered()
-	var list []*calls.Pair
-	for i := range many {
-		list = append(list, p.pair(one, two, i))
-	}
+	list := p.pairs(one, two, many)
 	goOn(t, list...)
 	for _, kill := range []struct {
 		name string

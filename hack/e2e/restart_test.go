@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,7 +36,7 @@ type program struct {
 	args     []string // besides document and data
 	doc      *conf.Document
 	cmd      *exec.Cmd
-	log      *bytes.Buffer
+	log      *lockedBuffer
 }
 
 // newProgram builds the program and writes its document.
@@ -86,7 +85,7 @@ func (p *program) start() {
 // begin starts the program and does not wait for it.
 func (p *program) begin() {
 	p.t.Helper()
-	p.log = &bytes.Buffer{}
+	p.log = &lockedBuffer{}
 	args := append([]string{"-document", p.document, "-data", p.data}, p.args...)
 	p.cmd = exec.CommandContext(context.WithoutCancel(p.t.Context()), p.path, args...)
 	p.cmd.Stderr = p.log

@@ -26,6 +26,18 @@ func (p *program) ringingIsKept() {
 	waitFor(p.t, "what rings is in the journal", func() bool { return metric(p.t, admin, "dipcast_journal_records") == 2 })
 }
 
+// rings lets one call two, whose phone rings, until the journal says so.
+func (p *program) rings(one, two *phone.Phone) (caller, ringing *phone.Call) {
+	p.t.Helper()
+	caller, err := one.Dial(within(p.t), "102", phone.DialOptions{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ringing = rings(p.t, two)
+	p.ringingIsKept()
+	return caller, ringing
+}
+
 // A call that nobody has answered when the PBX is killed is tried again: the
 // phone stops ringing and rings anew, the caller hears nothing of it.
 func TestARingingCallIsTriedAgain(t *testing.T) {
@@ -34,12 +46,7 @@ func TestARingingCallIsTriedAgain(t *testing.T) {
 	one, two := p.registered()
 	calls := 0
 	for name, kill := range p.kills() {
-		caller, err := one.Dial(within(t), "102", phone.DialOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := rings(t, two)
-		p.ringingIsKept()
+		caller, before := p.rings(one, two)
 		kill()
 		cause, err := before.WaitEnded(within(t))
 		if err != nil {
@@ -68,12 +75,7 @@ func TestACallerGivesUpWhileThePBXIsAway(t *testing.T) {
 	p := newProgram(t)
 	p.start()
 	one, two := p.registered()
-	caller, err := one.Dial(within(t), "102", phone.DialOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ringing := rings(t, two)
-	p.ringingIsKept()
+	caller, ringing := p.rings(one, two)
 	p.kill()
 	gaveUp := make(chan error, 1)
 	go func() { gaveUp <- caller.Hangup(within(t)) }() // its CANCEL is sent again until somebody is there
@@ -101,12 +103,7 @@ func TestAPhoneIsAnsweredWhileThePBXIsAway(t *testing.T) {
 	p := newProgram(t)
 	p.start()
 	one, two := p.registered()
-	caller, err := one.Dial(within(t), "102", phone.DialOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ringing := rings(t, two)
-	p.ringingIsKept()
+	caller, ringing := p.rings(one, two)
 	p.kill()
 	answered := make(chan error, 1)
 	go func() { answered <- ringing.Answer(within(t)) }() // its 2xx is sent again until somebody is there

@@ -31,24 +31,41 @@ func (s *Server) linger(ctx context.Context) {
 		return
 	}
 	s.log.Info("the calls go on until another process takes over", "calls", s.engine.Active(), "for", s.opts.Linger)
-	limit := time.NewTimer(s.opts.Linger)
-	defer limit.Stop()
-	again := time.NewTicker(askEvery)
-	defer again.Stop()
-	for !s.engine.Draining() {
+	look(askEvery, s.opts.Linger, func() bool {
+		if s.engine.Draining() {
+			return true
+		}
 		awaited, err := s.journal.Awaited()
 		if err != nil {
 			s.log.Error("it cannot be seen whether another process waits", "error", err)
 		}
-		if awaited || err != nil {
-			return
-		}
+		return awaited || err != nil
+	})
+}
+
+// awaitHelp waits until no emergency call rings that a hand-over would end.
+// Everything goes on as ever meanwhile.
+func (s *Server) awaitHelp() {
+	if !look(helpLooks, helpPatience, func() bool { return !s.engine.HelpIsNear() }) {
+		s.log.Warn("an emergency call is cut by the hand-over: nobody has answered it", "waited", helpPatience)
+	}
+}
+
+// look asks again and again until something is so, at once for the first time;
+// false if it is not within the limit.
+func look(every, limit time.Duration, so func() bool) bool {
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	again := time.NewTicker(every)
+	defer again.Stop()
+	for !so() {
 		select {
-		case <-limit.C:
-			return
 		case <-again.C:
+		case <-over.C:
+			return false
 		}
 	}
+	return true
 }
 
 // handsOver reports whether the calls outlive this process, whose context has

@@ -73,23 +73,6 @@ func (s *Server) handOver(ctx context.Context) {
 	s.agent.HandOver()
 }
 
-// awaitHelp waits until no emergency call rings that a hand-over would end.
-// Everything goes on as ever meanwhile.
-func (s *Server) awaitHelp() {
-	limit := time.NewTimer(helpPatience)
-	defer limit.Stop()
-	look := time.NewTicker(helpLooks)
-	defer look.Stop()
-	for s.engine.HelpIsNear() {
-		select {
-		case <-look.C:
-		case <-limit.C:
-			s.log.Warn("an emergency call is cut by the hand-over: nobody has answered it", "waited", helpPatience)
-			return
-		}
-	}
-}
-
 // leaveCalls ends the engine. A server that never ran has ended nobody's call:
 // those that it took up are for the next process.
 func (s *Server) leaveCalls() {
