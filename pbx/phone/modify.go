@@ -33,10 +33,6 @@ func (c *Call) hold(ctx context.Context, hold bool) error {
 	return err
 }
 
-// Reinvite sends a re-INVITE that changes nothing, as phones do to refresh a
-// session or after a change of network.
-func (c *Call) Reinvite(ctx context.Context) error { return c.reoffer(ctx, sip.INVITE) }
-
 // Update sends the present offer by UPDATE (RFC 3311).
 func (c *Call) Update(ctx context.Context) error { return c.reoffer(ctx, sip.UPDATE) }
 

@@ -131,11 +131,11 @@ func (s *Session) form() Form {
 	return s.Form
 }
 
-// Secured withdraws an offer that was refused and gives the next one another
+// NextForm withdraws an offer that was refused and gives the next one another
 // form: SRTP for a peer that takes no plain RTP, or no keys in SDP; what other
 // phones get for one that is no browser after all. It reports false if the
 // policy has no such offer or all were made already.
-func (s *Session) Secured() bool {
+func (s *Session) NextForm() bool {
 	s.Withdraw()
 	switch was := s.form(); {
 	case s.Settled || s.SRTP != Optional && s.SRTP != Required:

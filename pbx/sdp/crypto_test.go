@@ -87,10 +87,10 @@ func TestOffersByPolicy(t *testing.T) {
 		{Required, true, "RTP/SAVP 8"},
 	} {
 		s := secured(tc.policy)
-		if tc.refused && s.Secured() != (tc.policy == Optional) {
+		if tc.refused && s.NextForm() != (tc.policy == Optional) {
 			t.Errorf("%s: another offer to a peer that refuses: %v", tc.policy, s.Form)
 		}
-		if s.Secured() && tc.refused {
+		if s.NextForm() && tc.refused {
 			t.Errorf("%s: a third offer", tc.policy)
 		}
 		offer := string(s.Offer())

@@ -187,14 +187,14 @@ func TestWeOfferToBrowsersAndToThoseWhoRefuse(t *testing.T) {
 	other := shaking(Optional)
 	other.Form = Web
 	has(t, other.Offer(), "m=audio 40000 UDP/TLS/RTP/SAVPF 8 0 101")
-	if !other.Secured() {
+	if !other.NextForm() {
 		t.Error("no other offer to a phone over WebSocket that is no browser")
 	}
 	has(t, other.Offer(), "m=audio 40000 RTP/AVP 8 0 101")
 	refused := shaking(Optional)
 	for _, want := range []string{"m=audio 40000 RTP/AVP 8 0 101", "m=audio 40000 RTP/SAVP 8 0 101", "m=audio 40000 UDP/TLS/RTP/SAVP 8 0 101"} {
 		has(t, refused.Offer(), want)
-		if more := refused.Secured(); more != !strings.Contains(want, "UDP") {
+		if more := refused.NextForm(); more != !strings.Contains(want, "UDP") {
 			t.Errorf("after %s another offer: %v", want, more)
 		}
 	}

@@ -13,7 +13,6 @@ const (
 	G722           = "G722"
 	Opus           = "opus"
 	TelephoneEvent = "telephone-event"
-	ComfortNoise   = "CN"
 )
 
 // Static payload types (RFC 3551 §6, RFC 3389 §4) and the customary dynamic

@@ -20,8 +20,7 @@ const (
 	seqJump = 10_000
 	// When a leg that was taken up asks its peer whether it is there still, or
 	// tells it our new address; the moments are spread. Who was reached over a
-	// connection
-	// gets time to come back before.
+	// connection gets time to come back before.
 	probeFrom, probeWithin = time.Second, 4 * time.Second
 	moveFrom, moveWithin   = 300 * time.Millisecond, 700 * time.Millisecond
 	probeStream            = 45 * time.Second

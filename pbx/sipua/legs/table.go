@@ -63,8 +63,8 @@ type Config struct {
 	// Journal keeps answered legs beyond the life of the process; nil: they end
 	// with it.
 	Journal journal.Store
-	// Reach returns where a phone is to be found now that is reached over a
-	// connection, which may have ended; nil = nowhere else.
+	// Reach returns where a phone is found now whose connection may have ended;
+	// nil = nowhere else.
 	Reach func(phone edge.Identity, was edge.Hop) (edge.Hop, bool)
 	Now   func() time.Time // nil = time.Now
 }

@@ -32,7 +32,7 @@ func (l *sipLeg) refusedBy(a *attempt, res *sip.Response) {
 				l.invite(a.at, a.auth)
 			}
 		})
-	case (code == 488 || code == 606) && l.sdp.Secured() && l.again():
+	case (code == 488 || code == 606) && l.sdp.NextForm() && l.again():
 		l.invite(a.at, a.auth)
 	case code == 503 || (code == 408 || code == 500 || code == 504) && a.at.Host != nil:
 		// RFC 3263 §4.3: another host may do better.
